@@ -1,0 +1,63 @@
+//! Everything that is ever remembered: one append-only row each.
+//!
+//! Payloads carry no personal content beyond the reviewer's chosen name, so that media can be
+//! erased without touching the log.
+
+use super::{
+    Decision, EventId, InspectionId, ItemId, Label, Level, MediaHash, MediaKind, ModelRef, Policy,
+    Prediction, Timestamp, Verdict, Vote,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the payloads below; raised when one changes its meaning, with an upgrade at the
+/// place where events are read.
+pub const PAYLOAD_VERSION: u32 = 1;
+
+/// A media file that came in, from a source or an import.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arrival {
+    pub item: ItemId,
+    /// Absent for imports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<InspectionId>,
+    pub unit: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    pub kind: MediaKind,
+    pub media: MediaHash,
+    pub bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<MediaHash>,
+    pub name: String,
+    pub source: String,
+    /// The file's own time, with which the same file is known again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<Vote>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload")]
+pub enum Event {
+    LineCreated { name: String, plan: String },
+    /// `plan` is the BLAKE3 of the plan's text.
+    PlanChanged { plan: String },
+    LevelChanged { from: Option<Level>, to: Level, reason: String },
+    ModelPromoted { model: ModelRef, reason: String },
+    PolicyAdopted { policy: Policy, evidence: String },
+    ItemArrived(Arrival),
+    ItemPredicted { item: ItemId, prediction: Prediction },
+    ItemDecided { item: ItemId, inspection: InspectionId, decision: Decision },
+    InspectionDecided { inspection: InspectionId, unit: String, items: u32, decision: Decision },
+    VerdictGiven(Verdict),
+    /// `verdict` is the id of the `VerdictGiven` event that is taken back.
+    VerdictUndone { verdict: EventId, item: ItemId, reviewer: String },
+    LabelSettled { item: ItemId, label: Label },
+    LabelWithdrawn { item: ItemId },
+    BlobExpired { media: MediaHash, rule: String },
+    Exported { format: String, items: u64, digest: String },
+}

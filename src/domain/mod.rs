@@ -1,0 +1,31 @@
+//! Plain data that every room speaks: ids, units, regions, items, predictions,
+//! decisions, verdicts, labels, the plan and the events of the log.
+//!
+//! Knows nothing of files, databases, models, threads or the window.
+
+mod decision;
+mod event;
+mod id;
+mod item;
+mod label;
+mod plan;
+mod plan_text;
+mod prediction;
+mod region;
+mod units;
+mod verdict;
+
+pub use decision::{DecidedBy, Decision, Level, Outcome, Policy, Reason, Thresholds};
+pub use event::{Arrival, Event, PAYLOAD_VERSION};
+pub use id::{EventId, InspectionId, ItemId, MediaHash, StationId};
+pub use item::{Item, MediaKind};
+pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
+pub use plan::{
+    AfterIngest, Baseline, Budget, Class, FolderSource, InspectionRule, Limit, Plan, Promise,
+    RetentionRule, ReviewMode, ReviewRule, Route, SimulatorSettings, Task, Threads,
+};
+pub use plan_text::PlanError;
+pub use prediction::{ModelRef, Prediction, Timing};
+pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
+pub use units::{Probability, Timestamp};
+pub use verdict::{Verdict, VerdictMode, VerdictStatus};

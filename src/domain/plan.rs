@@ -1,0 +1,276 @@
+//! The plan: the scope of a line as a person wrote it down in `line.toml`.
+//!
+//! Every key has a default that is safe on a real line; unknown keys are refused with a
+//! suggestion (see `plan_text`).
+
+use super::{LabelledItem, Probability};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Find defects: classes with routes, regions on the item.
+    Defect,
+    /// Name the whole item.
+    Classify,
+    /// Write down what is said.
+    Transcribe,
+}
+
+/// What a class means for the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Route {
+    Pass,
+    Divert,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Class {
+    pub name: String,
+    pub route: Route,
+}
+
+/// "At most `limit`, at confidence `confidence`."
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub limit: Probability,
+    pub confidence: Probability,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Promise {
+    /// Defective among passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<Limit>,
+    /// Passed among defective.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miss: Option<Limit>,
+    /// Diverted among good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overkill: Option<Limit>,
+    /// Wrong among accepted unseen, for classification and transcripts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Limit>,
+}
+
+impl Promise {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterIngest {
+    /// Moved into `done/` beside it, after the commit.
+    Done,
+    /// Left where it is.
+    Leave,
+}
+
+/// A watched folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FolderSource {
+    /// Relative paths are relative to the line's folder.
+    pub path: String,
+    pub after: AfterIngest,
+    /// How unit, position and product are read from a file's path below the folder, without
+    /// its ending: `{unit}`, `{unit}_{position}`, `{product}/{unit}-{position}`.
+    pub pattern: String,
+    /// The golden image of an arriving item, relative to the line's folder; may use
+    /// `{product}` and `{position}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// A file counts as complete when size and time stood still for this long.
+    pub settle_secs: f64,
+    /// Network shares give no events: look again this often.
+    pub rescan_secs: f64,
+}
+
+impl Default for FolderSource {
+    fn default() -> Self {
+        Self {
+            path: "inbox".into(),
+            after: AfterIngest::Done,
+            pattern: "{unit}".into(),
+            reference: None,
+            settle_secs: 0.5,
+            rescan_secs: 2.0,
+        }
+    }
+}
+
+/// How many items one inspection has, and how long they may take.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InspectionRule {
+    pub items: u32,
+    /// From the first item; afterwards the inspection is incomplete and goes to a person.
+    pub timeout_secs: f64,
+}
+
+impl Default for InspectionRule {
+    fn default() -> Self {
+        Self { items: 1, timeout_secs: 30.0 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReviewMode {
+    Hidden,
+    /// Decide first, then the suggestion is revealed, to keep or change the answer.
+    DecideFirst,
+    Shown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReviewRule {
+    pub mode: ReviewMode,
+    /// How long an item stays reserved for the person who has it on the screen.
+    pub lease_secs: f64,
+}
+
+impl Default for ReviewRule {
+    fn default() -> Self {
+        Self { mode: ReviewMode::DecideFirst, lease_secs: 120.0 }
+    }
+}
+
+/// Media older than `days` whose decision in force is `decision` (any when absent) are erased;
+/// the log keeps their hash and the rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRule {
+    pub name: String,
+    pub days: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<super::Outcome>,
+    /// Labelled items are what the next model learns from; they stay unless the plan says so.
+    #[serde(default)]
+    pub labelled_too: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Arrival to durable decision.
+    pub latency_ms_p99: f64,
+    pub items_per_s: f64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { latency_ms_p99: 250.0, items_per_s: 10.0 }
+    }
+}
+
+/// What people achieve without the program; measured before anything is trained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Baseline {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miss: Option<Probability>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overkill: Option<Probability>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// The rendered phone line that stands in for a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimulatorSettings {
+    pub units_per_minute: f64,
+    /// Share of units with a defect.
+    pub defect_share: f64,
+    /// 1 is the light that the shipped model knows.
+    pub light: f64,
+    pub seed: u64,
+}
+
+impl Default for SimulatorSettings {
+    fn default() -> Self {
+        Self { units_per_minute: 120.0, defect_share: 0.1, light: 1.0, seed: 1 }
+    }
+}
+
+/// How many threads the station uses for the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Threads {
+    pub network: usize,
+    /// Reading, decoding and preparing.
+    pub decode: usize,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self { network: 1, decode: 1 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub name: String,
+    pub task: Task,
+    #[serde(default, rename = "class")]
+    pub classes: Vec<Class>,
+    #[serde(default)]
+    pub promise: Promise,
+    #[serde(default)]
+    pub source: FolderSource,
+    #[serde(default)]
+    pub inspection: InspectionRule,
+    #[serde(default)]
+    pub review: ReviewRule,
+    #[serde(default)]
+    pub budget: Budget,
+    #[serde(default)]
+    pub baseline: Baseline,
+    #[serde(default)]
+    pub threads: Threads,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulator: Option<SimulatorSettings>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retention: Vec<RetentionRule>,
+}
+
+impl Plan {
+    #[must_use]
+    pub fn new(name: impl Into<String>, task: Task, classes: Vec<Class>) -> Self {
+        Self {
+            name: name.into(),
+            task,
+            classes,
+            promise: Promise::default(),
+            source: FolderSource::default(),
+            inspection: InspectionRule::default(),
+            review: ReviewRule::default(),
+            budget: Budget::default(),
+            baseline: Baseline::default(),
+            threads: Threads::default(),
+            simulator: None,
+            retention: Vec::new(),
+        }
+    }
+
+    /// `None` for a class that the plan does not name.
+    #[must_use]
+    pub fn route(&self, class: &str) -> Option<Route> {
+        self.classes.iter().find(|c| c.name == class).map(|c| c.route)
+    }
+
+    #[must_use]
+    pub fn is_defective(&self, item: &LabelledItem) -> bool {
+        item.label.classes().iter().any(|class| self.route(class) != Some(Route::Pass))
+    }
+}

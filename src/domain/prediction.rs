@@ -1,0 +1,59 @@
+//! What one model version says of one item.
+
+use super::{Plan, Probability, Region, Route};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One version of a model: its name and the BLAKE3 of its package (manifest and weights).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRef {
+    pub name: String,
+    pub hash: String,
+}
+
+/// Milliseconds spent in each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    pub decode_ms: f64,
+    pub prepare_ms: f64,
+    pub network_ms: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    pub model: ModelRef,
+    /// Calibrated; one entry for each class of the model, adding up to 1.
+    pub probabilities: BTreeMap<String, Probability>,
+    /// With scores on the same scale as the defect probability.
+    pub regions: Vec<Region>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<String>,
+    pub timing: Timing,
+}
+
+impl Prediction {
+    /// The most probable class (the first in the alphabet among equals).
+    #[must_use]
+    pub fn label(&self) -> &str {
+        let mut best: Option<(&str, Probability)> = None;
+        for (class, &p) in &self.probabilities {
+            if best.is_none_or(|(_, top)| p > top) {
+                best = Some((class, p));
+            }
+        }
+        best.map_or("", |(class, _)| class)
+    }
+
+    /// Probability of a class that the plan diverts. A class that the plan does not know
+    /// counts as diverted: what nobody decided about never passes.
+    #[must_use]
+    pub fn divert_probability(&self, plan: &Plan) -> Probability {
+        let pass: f64 = self
+            .probabilities
+            .iter()
+            .filter(|(class, _)| plan.route(class) == Some(Route::Pass))
+            .map(|(_, p)| p.get())
+            .sum();
+        Probability::saturating(1.0 - pass)
+    }
+}
