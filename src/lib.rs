@@ -9,3 +9,4 @@ pub mod labels;
 pub mod learn;
 pub mod media;
 pub mod nn;
+pub mod store;

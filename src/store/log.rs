@@ -1,0 +1,286 @@
+//! The event log: appending, reading, and checking the hash chain.
+
+use super::StoreError;
+use crate::domain::{Event, EventId, PAYLOAD_VERSION, StationId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+
+pub(super) type Hash = [u8; 32];
+const GENESIS: Hash = [0; 32];
+
+/// The end of a chain: how many events, and the hash of the last. Noted elsewhere it proves
+/// later that nothing was cut off. Written as `COUNT:HASH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub count: i64,
+    pub hash: Hash,
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.count, hex(&self.hash))
+    }
+}
+
+impl FromStr for Head {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("\"{text}\" is not COUNT:HASH");
+        let (count, hash) = text.split_once(':').ok_or_else(bad)?;
+        let hash = blake3::Hash::from_hex(hash).map_err(|_| bad())?;
+        Ok(Self { count: count.parse().map_err(|_| bad())?, hash: *hash.as_bytes() })
+    }
+}
+
+impl Serialize for Head {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+pub(super) fn hex(hash: &Hash) -> String {
+    blake3::Hash::from_bytes(*hash).to_hex().to_string()
+}
+
+/// One row of the log, as stored.
+pub(super) struct Record {
+    pub seq: i64,
+    pub id: String,
+    pub at: i64,
+    pub actor: String,
+    pub station: String,
+    pub kind: String,
+    pub version: u32,
+    pub payload: String,
+    pub prev: Hash,
+    pub hash: Hash,
+}
+
+const COLUMNS: &str = "seq, id, at, actor, station, kind, version, payload, prev, hash";
+
+impl Record {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            at: row.get(2)?,
+            actor: row.get(3)?,
+            station: row.get(4)?,
+            kind: row.get(5)?,
+            version: row.get(6)?,
+            payload: row.get(7)?,
+            // A hash of another length cannot be one of ours; all zeroes never matches either.
+            prev: row.get_ref(8)?.as_blob()?.try_into().unwrap_or(GENESIS),
+            hash: row.get_ref(9)?.as_blob()?.try_into().unwrap_or(GENESIS),
+        })
+    }
+
+    /// BLAKE3 over every stored column but the hash, each with its length in front, so that no
+    /// two different rows have the same bytes.
+    fn computed_hash(&self, seq: i64) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        field(&seq.to_le_bytes());
+        field(self.id.as_bytes());
+        field(&self.at.to_le_bytes());
+        field(self.actor.as_bytes());
+        field(self.station.as_bytes());
+        field(self.kind.as_bytes());
+        field(&self.version.to_le_bytes());
+        field(self.payload.as_bytes());
+        field(&self.prev);
+        *hasher.finalize().as_bytes()
+    }
+
+    pub(super) fn event(&self) -> Result<Event, StoreError> {
+        let bad = |why: String| StoreError::BadEvent { seq: self.seq, kind: self.kind.clone(), why };
+        if self.version > PAYLOAD_VERSION {
+            return Err(bad(format!("payload version {} is newer than this program", self.version)));
+        }
+        let kind = serde_json::to_string(&self.kind).map_err(|error| bad(error.to_string()))?;
+        serde_json::from_str(&format!("{{\"kind\":{kind},\"payload\":{}}}", self.payload))
+            .map_err(|error| bad(error.to_string()))
+    }
+}
+
+/// `{"kind": …, "payload": …}` in its two parts.
+fn parts(event: &Event) -> Result<(String, String), StoreError> {
+    let refused = |error: serde_json::Error| StoreError::Refused(format!("event cannot be written: {error}"));
+    let mut value = serde_json::to_value(event).map_err(refused)?;
+    let payload = serde_json::to_string(&value["payload"]).map_err(refused)?;
+    match value["kind"].take() {
+        serde_json::Value::String(kind) => Ok((kind, payload)),
+        _ => Err(StoreError::Refused("event has no kind".into())),
+    }
+}
+
+fn last(conn: &Connection) -> Result<Option<(Head, i64)>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT seq, hash, at FROM events ORDER BY seq DESC LIMIT 1")?;
+    let row = statement
+        .query_row([], |row| Ok((Head { count: row.get(0)?, hash: row.get(1)? }, row.get(2)?)))
+        .optional()?;
+    Ok(row)
+}
+
+pub(super) fn head(conn: &Connection) -> Result<Head, StoreError> {
+    Ok(last(conn)?.map_or(Head { count: 0, hash: GENESIS }, |(head, _)| head))
+}
+
+/// Appends inside the caller's transaction. The head is read here, under the write lock, since
+/// other processes append too. Time never steps back within a chain, whatever the clock does.
+pub(super) fn append(
+    conn: &Connection,
+    station: StationId,
+    actor: &str,
+    now: Timestamp,
+    event: &Event,
+) -> Result<Record, StoreError> {
+    let (head, last_at) = last(conn)?.unwrap_or((Head { count: 0, hash: GENESIS }, i64::MIN));
+    let (kind, payload) = parts(event)?;
+    let mut record = Record {
+        seq: head.count + 1,
+        id: EventId::generate().to_string(),
+        at: now.as_micros().max(last_at),
+        actor: actor.to_owned(),
+        station: station.to_string(),
+        kind,
+        version: PAYLOAD_VERSION,
+        payload,
+        prev: head.hash,
+        hash: GENESIS,
+    };
+    record.hash = record.computed_hash(record.seq);
+    conn.prepare_cached(&format!("INSERT INTO events ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"))?
+        .execute(params![
+            record.seq,
+            record.id,
+            record.at,
+            record.actor,
+            record.station,
+            record.kind,
+            record.version,
+            record.payload,
+            record.prev,
+            record.hash
+        ])?;
+    Ok(record)
+}
+
+/// Calls `visit` for each event from `from_seq` on, in order.
+pub(super) fn for_each(
+    conn: &Connection,
+    from_seq: i64,
+    mut visit: impl FnMut(Record) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement =
+        conn.prepare(&format!("SELECT {COLUMNS} FROM events WHERE seq >= ?1 ORDER BY seq"))?;
+    let mut rows = statement.query([from_seq])?;
+    while let Some(row) = rows.next()? {
+        visit(Record::read(row)?)?;
+    }
+    Ok(())
+}
+
+/// The first place where the chain does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChainFault {
+    pub seq: i64,
+    pub kind: FaultKind,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    Changed,
+    Missing,
+    Inserted,
+    Reordered,
+    CutOff,
+    /// Everything follows, but it is not the history that the anchor was taken from.
+    Rewritten,
+}
+
+/// Walks the whole chain and compares it with `anchor`, a head noted earlier elsewhere.
+pub(super) fn check_chain(
+    conn: &Connection,
+    anchor: Option<Head>,
+) -> Result<(Head, Option<ChainFault>), StoreError> {
+    let mut good = Head { count: 0, hash: GENESIS };
+    let mut first_bad = None;
+    let mut anchored = anchor.is_none_or(|a| a == good);
+    for_each(conn, i64::MIN, |record| {
+        if first_bad.is_some() {
+            return Ok(());
+        }
+        let follows = record.seq == good.count + 1 && record.prev == good.hash;
+        if follows && record.computed_hash(record.seq) == record.hash {
+            good = Head { count: record.seq, hash: record.hash };
+            anchored |= anchor == Some(good);
+        } else {
+            first_bad = Some(record);
+        }
+        Ok(())
+    })?;
+    let fault = match (first_bad, anchor) {
+        (Some(record), _) => Some(name_fault(conn, good, &record)?),
+        (None, Some(anchor)) if anchor.count > good.count => Some(ChainFault {
+            seq: good.count + 1,
+            kind: FaultKind::CutOff,
+            message: format!("events {} to {} are cut off", good.count + 1, anchor.count),
+        }),
+        (None, Some(anchor)) if !anchored => Some(ChainFault {
+            seq: anchor.count,
+            kind: FaultKind::Rewritten,
+            message: format!("event {} is not the one that the anchor names: the log was rewritten", anchor.count),
+        }),
+        _ => None,
+    };
+    Ok((good, fault))
+}
+
+/// What happened at the first row that does not follow `good`.
+fn name_fault(conn: &Connection, good: Head, record: &Record) -> Result<ChainFault, StoreError> {
+    let expected = good.count + 1;
+    let fault = |seq: i64, kind: FaultKind, message: String| ChainFault { seq, kind, message };
+    // Where is the event that ought to stand here?
+    let mut rightful: Option<i64> = None;
+    let mut belongs_elsewhere: Option<i64> = None;
+    for_each(conn, i64::MIN, |other| {
+        if other.prev == good.hash && other.computed_hash(expected) == other.hash {
+            rightful = Some(other.seq);
+        }
+        if other.hash == record.prev
+            && other.seq != good.count
+            && record.computed_hash(other.seq + 1) == record.hash
+        {
+            belongs_elsewhere = Some(other.seq + 1);
+        }
+        Ok(())
+    })?;
+    Ok(match rightful {
+        Some(at) if at != record.seq && belongs_elsewhere.is_some() => fault(
+            expected,
+            FaultKind::Reordered,
+            format!("event {expected} was moved: it stands at {at}"),
+        ),
+        Some(at) if at != record.seq => fault(
+            record.seq,
+            FaultKind::Inserted,
+            format!("event {} was inserted ({})", record.seq, record.kind),
+        ),
+        _ if record.seq > expected || record.computed_hash(expected + 1) == record.hash => {
+            fault(expected, FaultKind::Missing, format!("event {expected} is missing"))
+        }
+        _ => fault(
+            record.seq,
+            FaultKind::Changed,
+            format!("event {} was changed ({})", record.seq, record.kind),
+        ),
+    })
+}
