@@ -143,7 +143,7 @@ impl Scene {
         Self {
             side,
             body,
-            belt: vary_color(rng, [belt_grey, belt_grey, belt_grey * 1.04], 0.012),
+            belt: vary_color(rng, [belt_grey, belt_grey, belt_grey * 1.04], 0.04),
             belt_grain: rng.random_range(0.018..0.045),
             ribs,
             bevel_px: rng.random_range(5.0..11.0),
@@ -182,13 +182,14 @@ fn draw_front(rng: &mut impl Rng, pose: &Pose) -> Side {
         middle_v: lift,
         half: [pose.half[0] - sides, pose.half[1] - ends],
         corner_px: if edge_to_edge { (pose.corner_px - sides).max(4.0) } else { 2.0 },
-        color: vary_color(rng, [grey, grey, grey * 1.15], 0.006),
+        color: vary_color(rng, [grey, grey, grey * 1.15], 0.03),
     };
     Side::Front { screen, home_button: !edge_to_edge && rng.random_bool(0.6) }
 }
 
 fn vary_color(rng: &mut impl Rng, color: Color, by: f32) -> Color {
-    color.map(|value| (value + rng.random_range(-by..by)).max(0.0))
+    // Dark colours vary less, or they would turn into strong hues.
+    color.map(|value| value + rng.random_range(-by..by) * value.clamp(0.15, 1.0))
 }
 
 impl Reflection {

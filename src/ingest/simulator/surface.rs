@@ -251,6 +251,7 @@ pub(super) fn develop(
     let width = canvas.width;
     let mut field = Field::new(width, canvas.height, |p| scene.light_at(p));
     let mut lit = vec![0.0; width];
+    let mut planes: [Vec<u8>; 3] = std::array::from_fn(|_| vec![0; width]);
     let mut pixels = vec![0; width * canvas.height * 3];
     for (y, out) in pixels.chunks_exact_mut(width * 3).enumerate() {
         field.fill_row(y, &mut lit);
@@ -258,10 +259,14 @@ pub(super) fn develop(
             let gain = light * scene.exposure * scene.tint[channel];
             let row = &plane[y * width..][..width];
             let white = noise.white(rng.random_range(0..WHITE_COUNT), width);
-            for (((pixel, &value), &lit), &noise) in out.chunks_exact_mut(3).zip(row).zip(&lit).zip(white) {
+            for (((out, &value), &lit), &noise) in planes[channel].iter_mut().zip(row).zip(&lit).zip(white) {
                 let value = (value * lit * gain).max(0.0);
-                pixel[channel] = byte(value + (READ_NOISE + SHOT_NOISE * value.sqrt()) * noise);
+                *out = byte(value + (READ_NOISE + SHOT_NOISE * value.sqrt()) * noise);
             }
+        }
+        let [red, green, blue] = &planes;
+        for (((pixel, &r), &g), &b) in out.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
+            pixel.copy_from_slice(&[r, g, b]);
         }
     }
     pixels
