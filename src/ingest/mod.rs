@@ -1,1 +1,6 @@
-//! (room)
+//! Sources that deliver arrivals: the simulated phone line, the watched folder, and how a
+//! file's path names its unit.
+//!
+//! Must not know models, decisions or the store.
+
+pub mod simulator;

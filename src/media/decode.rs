@@ -7,6 +7,8 @@ use thiserror::Error;
 pub enum MediaError {
     #[error("{0}")]
     Undecodable(String),
+    #[error("the picture cannot be encoded: {0}")]
+    Encode(String),
 }
 
 pub fn decode_image(bytes: &[u8]) -> Result<Raster, MediaError> {

@@ -1,0 +1,96 @@
+//! What can be known of a media file without decoding it, and masks kept as pictures.
+//!
+//! Sizes are those of the *upright* picture: regions are in upright pixels, so a photograph with
+//! an EXIF rotation has its width and height swapped here. Knows nothing of labels.
+
+use crate::domain::MaskRle;
+use image::metadata::Orientation;
+use image::{ImageDecoder, ImageReader};
+use std::path::Path;
+
+/// Masks above this are refused before they are decoded. Line-scan pictures of 2 k × 27 k have
+/// 53 million pixels; a hostile header of 60,000 × 60,000 has 3,600 million.
+const MASK_PIXELS_MAX: u64 = 256 << 20;
+
+/// A mask's pixels above this are inside.
+pub(super) const MASK_LEVEL: u8 = 127;
+
+/// Width and height in pixels of the upright picture, from its header.
+///
+/// # Errors
+/// One line that says why the file cannot be a picture, without its path.
+pub(super) fn upright_size(path: &Path) -> Result<[u32; 2], String> {
+    let mut reader = ImageReader::open(path)
+        .and_then(ImageReader::with_guessed_format)
+        .map_err(|error| format!("cannot read the picture: {error}"))?;
+    reader.no_limits(); // nothing is decoded
+    let mut decoder = reader.into_decoder().map_err(|error| format!("cannot read the picture: {error}"))?;
+    let (width, height) = decoder.dimensions();
+    // Damaged EXIF data does not make a picture unreadable: it then counts as upright.
+    let turned = matches!(
+        decoder.orientation(),
+        Ok(Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH)
+    );
+    Ok(if turned { [height, width] } else { [width, height] })
+}
+
+/// Reads a mask picture: inside where the grey value is above [`MASK_LEVEL`].
+///
+/// # Errors
+/// One line that says why, without the path: not a picture, or not of the `expected` width and
+/// height.
+pub(super) fn read_mask(path: &Path, expected: [u32; 2]) -> Result<MaskRle, String> {
+    let size = upright_size(path).map_err(|why| format!("mask: {why}"))?;
+    if size != expected {
+        let ([w, h], [ew, eh]) = (size, expected);
+        return Err(format!("the mask is {w} × {h}, the picture {ew} × {eh}"));
+    }
+    let [width, height] = size;
+    if u64::from(width) * u64::from(height) > MASK_PIXELS_MAX {
+        return Err(format!("the mask of {width} × {height} is too large"));
+    }
+    let pixels = read_grey(path)?;
+    let width_px = width as usize;
+    Ok(MaskRle::from_fn(width, height, |x, y| pixels[y as usize * width_px + x as usize] > MASK_LEVEL))
+}
+
+/// Grey values row by row; for index masks the stored values.
+pub(super) fn read_grey(path: &Path) -> Result<Vec<u8>, String> {
+    let mut reader = ImageReader::open(path)
+        .and_then(ImageReader::with_guessed_format)
+        .map_err(|error| format!("cannot read the mask: {error}"))?;
+    reader.no_limits(); // the caller has checked the size
+    let picture = reader.decode().map_err(|error| format!("cannot read the mask: {error}"))?;
+    Ok(picture.into_luma8().into_raw())
+}
+
+/// Writes 8-bit grey values as PNG.
+pub(super) fn write_grey(path: &Path, [width, height]: [u32; 2], pixels: &[u8]) -> image::ImageResult<()> {
+    image::save_buffer_with_format(
+        path,
+        pixels,
+        width,
+        height,
+        image::ExtendedColorType::L8,
+        image::ImageFormat::Png,
+    )
+}
+
+/// The usual file name extension for what the bytes are; `None` when they are nothing known.
+pub(super) fn extension_of(head: &[u8]) -> Option<&'static str> {
+    if let Ok(format) = image::guess_format(head) {
+        return format.extensions_str().first().copied();
+    }
+    match head {
+        [b'R', b'I' | b'F', b'F', b'F' | b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some("wav"),
+        [b'f', b'L', b'a', b'C', ..] => Some("flac"),
+        [b'O', b'g', b'g', b'S', ..] => Some("ogg"),
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => Some("aiff"),
+        [b'I', b'D', b'3', ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => Some("mp3"),
+        [_, _, _, _, b'f', b't', b'y', b'p', b'M', b'4', b'A', ..] => Some("m4a"),
+        _ => None,
+    }
+}
