@@ -9,4 +9,5 @@ pub mod labels;
 pub mod learn;
 pub mod media;
 pub mod nn;
+pub mod review;
 pub mod store;

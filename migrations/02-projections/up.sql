@@ -13,6 +13,7 @@ CREATE TABLE items (
     source        TEXT    NOT NULL,
     modified_at   INTEGER,
     arrived_at    INTEGER NOT NULL,
+    label         TEXT,                -- the one that an import brought
     votes         TEXT    NOT NULL,
     extra         TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -34,6 +34,9 @@ pub struct Arrival {
     /// The file's own time, with which the same file is known again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified_at: Option<Timestamp>,
+    /// The label that an import brought; people's verdicts take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<Vote>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

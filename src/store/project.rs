@@ -125,7 +125,7 @@ fn tally(conn: &Connection, what: &str, change: i64) -> Result<(), StoreError> {
 }
 
 fn arrived(conn: &Connection, record: &Record, arrival: &Arrival) -> Result<(), StoreError> {
-    conn.prepare_cached("INSERT INTO items VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)")?
+    conn.prepare_cached("INSERT INTO items VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)")?
         .execute(params![
             arrival.item.to_string(),
             arrival.inspection.map(|id| id.to_string()),
@@ -139,6 +139,7 @@ fn arrived(conn: &Connection, record: &Record, arrival: &Arrival) -> Result<(), 
             arrival.source,
             arrival.modified_at.map(crate::domain::Timestamp::as_micros),
             record.at,
+            arrival.label.as_ref().map(text).transpose()?,
             text(&arrival.votes)?,
             text(&arrival.extra)?
         ])?;

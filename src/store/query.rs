@@ -230,24 +230,34 @@ impl View<'_> {
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
-    /// An inspection of this unit that still waits for items.
-    pub fn open_inspection(&self, unit: &str) -> Result<Option<InspectionId>, StoreError> {
+    /// The newest inspection of this unit that was opened after `since`, still waits for items
+    /// and has none at `position` yet (a second picture from one side is another passage).
+    pub fn open_inspection(
+        &self,
+        unit: &str,
+        position: Option<&str>,
+        since: Timestamp,
+    ) -> Result<Option<InspectionId>, StoreError> {
         Ok(self
             .conn
             .prepare_cached(
-                "SELECT inspection_id FROM inspections WHERE unit = ?1 AND decision IS NULL
-                 ORDER BY opened_at DESC LIMIT 1",
+                "SELECT n.inspection_id FROM inspections n
+                 WHERE n.unit = ?1 AND n.decision IS NULL AND n.opened_at > ?3
+                   AND NOT EXISTS (SELECT 1 FROM items i WHERE i.inspection_id = n.inspection_id
+                                   AND ?2 IS NOT NULL AND i.position = ?2)
+                 ORDER BY n.opened_at DESC LIMIT 1",
             )?
-            .query_row([unit], |row| parsed(row, 0))
+            .query_row(params![unit, position, since.as_micros()], |row| parsed(row, 0))
             .optional()?)
     }
 
-    /// All inspections that still wait for items, oldest first.
-    pub fn open_inspections(&self) -> Result<Vec<InspectionId>, StoreError> {
+    /// Inspections that were opened before `before` and still wait for items, oldest first.
+    pub fn overdue_inspections(&self, before: Timestamp) -> Result<Vec<InspectionId>, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT inspection_id FROM inspections WHERE decision IS NULL ORDER BY opened_at, inspection_id",
+            "SELECT inspection_id FROM inspections WHERE decision IS NULL AND opened_at <= ?1
+             ORDER BY opened_at, inspection_id",
         )?;
-        let rows = statement.query_map([], |row| parsed(row, 0))?;
+        let rows = statement.query_map([before.as_micros()], |row| parsed(row, 0))?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
@@ -308,6 +318,15 @@ impl View<'_> {
         Ok(self
             .conn
             .prepare_cached("SELECT payload FROM labels WHERE item_id = ?1")?
+            .query_row([id.to_string()], |row| json(row, 0))
+            .optional()?)
+    }
+
+    /// The label that an import brought with the item.
+    pub fn imported_label(&self, id: ItemId) -> Result<Option<Label>, StoreError> {
+        Ok(self
+            .conn
+            .prepare_cached("SELECT label FROM items WHERE item_id = ?1 AND label IS NOT NULL")?
             .query_row([id.to_string()], |row| json(row, 0))
             .optional()?)
     }

@@ -1,0 +1,144 @@
+//! What people answer: verdicts, undo, labels settled from verdicts, and the decisions that
+//! follow from them.
+//!
+//! Works on the store alone; knows nothing of models or the window.
+
+mod inspection;
+mod settle;
+
+pub use inspection::redecide;
+pub use settle::settle;
+
+use crate::domain::{
+    DecidedBy, Decision, Event, EventId, Item, ItemId, Label, LabelStatus, Outcome, Plan, Reason, Route, Verdict,
+    VerdictStatus,
+};
+use crate::store::{Store, StoreError, Tx};
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum ReviewError {
+    #[error("there is no item {0} on this line")]
+    UnknownItem(ItemId),
+    #[error("\"{class}\" is not a class of this line: {known}")]
+    UnknownClass { class: String, known: String },
+    #[error("an answer needs a class")]
+    NoClass,
+    #[error("a reviewer needs a name")]
+    NoReviewer,
+    #[error("{holder} has this item on the screen. Hint: take another one, or wait")]
+    Leased { holder: String },
+    #[error("{0} has no answer that could be taken back")]
+    NothingToUndo(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an answer or its undoing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub item: ItemId,
+    /// The event of the verdict, or of its undoing.
+    pub event: EventId,
+}
+
+/// Records one verdict, durably, with the label and the decisions that follow from it.
+pub fn answer(store: &mut Store, plan: &Plan, verdict: &Verdict) -> Result<Recorded, ReviewError> {
+    check(plan, verdict)?;
+    if let Err(holder) = store.lease(verdict.item, &verdict.reviewer, plan.review.lease_secs)? {
+        return Err(ReviewError::Leased { holder });
+    }
+    let recorded = store.transact(&verdict.reviewer, |tx| {
+        let item = tx.item(verdict.item)?.ok_or(ReviewError::UnknownItem(verdict.item))?;
+        let event = tx.append(&Event::VerdictGiven(verdict.clone()))?;
+        follow(tx, plan, &item)?;
+        Ok::<_, ReviewError>(Recorded { item: item.id, event })
+    })?;
+    store.release_lease(verdict.item, &verdict.reviewer)?;
+    store.flush_outbox()?;
+    Ok(recorded)
+}
+
+/// Takes the reviewer's newest standing answer back; again and again, as far as there are any.
+pub fn undo(store: &mut Store, plan: &Plan, reviewer: &str) -> Result<Recorded, ReviewError> {
+    let recorded = store.transact(reviewer, |tx| {
+        let last = tx
+            .last_verdict_of(reviewer)?
+            .ok_or_else(|| ReviewError::NothingToUndo(reviewer.to_owned()))?;
+        let id = last.verdict.item;
+        let item = tx.item(id)?.ok_or(ReviewError::UnknownItem(id))?;
+        let event = tx.append(&Event::VerdictUndone {
+            verdict: last.event,
+            item: id,
+            reviewer: reviewer.to_owned(),
+        })?;
+        follow(tx, plan, &item)?;
+        Ok::<_, ReviewError>(Recorded { item: id, event })
+    })?;
+    store.flush_outbox()?;
+    Ok(recorded)
+}
+
+fn check(plan: &Plan, verdict: &Verdict) -> Result<(), ReviewError> {
+    if verdict.reviewer.trim().is_empty() {
+        return Err(ReviewError::NoReviewer);
+    }
+    if verdict.status == VerdictStatus::Answered && verdict.class.is_none() && verdict.transcript.is_none() {
+        return Err(ReviewError::NoClass);
+    }
+    let named = verdict.class.iter().chain(verdict.regions.iter().map(|region| &region.class));
+    for class in named {
+        if plan.route(class).is_none() {
+            let known: Vec<&str> = plan.classes.iter().map(|c| c.name.as_str()).collect();
+            return Err(ReviewError::UnknownClass { class: class.clone(), known: known.join(", ") });
+        }
+    }
+    Ok(())
+}
+
+/// Brings label and decisions in line with the verdicts that stand now. Only changes become
+/// events.
+fn follow(tx: &Tx<'_>, plan: &Plan, item: &Item) -> Result<(), StoreError> {
+    let standing: Vec<Verdict> = tx.verdicts(item.id)?.into_iter().map(|v| v.verdict).collect();
+    let label = match settle(&standing) {
+        Some(label) => Some(label),
+        None => tx.imported_label(item.id)?,
+    };
+    if label != tx.label(item.id)? {
+        tx.append(&match &label {
+            Some(label) => Event::LabelSettled { item: item.id, label: label.clone() },
+            None => Event::LabelWithdrawn { item: item.id },
+        })?;
+    }
+    let Some(inspection) = item.inspection else {
+        return Ok(());
+    };
+    let (outcome, reason) = match &label {
+        Some(label) => consequence(plan, label),
+        None => (Outcome::Review, Reason::AnswerTakenBack),
+    };
+    let before = tx.inspection(inspection)?;
+    let in_force = before.and_then(|state| state.items.into_iter().find(|(id, ..)| *id == item.id));
+    if in_force.is_none_or(|(_, old, by)| (old, by) != (outcome, DecidedBy::Person)) {
+        let settings = tx.settings()?;
+        let decision =
+            Decision { outcome, decided_by: DecidedBy::Person, reason, policy: settings.policy, model: None };
+        tx.append(&Event::ItemDecided { item: item.id, inspection, decision })?;
+    }
+    redecide(tx, plan, inspection, false)
+}
+
+/// What a settled label means for the unit. Whoever could not tell, or got a picture that shows
+/// nothing, has not seen a good part: the unit is set aside, never passed.
+fn consequence(plan: &Plan, label: &Label) -> (Outcome, Reason) {
+    match label.status {
+        LabelStatus::Disputed => (Outcome::Review, Reason::Disputed),
+        LabelStatus::CannotTell => (Outcome::Divert, Reason::CannotTell),
+        LabelStatus::BadInput => (Outcome::Divert, Reason::BadInput),
+        LabelStatus::Confirmed => {
+            let good = label.classes().iter().all(|class| plan.route(class) == Some(Route::Pass));
+            let reason = Reason::Answered { class: label.main_class().to_owned() };
+            (if good { Outcome::Pass } else { Outcome::Divert }, reason)
+        }
+    }
+}
