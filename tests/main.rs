@@ -1,1 +1,3 @@
-fn main(){}
+//! One binary, so that it links once: each module below holds the program to one promise.
+
+mod tidy;

@@ -1,0 +1,31 @@
+# Everything that is done with Second Look by hand, from a fresh clone with only cargo.
+# Warnings fail `check`, not the build: RUSTFLAGS would build every dependency again.
+
+CARGO ?= $(shell command -v cargo || echo $${HOME:-/root}/.cargo/bin/cargo)
+
+.PHONY: run test check check-core bench setup setup-build
+
+# The window on the demo line; without a display the same, headless.
+run: setup
+	$(CARGO) run --
+
+test: setup-build
+	$(CARGO) test
+
+check: setup-build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) test
+
+# The core without window and sound.
+check-core: setup-build
+	$(CARGO) test --no-default-features
+
+bench: setup-build
+	$(CARGO) bench
+
+setup:
+	@scripts/setup.sh
+
+setup-build:
+	@scripts/setup.sh build
