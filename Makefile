@@ -1,7 +1,9 @@
 # Everything that is done with Second Look by hand, from a fresh clone with only cargo.
 # Warnings fail `check`, not the build: RUSTFLAGS would build every dependency again.
 
-CARGO ?= $(shell command -v cargo || echo $${HOME:-/root}/.cargo/bin/cargo)
+ifndef CARGO
+CARGO := $(shell scripts/cargo.sh)
+endif
 
 .PHONY: run test check check-core bench setup setup-build
 

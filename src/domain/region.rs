@@ -170,7 +170,10 @@ pub enum Shape {
     Polygon(Vec<[f32; 2]>),
     Mask(MaskRle),
     /// Seconds from the start of the clip, and the band in Hz where it is known.
-    Span { span_secs: [f64; 2], band_hz: Option<[f64; 2]> },
+    Span {
+        span_secs: [f64; 2],
+        band_hz: Option<[f64; 2]>,
+    },
 }
 
 impl Shape {
@@ -291,7 +294,8 @@ mod tests {
 
     #[test]
     fn mask_runs_read_back_with_area_and_bounds() {
-        let inside = |x: u32, y: u32| (2..5).contains(&x) && (1..7).contains(&y) && (x + y) % 3 != 0;
+        let inside =
+            |x: u32, y: u32| (2..5).contains(&x) && (1..7).contains(&y) && !(x + y).is_multiple_of(3);
         let rle = MaskRle::from_fn(9, 8, inside);
         let pixels = rle.to_pixels();
         for y in 0..8 {

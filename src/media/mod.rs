@@ -1,11 +1,17 @@
-//! Bytes → pixels: decoding under strict limits, thumbnails, tiles.
+//! Bytes → pixels and back: decoding under strict limits, encoding, thumbnails, and telling
+//! pictures from sounds by content.
 //!
 //! Knows nothing of files, the store or models.
 
 mod decode;
 mod encode;
+mod jpeg;
 mod raster;
+mod resize;
+mod sniff;
 
-pub use decode::{MediaError, decode_image};
+pub use decode::{FILE_BYTES_MAX, MediaError, PIXELS_MAX, SIDE_PX_MAX, decode_image};
 pub use encode::{encode_jpeg, encode_png_grey};
 pub use raster::Raster;
+pub use resize::thumbnail;
+pub use sniff::sniff;

@@ -9,8 +9,8 @@ fn p(value: f64) -> Probability {
     Probability::new(value).unwrap()
 }
 
-fn limit(limit: f64) -> Option<Limit> {
-    Some(Limit { limit: p(limit), confidence: p(0.95) })
+fn at_95(limit: f64) -> Limit {
+    Limit { limit: p(limit), confidence: p(0.95) }
 }
 
 fn units(defective: bool, score: f64, count: usize) -> Vec<EvidenceUnit> {
@@ -23,7 +23,7 @@ fn evidence(parts: &[Vec<EvidenceUnit>]) -> Evidence {
 
 #[test]
 fn miss_is_supported_exactly_from_the_published_number_of_defects_on() {
-    let promise = Promise { miss: limit(0.02), ..Promise::default() };
+    let promise = Promise { miss: Some(at_95(0.02)), ..Promise::default() };
     let with = |n| support(&promise, &evidence(&[units(true, 0.9, n), units(false, 0.01, 50)]));
     let short = with(148);
     assert!(!short.supported && short.thresholds.pass_below.is_none());
@@ -39,7 +39,7 @@ fn miss_is_supported_exactly_from_the_published_number_of_defects_on() {
 
 #[test]
 fn the_threshold_stops_below_the_defects_that_the_limit_cannot_bear() {
-    let promise = Promise { miss: limit(0.02), ..Promise::default() };
+    let promise = Promise { miss: Some(at_95(0.02)), ..Promise::default() };
     let found = support(&promise, &evidence(&[units(true, 0.9, 147), units(true, 0.1, 2)]));
     let at = found.thresholds.pass_below.unwrap();
     assert!(at <= p(0.1) && at > p(0.08), "{at}");
@@ -48,7 +48,7 @@ fn the_threshold_stops_below_the_defects_that_the_limit_cannot_bear() {
 
 #[test]
 fn two_limits_share_delta_and_need_more() {
-    let promise = Promise { miss: limit(0.02), overkill: limit(0.05), ..Promise::default() };
+    let promise = Promise { miss: Some(at_95(0.02)), overkill: Some(at_95(0.05)), ..Promise::default() };
     // At confidence 0.975: 183 defective units for 2 %, 72 good ones for 5 %.
     let with = |bad, good| support(&promise, &evidence(&[units(true, 0.9, bad), units(false, 0.01, good)]));
     assert!(!with(182, 72).supported);
@@ -62,7 +62,7 @@ fn two_limits_share_delta_and_need_more() {
 
 #[test]
 fn overkill_that_holds_with_a_person_between_may_not_hold_at_level_full() {
-    let promise = Promise { miss: limit(0.02), overkill: limit(0.05), ..Promise::default() };
+    let promise = Promise { miss: Some(at_95(0.02)), overkill: Some(at_95(0.05)), ..Promise::default() };
     let parts =
         [units(true, 0.9, 180), units(true, 0.06, 20), units(false, 0.01, 100), units(false, 0.3, 100)];
     let found = support(&promise, &evidence(&parts));
@@ -73,7 +73,7 @@ fn overkill_that_holds_with_a_person_between_may_not_hold_at_level_full() {
 
 #[test]
 fn only_the_lines_own_population_can_prove_the_outgoing_rate() {
-    let promise = Promise { outgoing: limit(0.01), ..Promise::default() };
+    let promise = Promise { outgoing: Some(at_95(0.01)), ..Promise::default() };
     let mut seen = evidence(&[units(false, 0.01, 1000), units(true, 0.9, 10), units(true, 0.3, 10)]);
     let imported = support(&promise, &seen);
     assert!(!imported.supported && imported.labels_needed().is_none());
@@ -95,18 +95,18 @@ fn only_the_lines_own_population_can_prove_the_outgoing_rate() {
 #[test]
 fn what_cannot_be_proven_says_so() {
     let hopeless = support(
-        &Promise { miss: limit(0.02), ..Promise::default() },
+        &Promise { miss: Some(at_95(0.02)), ..Promise::default() },
         &evidence(&[units(true, 0.0, 10), units(true, 0.9, 100)]),
     );
     assert_eq!(hopeless.limits[0].labels_needed, None);
     assert!(hopeless.limits[0].why.as_ref().unwrap().contains("no number of labels suffices"));
-    let wrong = support(&Promise { error: limit(0.05), ..Promise::default() }, &Evidence::default());
+    let wrong = support(&Promise { error: Some(at_95(0.05)), ..Promise::default() }, &Evidence::default());
     assert!(!wrong.supported && wrong.limits[0].why.is_some() && wrong.automation_rate.is_none());
     let nothing = support(&Promise::default(), &evidence(&[units(false, 0.0, 1000)]));
     assert!(
         !nothing.supported && nothing.thresholds == Thresholds::default() && nothing.decisive().is_none()
     );
-    let only_overkill = Promise { overkill: limit(0.05), ..Promise::default() };
+    let only_overkill = Promise { overkill: Some(at_95(0.05)), ..Promise::default() };
     let found = support(&only_overkill, &evidence(&[units(false, 0.01, 100)]));
     assert!(found.supported && found.thresholds.pass_below.is_none() && !found.supported_full);
 }
@@ -136,7 +136,7 @@ fn broken_share(repetitions: u32, n: usize, choose: impl Fn(&Evidence) -> Option
 
 #[test]
 fn promises_are_broken_at_most_as_often_as_stated_and_the_naive_rule_far_more_often() {
-    let promise = Promise { miss: limit(0.02), ..Promise::default() };
+    let promise = Promise { miss: Some(at_95(0.02)), ..Promise::default() };
     let tested = broken_share(20_000, 600, |evidence| support(&promise, evidence).thresholds.pass_below);
     // The largest threshold whose observed rate keeps the limit.
     let naive = broken_share(2_000, 600, |evidence| {
