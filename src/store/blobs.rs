@@ -23,7 +23,9 @@ pub enum BlobState {
 }
 
 impl Blobs {
-    pub(super) fn new(line: &Path) -> Self {
+    /// The blobs of the line in folder `line`; they need no database.
+    #[must_use]
+    pub fn of_line(line: &Path) -> Self {
         Self { root: line.join("media") }
     }
 

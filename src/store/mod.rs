@@ -94,7 +94,7 @@ impl Tx<'_> {
 impl Store {
     /// Makes a new line in `folder` (created when absent) and opens it.
     pub fn create(folder: &Path, plan: &Plan, actor: &str) -> Result<Self, StoreError> {
-        if folder.join(DATABASE).exists() {
+        if Self::exists(folder) {
             return Err(StoreError::AlreadyALine(folder.to_owned()));
         }
         let text = plan.to_toml().map_err(|error| StoreError::Refused(error.to_string()))?;
@@ -151,7 +151,7 @@ impl Store {
         let station = station
             .parse()
             .map_err(|_| StoreError::Damaged(format!("\"{station}\" is not a station id")))?;
-        Ok(Self { conn, folder: folder.to_owned(), station, blobs: Blobs::new(folder), clock })
+        Ok(Self { conn, folder: folder.to_owned(), station, blobs: Blobs::of_line(folder), clock })
     }
 
     #[must_use]
@@ -171,6 +171,12 @@ impl Store {
 
     pub fn head(&self) -> Result<Head, StoreError> {
         log::head(&self.conn)
+    }
+
+    /// Whether `folder` holds a line.
+    #[must_use]
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(DATABASE).is_file()
     }
 
     /// Where the plan of a line is kept.

@@ -345,6 +345,14 @@ impl View<'_> {
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
+    /// Whether the log has an export with this digest: proof that exactly these labels left the
+    /// store.
+    pub fn has_exported(&self, digest: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM events
+                   WHERE kind = 'Exported' AND json_extract(payload, '$.digest') = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([digest], |row| row.get(0))?)
+    }
+
     pub fn tallies(&self) -> Result<Tallies, StoreError> {
         let mut statement = self.conn.prepare_cached("SELECT what, n FROM tallies")?;
         let counts: BTreeMap<String, i64> =

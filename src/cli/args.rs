@@ -1,0 +1,226 @@
+//! The verbs and their arguments.
+
+use crate::domain::Level;
+use crate::engine::DatasetSource;
+use crate::labels::Format;
+use crate::store::Head;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(name = "secondlook", version, about = "An inspection station: a model decides what it is sure of, a person decides the rest")]
+#[command(after_help = "Without a verb the window opens. Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (the data cannot support it).")]
+pub struct Args {
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// The line that the window opens; else the demo line
+    #[arg(long, value_name = "LINE")]
+    pub line: Option<PathBuf>,
+    /// Print exactly one JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Run the simulated phone line with the shipped model
+    Demo(Demo),
+    /// Make a line
+    New(New),
+    /// Take labelled items from a folder with items.jsonl, or rendered ones (simulator:N)
+    Import(Import),
+    /// Train a candidate on the line's labels
+    Train(Train),
+    /// Measure a model on labelled data
+    Evaluate(Evaluate),
+    /// Run the station: take items in, decide, ask
+    Run(Run),
+    /// Show what waits for a person
+    Queue {
+        line: PathBuf,
+        /// At most this many
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
+    /// Answer one item
+    Answer(Answer),
+    /// Take the reviewer's last answer back
+    Undo {
+        line: PathBuf,
+        #[arg(long)]
+        reviewer: String,
+    },
+    /// Show what the evidence supports of the plan's promise
+    Promise {
+        line: PathBuf,
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// List the models of a line
+    Models { line: PathBuf },
+    /// Make a model the live one
+    Promote {
+        line: PathBuf,
+        model: String,
+        #[arg(long, default_value = "promoted from the command line")]
+        reason: String,
+    },
+    /// Change the automation level: manual, shadow, assist, partial or full
+    Level {
+        line: PathBuf,
+        level: Level,
+        #[arg(long, default_value = "set from the command line")]
+        reason: String,
+    },
+    /// Write labels out: jsonl, coco, yolo, yolo-seg, voc, masks or csv
+    Export(Export),
+    /// Prove that an export reads back to the same labels
+    CheckExport {
+        out: PathBuf,
+        /// The line that it came from, when that has moved
+        #[arg(long)]
+        line: Option<PathBuf>,
+    },
+    /// Check log, blobs, projections and database
+    Verify {
+        line: PathBuf,
+        /// A head noted earlier elsewhere, COUNT:HASH
+        #[arg(long)]
+        anchor: Option<Head>,
+    },
+    /// Make every projection again from the log
+    Rebuild { line: PathBuf },
+    /// Copy a line while everything runs, and verify the copy
+    Backup { line: PathBuf, out: PathBuf },
+    /// Bring a backup back as a new line
+    Restore {
+        #[arg(value_name = "OUT")]
+        from: PathBuf,
+        line: PathBuf,
+    },
+    /// Say what works on this machine, with a hint for what does not
+    Doctor,
+}
+
+#[derive(clap::Args)]
+pub struct Demo {
+    /// Without a window
+    #[arg(long)]
+    pub headless: bool,
+    /// Stop after this many units (a window: go on for ever)
+    #[arg(long)]
+    pub items: Option<u64>,
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where the demo line is kept; a fixed place in the user's data folder when absent
+    #[arg(long, value_name = "LINE")]
+    pub line: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct New {
+    pub line: PathBuf,
+    /// A plan to start from (line.toml)
+    #[arg(long, conflicts_with_all = ["task", "classes"], required_unless_present = "task")]
+    pub plan: Option<PathBuf>,
+    /// defect, classify or transcribe
+    #[arg(long)]
+    pub task: Option<String>,
+    /// good:pass,crack:divert,…; taken from the model when absent
+    #[arg(long, value_delimiter = ',')]
+    pub classes: Vec<String>,
+    #[arg(long)]
+    pub model: Option<String>,
+    #[arg(long, default_value = "assist")]
+    pub level: Level,
+    /// outgoing=0.02@0.95,miss=…,overkill=…,error=…
+    #[arg(long, value_delimiter = ',')]
+    pub promise: Vec<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Import {
+    pub line: PathBuf,
+    pub dataset: DatasetSource,
+    #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
+    pub filter: Vec<String>,
+    /// Of simulator:N
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+#[derive(clap::Args)]
+pub struct Train {
+    pub line: PathBuf,
+    /// Start from this model
+    #[arg(long)]
+    pub init: Option<String>,
+    #[arg(long)]
+    pub epochs: Option<u32>,
+    #[arg(long)]
+    pub minutes: Option<f64>,
+    #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
+    pub filter: Vec<String>,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Name of the candidate
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Evaluate {
+    pub line: PathBuf,
+    #[arg(long)]
+    pub model: String,
+    #[arg(long)]
+    pub data: DatasetSource,
+    #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
+    pub filter: Vec<String>,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write a line per item here
+    #[arg(long, value_name = "OUT.jsonl")]
+    pub predictions: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct Run {
+    pub line: PathBuf,
+    /// folder:DIR, instead of the plan's
+    #[arg(long)]
+    pub source: Option<String>,
+    /// End when the folder is empty
+    #[arg(long)]
+    pub once: bool,
+    /// Accepted for clarity: `run` has no window
+    #[arg(long)]
+    pub headless: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Answer {
+    pub line: PathBuf,
+    pub item: String,
+    /// A class of the line, "cannot tell" or "bad input"
+    #[arg(long)]
+    pub class: String,
+    /// X1,Y1,X2,Y2 in pixels, with another class in front where it differs: CLASS:X1,Y1,X2,Y2
+    #[arg(long)]
+    pub region: Vec<String>,
+    #[arg(long)]
+    pub reviewer: String,
+    /// From seeing to answering
+    #[arg(long, default_value_t = 0.0)]
+    pub seconds: f64,
+}
+
+#[derive(clap::Args)]
+pub struct Export {
+    pub line: PathBuf,
+    #[arg(long)]
+    pub format: Format,
+    pub out: PathBuf,
+    #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
+    pub filter: Vec<String>,
+}

@@ -1,0 +1,93 @@
+//! The command line: arguments in, one JSON document or a readable text out, and the exit status
+//! that `docs/FORMATS.md` names. A front end over `engine`; decides nothing itself.
+
+mod args;
+mod doctor;
+mod output;
+mod station;
+mod verbs;
+
+use crate::engine::EngineError;
+use args::{Args, Verb};
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// What a verb comes to: its document, and whether all is well (`verify` and `check-export` give
+/// a full report and still fail).
+pub(crate) struct Report {
+    pub json: Value,
+    pub ok: bool,
+}
+
+impl Report {
+    pub fn ok(json: Value) -> Self {
+        Self { json, ok: true }
+    }
+}
+
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers; everything else is wrong usage.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if asked { 0 } else { 2 });
+        }
+    };
+    let json = args.json;
+    match run(args) {
+        Ok(Some(report)) => {
+            output::print(&report.json, json);
+            ExitCode::from(u8::from(!report.ok))
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            fail(&error, json);
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+/// One readable line on standard error; with `--json` also the document that a program reads.
+fn fail(error: &EngineError, json: bool) {
+    let text = error.to_string().replace('\n', " ");
+    eprintln!("secondlook: {text}");
+    if json {
+        let support = match error {
+            EngineError::Refused { support, .. } => json!(**support),
+            _ => Value::Null,
+        };
+        output::print(&json!({ "error": text, "support": support }), true);
+    }
+}
+
+fn run(args: Args) -> Result<Option<Report>, EngineError> {
+    let Some(verb) = args.verb else {
+        return station::open_window(args.line.as_deref()).map(|()| None);
+    };
+    match verb {
+        Verb::Demo(demo) => station::demo(&demo),
+        Verb::Run(run) => station::run(&run).map(Some),
+        Verb::New(new) => verbs::new(&new).map(Some),
+        Verb::Import(import) => verbs::import(&import).map(Some),
+        Verb::Train(train) => verbs::train(&train).map(Some),
+        Verb::Evaluate(evaluate) => verbs::evaluate(&evaluate).map(Some),
+        Verb::Queue { line, limit } => verbs::queue(&line, limit).map(Some),
+        Verb::Answer(answer) => verbs::answer(&answer).map(Some),
+        Verb::Undo { line, reviewer } => verbs::undo(&line, &reviewer).map(Some),
+        Verb::Promise { line, model } => verbs::promise(&line, model.as_deref()).map(Some),
+        Verb::Models { line } => verbs::models(&line).map(Some),
+        Verb::Promote { line, model, reason } => verbs::promote(&line, &model, &reason).map(Some),
+        Verb::Level { line, level, reason } => verbs::level(&line, level, &reason).map(Some),
+        Verb::Export(export) => verbs::export(&export).map(Some),
+        Verb::CheckExport { out, line } => verbs::check_export(&out, line.as_deref()).map(Some),
+        Verb::Verify { line, anchor } => verbs::verify(&line, anchor).map(Some),
+        Verb::Rebuild { line } => verbs::rebuild(&line).map(Some),
+        Verb::Backup { line, out } => verbs::backup(&line, &out).map(Some),
+        Verb::Restore { from, line } => verbs::restore(&from, &line).map(Some),
+        Verb::Doctor => Ok(Some(doctor::doctor())),
+    }
+}

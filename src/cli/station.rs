@@ -1,0 +1,137 @@
+//! The verbs that run a station: `demo`, `run`, and the window.
+
+use super::args::{Demo, Run};
+use super::verbs::{ACTOR, cancel_flag};
+use super::{Report, output};
+use crate::engine::{Command, EngineError, Line, LineRequest, Station, StationEvent, StationOptions, find_model};
+use crate::store::Store;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The shipped model of the demo line.
+const DEMO_MODEL: &str = "phone-line";
+/// What the headless demo runs without `--items`: enough for percentiles, over in seconds.
+const DEMO_ITEMS: u64 = 100;
+/// How often a waiting front end looks whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// `demo`: the simulated phone line, in the window where there is one.
+pub fn demo(args: &Demo) -> Result<Option<Report>, EngineError> {
+    let folder = demo_line(args.line.as_deref(), args.seed)?;
+    if !args.headless {
+        match window(&folder, Some(args.items)) {
+            Ok(()) => return Ok(None),
+            Err(why) => eprintln!("{why}; going on without a window"),
+        }
+    }
+    headless_demo(&folder, args.items.unwrap_or(DEMO_ITEMS)).map(Some)
+}
+
+/// Without a verb: the named line in the window, else the demo line.
+pub fn open_window(line: Option<&Path>) -> Result<(), EngineError> {
+    if let Some(folder) = line {
+        // Opened once here, so that a folder that is no line is told before a window opens.
+        let line = Line::open(folder, ACTOR)?;
+        let simulate = line.plan.simulator.is_some().then_some(None);
+        drop(line);
+        return window(folder, simulate).map_err(EngineError::Failed);
+    }
+    let folder = demo_line(None, None)?;
+    if let Err(why) = window(&folder, Some(None)) {
+        eprintln!("{why}; running the demo line headless");
+        let report = headless_demo(&folder, DEMO_ITEMS)?;
+        output::print(&report.json, false);
+    }
+    Ok(())
+}
+
+/// `simulate` as in [`StationOptions`].
+#[cfg(feature = "gui")]
+fn window(folder: &Path, simulate: Option<Option<u64>>) -> Result<(), String> {
+    crate::gui::run(folder, StationOptions { simulate, ..StationOptions::default() })
+}
+
+#[cfg(not(feature = "gui"))]
+fn window(_: &Path, _: Option<Option<u64>>) -> Result<(), String> {
+    Err("this build has no window (feature gui)".into())
+}
+
+/// Opens the demo line, or makes it.
+fn demo_line(folder: Option<&Path>, seed: Option<u64>) -> Result<PathBuf, EngineError> {
+    let folder = folder.map_or_else(demo_folder, Path::to_owned);
+    if !Store::exists(&folder) {
+        let mut request = LineRequest::demo(&find_model(None, DEMO_MODEL)?);
+        if let (Some(seed), Some(simulator)) = (seed, &mut request.plan.simulator) {
+            simulator.seed = seed;
+        }
+        Line::create(&folder, request, ACTOR)?;
+    }
+    Ok(folder)
+}
+
+/// In the user's data folder, as the platform names it.
+fn demo_folder() -> PathBuf {
+    let home = |part: &str| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(part));
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| home(".local/share"))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("secondlook/demo-line")
+}
+
+fn headless_demo(folder: &Path, items: u64) -> Result<Report, EngineError> {
+    let options = StationOptions { once: true, simulate: Some(Some(items)), ..StationOptions::default() };
+    let summary = watch(folder, options)?;
+    let tallies = Store::open(folder)?.view().tallies()?;
+    Ok(Report::ok(json!({
+        "items": summary.arrived,
+        "passed": summary.passed,
+        "diverted": summary.diverted,
+        "review": summary.review,
+        "automation_rate": tallies.automation_rate(),
+        "latency_ms": summary.latency_ms,
+        "items_per_s": summary.items_per_s,
+        "line": folder.display().to_string(),
+    })))
+}
+
+pub fn run(args: &Run) -> Result<Report, EngineError> {
+    let folder = match args.source.as_deref().map(|source| source.split_once(':')) {
+        None => None,
+        Some(Some(("folder", dir))) if !dir.is_empty() => Some(PathBuf::from(dir)),
+        Some(_) => return Err(EngineError::Usage("--source is folder:DIR".into())),
+    };
+    let options = StationOptions { folder, once: args.once, simulate: None };
+    let summary = watch(&args.line, options)?;
+    let json = serde_json::to_value(summary)
+        .map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))?;
+    Ok(Report::ok(json))
+}
+
+/// Runs a station until it is done or Ctrl-C, with its troubles on standard error.
+fn watch(folder: &Path, options: StationOptions) -> Result<crate::engine::Summary, EngineError> {
+    let cancel = cancel_flag()?;
+    let total = options.simulate.flatten();
+    let station = Station::start(folder, options)?;
+    let bar = output::bar("deciding", total.unwrap_or(0));
+    while !station.is_finished() {
+        if cancel.load(Ordering::Relaxed) {
+            station.command(Command::Stop);
+        }
+        match station.events().recv_timeout(LOOK) {
+            Ok(StationEvent::Decided { .. }) => bar.inc(1),
+            Ok(StationEvent::Trouble(what)) => bar.suspend(|| eprintln!("warning: {what}")),
+            Ok(StationEvent::Recovered(what)) => bar.suspend(|| eprintln!("recovered: {what}")),
+            Err(_) => {}
+        }
+    }
+    for event in station.events().try_iter() {
+        if let StationEvent::Trouble(what) = event {
+            bar.suspend(|| eprintln!("warning: {what}"));
+        }
+    }
+    bar.finish_and_clear();
+    station.join()
+}

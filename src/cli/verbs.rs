@@ -1,0 +1,352 @@
+//! The verbs that are done when they return.
+
+use super::args::{Answer, Evaluate, Export, Import, New, Train};
+use super::{Report, output};
+use crate::domain::{
+    Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict, VerdictMode,
+    VerdictStatus,
+};
+use crate::engine::{self, EngineError, Line, LineRequest, TrainJob, find_model};
+use crate::review;
+use crate::store::{self, Head, Store};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Who writes events from the command line where no reviewer is named.
+pub(super) const ACTOR: &str = "command line";
+
+fn to_json<T: Serialize>(value: &T) -> Result<Value, EngineError> {
+    serde_json::to_value(value).map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))
+}
+
+fn usage(message: impl Into<String>) -> EngineError {
+    EngineError::Usage(message.into())
+}
+
+/// Set by Ctrl-C and SIGTERM.
+pub(super) fn cancel_flag() -> Result<Arc<AtomicBool>, EngineError> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
+        .map_err(|error| EngineError::Failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(flag)
+}
+
+pub fn new(args: &New) -> Result<Report, EngineError> {
+    let mut plan = match &args.plan {
+        Some(path) => read_plan(path)?,
+        None => Plan::new(line_name(&args.line), parse_task(args.task.as_deref())?, parse_classes(&args.classes)?),
+    };
+    if !args.promise.is_empty() {
+        plan.promise = parse_promise(&args.promise)?;
+    }
+    let request = LineRequest { plan, level: args.level, model: args.model.clone() };
+    let line = Line::create(&args.line, request, ACTOR)?;
+    let settings = line.store.view().settings()?;
+    Ok(Report::ok(json!({
+        "line": args.line.display().to_string(),
+        "level": settings.level,
+        "model": settings.model.map(|model| model.name),
+        "classes": line.plan.classes.iter().map(|class| &class.name).collect::<Vec<_>>(),
+    })))
+}
+
+fn read_plan(path: &Path) -> Result<Plan, EngineError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| EngineError::Io { what: "cannot read the plan", source, path: path.to_owned() })?;
+    Plan::from_toml(&text).map_err(|error| EngineError::Plan { error, path: path.to_owned() })
+}
+
+fn line_name(folder: &Path) -> String {
+    folder.file_name().map_or_else(|| "line".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn parse_task(text: Option<&str>) -> Result<Task, EngineError> {
+    match text {
+        Some("defect") => Ok(Task::Defect),
+        Some("classify") => Ok(Task::Classify),
+        Some("transcribe") => Ok(Task::Transcribe),
+        other => Err(usage(format!("--task is defect, classify or transcribe, not \"{}\"", other.unwrap_or("")))),
+    }
+}
+
+/// `name:route`; without a route `good` passes and everything else is diverted.
+fn parse_classes(texts: &[String]) -> Result<Vec<Class>, EngineError> {
+    texts
+        .iter()
+        .map(|text| {
+            let (name, route) = match text.rsplit_once(':') {
+                Some((name, "pass")) => (name, Route::Pass),
+                Some((name, "divert")) => (name, Route::Divert),
+                Some((_, route)) => return Err(usage(format!("\"{route}\" is not a route: pass or divert"))),
+                None if text == crate::domain::Label::GOOD => (text.as_str(), Route::Pass),
+                None => (text.as_str(), Route::Divert),
+            };
+            Ok(Class { name: name.to_owned(), route })
+        })
+        .collect()
+}
+
+/// `miss=0.02@0.95`.
+fn parse_promise(texts: &[String]) -> Result<Promise, EngineError> {
+    let mut promise = Promise::default();
+    for text in texts {
+        let bad = || usage(format!("\"{text}\" is not a promise like miss=0.02@0.95"));
+        let (kind, numbers) = text.split_once('=').ok_or_else(bad)?;
+        let (limit, confidence) = numbers.split_once('@').unwrap_or((numbers, "0.95"));
+        let number = |text: &str| text.parse().ok().and_then(Probability::new).ok_or_else(bad);
+        let limit = Some(Limit { limit: number(limit)?, confidence: number(confidence)? });
+        match kind {
+            "outgoing" => promise.outgoing = limit,
+            "miss" => promise.miss = limit,
+            "overkill" => promise.overkill = limit,
+            "error" => promise.error = limit,
+            _ => return Err(usage(format!("\"{kind}\" is not outgoing, miss, overkill or error"))),
+        }
+    }
+    Ok(promise)
+}
+
+fn parse_filter(terms: &[String]) -> Result<Filter, EngineError> {
+    Filter::parse(terms).map_err(usage)
+}
+
+pub fn import(args: &Import) -> Result<Report, EngineError> {
+    let mut line = Line::open(&args.line, ACTOR)?;
+    let mut simulator = line.plan.simulator.unwrap_or_default();
+    simulator.seed = args.seed.unwrap_or(simulator.seed);
+    let cancel = cancel_flag()?;
+    let dataset = args.dataset.open(&parse_filter(&args.filter)?, simulator)?;
+    let bar = output::bar("importing", dataset.items.len() as u64);
+    let report =
+        engine::import(&mut line, dataset, ACTOR, &cancel, |done, _| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    Ok(Report::ok(to_json(&report)?))
+}
+
+pub fn train(args: &Train) -> Result<Report, EngineError> {
+    let line = Line::open(&args.line, ACTOR)?;
+    let mut job = TrainJob {
+        filter: parse_filter(&args.filter)?,
+        init: args.init.clone(),
+        name: args.name.clone(),
+        ..TrainJob::default()
+    };
+    job.settings.seed = args.seed;
+    job.settings.epochs = args.epochs;
+    job.settings.minutes = args.minutes;
+    job.settings.command = command_line();
+    let cancel = cancel_flag()?;
+    let bar = output::bar("training", 0);
+    let report = engine::train(&line, job, &cancel, &mut |progress| {
+        bar.set_length(progress.epochs.into());
+        bar.set_position(progress.epoch.into());
+        bar.set_message(progress.to_string());
+        if bar.is_hidden() {
+            eprintln!("{progress}");
+        }
+    })?;
+    bar.finish_and_clear();
+    Ok(Report::ok(json!({
+        "model": report.model,
+        "metrics": to_json(&report.metrics)?,
+        "seconds": report.seconds,
+        "epochs": report.epochs,
+    })))
+}
+
+/// As typed, for the package's record of how it was made; only the program's own path is cut.
+fn command_line() -> String {
+    let mut words = std::env::args();
+    words.next();
+    std::iter::once("secondlook".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
+    let line = Line::open(&args.line, ACTOR)?;
+    let model = find_model(Some(&args.line), &args.model)?;
+    let mut simulator = line.plan.simulator.unwrap_or_default();
+    simulator.seed = args.seed;
+    let cancel = cancel_flag()?;
+    let dataset = args.data.open(&parse_filter(&args.filter)?, simulator)?;
+    let bar = output::bar("evaluating", dataset.items.len() as u64);
+    let report = engine::evaluate(Some(&line), &model, dataset, args.seed, &cancel, &mut |done, _| {
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    if let Some(path) = &args.predictions {
+        write_lines(path, &report.predictions)?;
+    }
+    let mut json = to_json(&report.evaluation)?;
+    json["skipped"] = to_json(&report.skipped)?;
+    Ok(Report::ok(json))
+}
+
+fn write_lines<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), EngineError> {
+    let failed = |source: std::io::Error| EngineError::Io { what: "cannot write", source, path: path.to_owned() };
+    let mut file = BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+    for row in rows {
+        writeln!(file, "{}", to_json(row)?).map_err(failed)?;
+    }
+    file.flush().map_err(failed)
+}
+
+pub fn queue(folder: &Path, limit: usize) -> Result<Report, EngineError> {
+    let store = Store::open(folder)?;
+    let rows: Vec<Value> = store
+        .view()
+        .queue(None, limit)?
+        .into_iter()
+        .map(|row| {
+            json!({
+                "item": row.item.id,
+                "unit": row.item.unit,
+                "name": row.item.name,
+                "media": row.item.media,
+                "reason": row.reason,
+                "prediction": row.prediction,
+            })
+        })
+        .collect();
+    Ok(Report::ok(Value::Array(rows)))
+}
+
+pub fn answer(args: &Answer) -> Result<Report, EngineError> {
+    let mut line = Line::open(&args.line, ACTOR)?;
+    let item: ItemId =
+        args.item.parse().map_err(|_| usage(format!("\"{}\" is not an item's id", args.item)))?;
+    let (status, class) = match args.class.as_str() {
+        "cannot tell" | "cannot_tell" => (VerdictStatus::CannotTell, None),
+        "bad input" | "bad_input" => (VerdictStatus::BadInput, None),
+        class => (VerdictStatus::Answered, Some(class.to_owned())),
+    };
+    let regions =
+        args.region.iter().map(|text| parse_region(text, &args.class)).collect::<Result<Vec<_>, _>>()?;
+    let settings = line.store.view().settings()?;
+    let verdict = Verdict {
+        item,
+        reviewer: args.reviewer.clone(),
+        status,
+        class,
+        regions,
+        transcript: None,
+        // The command line shows nothing of the model beside the question.
+        mode: VerdictMode::Hidden,
+        class_before: None,
+        model: settings.model,
+        policy: settings.policy,
+        regions_shown: Vec::new(),
+        seconds: args.seconds,
+    };
+    let recorded = review::answer(&mut line.store, &line.plan, &verdict)?;
+    Ok(Report::ok(json!({ "item": recorded.item, "event": recorded.event })))
+}
+
+fn parse_region(text: &str, class: &str) -> Result<Region, EngineError> {
+    let (class, numbers) = text.rsplit_once(':').unwrap_or((class, text));
+    let bad = || usage(format!("\"{text}\" is not a region like 10,20,30,40 or scratch:10,20,30,40"));
+    let numbers: Vec<f32> = numbers.split(',').map(|n| n.trim().parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
+    let &[x1, y1, x2, y2] = numbers.as_slice() else { return Err(bad()) };
+    if !(x2 > x1 && y2 > y1 && numbers.iter().all(|n| n.is_finite())) {
+        return Err(bad());
+    }
+    Ok(Region::new(class, Shape::Box(crate::domain::BoxPx::new(x1, y1, x2, y2))))
+}
+
+pub fn undo(folder: &Path, reviewer: &str) -> Result<Report, EngineError> {
+    let mut line = Line::open(folder, ACTOR)?;
+    let recorded = review::undo(&mut line.store, &line.plan, reviewer)?;
+    Ok(Report::ok(json!({ "item": recorded.item, "event": recorded.event })))
+}
+
+pub fn promise(folder: &Path, model: Option<&str>) -> Result<Report, EngineError> {
+    let line = Line::open(folder, ACTOR)?;
+    let support = match model {
+        Some(name) => Some(line.support_of(&find_model(Some(folder), name)?)),
+        None => line.support()?,
+    };
+    let Some(support) = support else {
+        return Err(EngineError::Refused { why: "this line has no live model".into(), support: Box::new(None) });
+    };
+    let decisive = support.decisive();
+    Ok(Report::ok(json!({
+        "supported": support.supported,
+        "thresholds": support.thresholds,
+        "n": decisive.map(|limit| limit.n),
+        "errors": decisive.map(|limit| limit.errors),
+        "bound": decisive.map(|limit| limit.bound),
+        "confidence": decisive.map(|limit| limit.confidence),
+        "labels_needed": support.labels_needed(),
+        "automation_rate": support.automation_rate,
+        "limits": support.limits,
+    })))
+}
+
+pub fn models(folder: &Path) -> Result<Report, EngineError> {
+    let line = Line::open(folder, ACTOR)?;
+    let live = line.store.view().settings()?.model;
+    let rows: Vec<Value> = engine::model_names(Some(folder))
+        .into_iter()
+        .map(|name| match find_model(Some(folder), &name) {
+            Ok(model) => {
+                let reference = model.model_ref();
+                let is_live = live.as_ref() == Some(&reference);
+                json!({ "model": name, "state": if is_live { "live" } else { "candidate" }, "hash": reference.hash })
+            }
+            Err(error) => json!({ "model": name, "state": "broken", "reason": error.to_string() }),
+        })
+        .collect();
+    Ok(Report::ok(Value::Array(rows)))
+}
+
+pub fn promote(folder: &Path, model: &str, reason: &str) -> Result<Report, EngineError> {
+    let mut line = Line::open(folder, ACTOR)?;
+    let model = find_model(Some(folder), model)?;
+    line.promote(&model, ACTOR, reason)?;
+    let settings = line.store.view().settings()?;
+    Ok(Report::ok(json!({
+        "model": settings.model,
+        "level": settings.level,
+        "policy": settings.policy,
+    })))
+}
+
+pub fn level(folder: &Path, level: Level, reason: &str) -> Result<Report, EngineError> {
+    let mut line = Line::open(folder, ACTOR)?;
+    line.set_level(level, ACTOR, reason)?;
+    Ok(Report::ok(json!({ "level": level })))
+}
+
+pub fn export(args: &Export) -> Result<Report, EngineError> {
+    let mut line = Line::open(&args.line, ACTOR)?;
+    let sheet = engine::export(&mut line, args.format, &args.out, &parse_filter(&args.filter)?, ACTOR)?;
+    Ok(Report::ok(to_json(&sheet)?))
+}
+
+pub fn check_export(out: &Path, line: Option<&Path>) -> Result<Report, EngineError> {
+    let report = engine::recheck_export(out, line)?;
+    Ok(Report { ok: report.ok, json: to_json(&report)? })
+}
+
+pub fn verify(folder: &Path, anchor: Option<Head>) -> Result<Report, EngineError> {
+    let report = Store::open(folder)?.verify(anchor)?;
+    Ok(Report { ok: report.ok, json: to_json(&report)? })
+}
+
+pub fn rebuild(folder: &Path) -> Result<Report, EngineError> {
+    Ok(Report::ok(to_json(&Store::open(folder)?.rebuild()?)?))
+}
+
+pub fn backup(folder: &Path, out: &Path) -> Result<Report, EngineError> {
+    let report = store::backup(folder, out)?;
+    Ok(Report { ok: report.ok, json: to_json(&report)? })
+}
+
+pub fn restore(from: &Path, folder: &Path) -> Result<Report, EngineError> {
+    let report = store::restore(from, folder)?;
+    Ok(Report { ok: report.ok, json: to_json(&report)? })
+}

@@ -1,0 +1,214 @@
+//! The two stages between source and writer: bytes → pixels → the network's input, and input →
+//! prediction. Panics are caught here; whatever goes wrong becomes a reason to ask a person.
+
+use super::record::Inspected;
+use super::source::{modified_at, source_name};
+use super::station::{Finished, Loaded, Prepared, Shared, StationEvent, Taken};
+use crate::domain::{Level, MediaHash, MediaKind, ModelRef, Prediction, Reason, Timing};
+use crate::infer::{Input, Model};
+use crate::ingest::{UnitName, read_name, reference_path};
+use crate::media::{FILE_BYTES_MAX, Raster, decode_image, sniff_kind};
+use crate::store::{Blobs, StoreError};
+use crossbeam_channel::{Receiver, Sender};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two attempts to write a blob to a full disk.
+const DISK_RETRY: Duration = Duration::from_secs(1);
+
+pub(super) fn run_decode(shared: &Shared, from_source: &Receiver<Taken>, to_network: &Sender<Prepared>) {
+    let source = source_name(shared);
+    for taken in from_source {
+        let loaded = shared.loaded();
+        let prepared = match prepare(shared, &source, taken, loaded) {
+            Ok(prepared) => prepared,
+            Err(why) => {
+                shared.in_flight.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+                shared.tell(StationEvent::Trouble(why));
+                continue;
+            }
+        };
+        if to_network.send(prepared).is_err() {
+            return;
+        }
+    }
+}
+
+pub(super) fn run_network(shared: &Shared, from_decode: &Receiver<Prepared>, to_writer: &Sender<Finished>) {
+    for mut prepared in from_decode {
+        if let (Ok(model), Some(input)) = (&prepared.loaded.model, prepared.input.take()) {
+            prepared.item.prediction = predict(model, &input, prepared.timing);
+            if let Err(reason) = &prepared.item.prediction {
+                shared.tell(StationEvent::Trouble(format!("{}: {reason}", prepared.item.name)));
+            }
+        }
+        if to_writer.send(Finished { taken: prepared.taken, item: prepared.item }).is_err() {
+            return;
+        }
+    }
+}
+
+/// `Err` only when there is nothing to record: the file is gone.
+fn prepare(shared: &Shared, source: &str, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepared, String> {
+    let (bytes, unreadable) = match read_file(&taken) {
+        Ok(bytes) => (bytes, None),
+        Err(ReadFailure::Gone) => return Err(format!("{} vanished before it was read", taken.file.name)),
+        Err(ReadFailure::Unreadable(why)) => (Vec::new(), Some(why)),
+    };
+    let blobs = Blobs::of_line(&shared.folder);
+    let media = put_blob(shared, &blobs, &bytes)?;
+    let named = read_name(&shared.plan.source.pattern, &taken.file.name);
+    let mut item = Inspected {
+        source: source.to_owned(),
+        name: taken.file.name.clone(),
+        unit: named.unit.clone(),
+        position: named.position.clone(),
+        kind: sniff_kind(&bytes).unwrap_or(MediaKind::Image),
+        media,
+        bytes: bytes.len() as u64,
+        modified_at: modified_at(&taken.file),
+        reference: None,
+        // Overwritten by every path below that gets further.
+        prediction: Err(Reason::LevelAsks { level: loaded.level }),
+    };
+    let mut timing = Timing::default();
+    let input = match unreadable {
+        Some(why) => Err(Reason::Undecodable { why }),
+        None => look(shared, &blobs, &bytes, &named, &loaded, &mut item, &mut timing)?,
+    };
+    let input = match input {
+        Ok(input) => input,
+        Err(reason) => {
+            item.prediction = Err(reason);
+            None
+        }
+    };
+    Ok(Prepared { taken, loaded, item, input, timing })
+}
+
+/// Decodes the item and makes the network's input, or says why a person has to look. The outer
+/// error means that the station is stopping.
+fn look(
+    shared: &Shared,
+    blobs: &Blobs,
+    bytes: &[u8],
+    named: &UnitName,
+    loaded: &Loaded,
+    item: &mut Inspected,
+    timing: &mut Timing,
+) -> Result<Result<Option<Input>, Reason>, String> {
+    let start = Instant::now();
+    let raster = match decode_image(bytes) {
+        Ok(raster) => raster,
+        Err(error) => return Ok(Err(Reason::Undecodable { why: error.to_string() })),
+    };
+    let mut reference = None;
+    if let Some(pattern) = &shared.plan.source.reference {
+        match read_reference(&shared.folder, pattern, named) {
+            Ok((bytes, image)) => {
+                item.reference = Some(put_blob(shared, blobs, &bytes)?);
+                reference = Some(image);
+            }
+            Err(why) => return Ok(Err(Reason::NoReference { why })),
+        }
+    }
+    timing.decode_ms = millis(start);
+    if loaded.level == Level::Manual {
+        return Ok(Err(Reason::LevelAsks { level: Level::Manual }));
+    }
+    let model = match &loaded.model {
+        Ok(model) => model,
+        Err(reason) => return Ok(Err(reason.clone())),
+    };
+    let start = Instant::now();
+    let input = guarded(|| model.prepare(&raster, reference.as_ref()).map_err(|error| error.to_string()));
+    timing.prepare_ms = millis(start);
+    Ok(input.map(Some).map_err(|why| Reason::ModelFault { why }))
+}
+
+fn predict(model: &Model, input: &Input, mut timing: Timing) -> Result<Prediction, Reason> {
+    let start = Instant::now();
+    let output = guarded(|| model.predict(input).map_err(|error| error.to_string()))
+        .map_err(|why| Reason::ModelFault { why })?;
+    timing.network_ms = millis(start);
+    let ModelRef { name, hash } = model.model_ref();
+    Ok(Prediction {
+        model: ModelRef { name, hash },
+        probabilities: output.probabilities,
+        regions: output.regions,
+        transcript: None,
+        timing,
+    })
+}
+
+/// A panic in somebody's decoder or network is one item's problem, not the line's.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        Err(format!("a fault inside the model: {text}"))
+    })
+}
+
+enum ReadFailure {
+    Gone,
+    Unreadable(String),
+}
+
+fn read_file(taken: &Taken) -> Result<Vec<u8>, ReadFailure> {
+    let path = &taken.file.path;
+    if taken.file.bytes > FILE_BYTES_MAX {
+        return Err(ReadFailure::Unreadable(format!(
+            "{} bytes are more than {FILE_BYTES_MAX} that an item may have",
+            taken.file.bytes
+        )));
+    }
+    fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ReadFailure::Gone,
+        _ => ReadFailure::Unreadable(error.to_string()),
+    })
+}
+
+fn read_reference(folder: &Path, pattern: &str, named: &UnitName) -> Result<(Vec<u8>, Raster), String> {
+    let path = folder.join(reference_path(pattern, named));
+    let bytes = fs::read(&path).map_err(|error| format!("{error}: {}", path.display()))?;
+    let image = decode_image(&bytes).map_err(|error| format!("{error}: {}", path.display()))?;
+    Ok((bytes, image))
+}
+
+/// Waits for space on a full disk rather than losing an item.
+fn put_blob(shared: &Shared, blobs: &Blobs, bytes: &[u8]) -> Result<MediaHash, String> {
+    let mut said = false;
+    loop {
+        match blobs.put(bytes) {
+            Ok(media) => {
+                if said {
+                    shared.tell(StationEvent::Recovered("media can be written again".into()));
+                }
+                return Ok(media);
+            }
+            Err(error) if shared.is_stopping() => return Err(format!("not taken in: {error}")),
+            Err(error) => {
+                if !said {
+                    let error = match error {
+                        StoreError::DiskFull => "the disk is full: items wait in their folder".to_owned(),
+                        other => other.to_string(),
+                    };
+                    shared.tell(StationEvent::Trouble(error));
+                    said = true;
+                }
+                std::thread::sleep(DISK_RETRY);
+            }
+        }
+    }
+}
+
+fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}

@@ -1,0 +1,227 @@
+//! The long jobs beside a station: import, training, evaluation, export and its check.
+
+use super::data::{Dataset, absolute, labelled_items};
+use super::line::population_name;
+use super::{EngineError, Line, find_model};
+use crate::domain::{Arrival, Event, Filter, ItemId, LabelledItem, MediaHash};
+use crate::infer::Model;
+use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
+use crate::learn::{self, Evaluation, ItemPrediction, Progress, TrainReport, TrainSettings};
+use crate::store::Blobs;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Items under one commit; a cancelled import keeps what is committed.
+const IMPORT_CHUNK: usize = 64;
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ImportReport {
+    pub items: u64,
+    pub labels: u64,
+    /// Imported before; nothing was written for them.
+    pub known: u64,
+    pub skipped: Vec<Skipped>,
+}
+
+/// Takes a data set into the line. Importing the same again adds nothing.
+pub fn import(
+    line: &mut Line,
+    dataset: Dataset,
+    actor: &str,
+    cancel: &AtomicBool,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<ImportReport, EngineError> {
+    let source = format!("import:{}", dataset.name);
+    let mut report = ImportReport { skipped: dataset.skipped, ..ImportReport::default() };
+    let total = dataset.items.len();
+    let mut done = 0;
+    for chunk in dataset.items.chunks(IMPORT_CHUNK) {
+        if cancel.load(Ordering::Relaxed) {
+            break;
+        }
+        let blobs = line.store.blobs().clone();
+        let stored: Vec<Result<Stored, Skipped>> = chunk.par_iter().map(|item| store_media(&blobs, item)).collect();
+        let (labels, known) = line.store.transact::<_, EngineError>(actor, |tx| {
+            let (mut labels, mut known) = (0, 0);
+            for (item, stored) in chunk.iter().zip(&stored) {
+                let Ok(stored) = stored else { continue };
+                if tx.knows_file(&source, &item.name, &stored.media)? {
+                    known += 1;
+                    continue;
+                }
+                let id = ItemId::generate();
+                tx.append(&Event::ItemArrived(arrival(id, item, stored, &source)))?;
+                tx.append(&Event::LabelSettled { item: id, label: item.label.clone() })?;
+                labels += 1;
+            }
+            Ok((labels, known))
+        })?;
+        report.items += labels;
+        report.labels += labels;
+        report.known += known;
+        report.skipped.extend(stored.into_iter().filter_map(Result::err));
+        done += chunk.len();
+        progress(done, total);
+    }
+    Ok(report)
+}
+
+struct Stored {
+    media: MediaHash,
+    bytes: u64,
+    reference: Option<MediaHash>,
+}
+
+fn store_media(blobs: &Blobs, item: &LabelledItem) -> Result<Stored, Skipped> {
+    let put = |path: &Path| -> Result<(MediaHash, u64), EngineError> {
+        let bytes = fs::read(path).map_err(EngineError::io("cannot read", path))?;
+        Ok((blobs.put(&bytes)?, bytes.len() as u64))
+    };
+    let stored = || -> Result<Stored, EngineError> {
+        let (media, bytes) = put(&item.path)?;
+        let reference = item.reference.as_deref().map(|path| put(path).map(|(media, _)| media)).transpose()?;
+        Ok(Stored { media, bytes, reference })
+    };
+    stored().map_err(|error| Skipped { line: 0, media: Some(item.name.clone()), reason: error.to_string() })
+}
+
+fn arrival(id: ItemId, item: &LabelledItem, stored: &Stored, source: &str) -> Arrival {
+    Arrival {
+        item: id,
+        inspection: None,
+        unit: item.group.clone(),
+        position: None,
+        kind: item.kind,
+        media: stored.media.clone(),
+        bytes: stored.bytes,
+        reference: stored.reference.clone(),
+        name: item.name.clone(),
+        source: source.to_owned(),
+        modified_at: None,
+        label: Some(item.label.clone()),
+        votes: item.votes.clone(),
+        extra: item.extra.clone(),
+    }
+}
+
+/// What to train.
+#[derive(Clone, Debug, Default)]
+pub struct TrainJob {
+    pub filter: Filter,
+    /// Start from this package instead of from nothing.
+    pub init: Option<String>,
+    pub settings: TrainSettings,
+    /// Name of the candidate; a free one when absent.
+    pub name: Option<String>,
+}
+
+/// Trains a candidate on the line's labels and keeps it under the line's `models/`. The live
+/// model does not change.
+pub fn train(
+    line: &Line,
+    job: TrainJob,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<TrainReport, EngineError> {
+    let items = labelled_items(line, &job.filter)?;
+    let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
+    let models = line.store.folder().join("models");
+    let name = job.name.unwrap_or_else(|| free_name(&models, &line.plan.name));
+    let folder = models.join(&name);
+    if folder.exists() {
+        return Err(EngineError::Usage(format!("this line already has a model \"{name}\"")));
+    }
+    let mut settings = job.settings;
+    settings.name = name;
+    settings.population = population_of(line)?;
+    Ok(learn::train(&items, &settings, init.as_ref(), &folder, cancel, progress)?)
+}
+
+/// The population that the line's labels are a sample of: known only where all of them were
+/// rendered with one setting.
+fn population_of(line: &Line) -> Result<Option<String>, EngineError> {
+    let Some(settings) = line.plan.simulator else {
+        return Ok(None);
+    };
+    let name = population_name(&settings);
+    let prefix = format!("import:{name}");
+    let all = line.store.view().labels()?.iter().all(|row| row.item.source.starts_with(&prefix));
+    Ok(all.then_some(name))
+}
+
+/// `magnet-tiles-1`, `magnet-tiles-2`, …
+fn free_name(models: &Path, line: &str) -> String {
+    let slug: String = line.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let slug = slug.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    let slug = if slug.is_empty() { "model".to_owned() } else { slug };
+    let mut number = 1;
+    while models.join(format!("{slug}-{number}")).exists() {
+        number += 1;
+    }
+    format!("{slug}-{number}")
+}
+
+pub struct EvaluateReport {
+    pub evaluation: Evaluation,
+    pub predictions: Vec<ItemPrediction>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// Measures a model on labelled data that is not imported. With a line, its policy says what
+/// would have been decided.
+pub fn evaluate(
+    line: Option<&Line>,
+    model: &Model,
+    dataset: Dataset,
+    seed: u64,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<EvaluateReport, EngineError> {
+    let (evaluation, mut predictions) = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
+    if let Some(line) = line {
+        let hash = model.model_ref().hash;
+        let policy = super::line::policy_in_force(&line.store.view().settings()?, Some(&hash));
+        for row in &mut predictions {
+            let decision =
+                crate::decide::decide_item(&line.plan, &policy, crate::decide::Seen::Predicted(&row.prediction));
+            row.decision = Some(decision.outcome);
+        }
+    }
+    Ok(EvaluateReport { evaluation, predictions, skipped: dataset.skipped })
+}
+
+/// Writes the line's labels to the new folder `out`, and notes in the log that they left.
+pub fn export(line: &mut Line, format: Format, out: &Path, filter: &Filter, actor: &str) -> Result<CountSheet, EngineError> {
+    let items = labelled_items(line, filter)?;
+    let provenance = Provenance {
+        line: line.plan.name.clone(),
+        folder: absolute(line.store.folder()).display().to_string(),
+        head: Some(line.store.head()?.to_string()),
+        exported_at: line.store.now().to_string(),
+    };
+    let sheet = labels::export(&items, format, out, &provenance)?;
+    line.store.transact::<_, EngineError>(actor, |tx| {
+        Ok(tx.append(&Event::Exported {
+            format: format.to_string(),
+            items: sheet.items,
+            digest: sheet.labels_digest.clone(),
+        })?)
+    })?;
+    Ok(sheet)
+}
+
+/// Reads an export back and compares it with itself, and with the log of the line that it came
+/// from (named in its count sheet, or given).
+pub fn recheck_export(out: &Path, line: Option<&Path>) -> Result<CheckReport, EngineError> {
+    let mut report = labels::check_export(out, None)?;
+    let folder = line.map_or_else(|| Path::new(&report.provenance.folder).to_owned(), Path::to_owned);
+    match crate::store::Store::open(&folder) {
+        Ok(store) if store.view().has_exported(&report.labels_digest)? => {}
+        Ok(_) => report.fail(format!("the log of the line has no export of these labels: {}", folder.display())),
+        Err(error) => report.fail(format!("cannot compare with the line. Hint: --line: {error}")),
+    }
+    Ok(report)
+}

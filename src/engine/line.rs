@@ -1,0 +1,232 @@
+//! A line as a front end opens it: its plan and its memory, with the settings that a person may
+//! change: level and live model.
+
+use super::{EngineError, find_model};
+use crate::decide::{Evidence, Support, support};
+use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Promise, Route, Task, Thresholds};
+use crate::infer::Model;
+use crate::store::Store;
+use std::fs;
+use std::path::Path;
+
+pub struct Line {
+    pub plan: Plan,
+    pub store: Store,
+}
+
+/// What a new line is asked to be.
+#[derive(Clone, Debug)]
+pub struct LineRequest {
+    pub plan: Plan,
+    pub level: Level,
+    /// A package to release at once.
+    pub model: Option<String>,
+}
+
+impl Line {
+    /// Opens a line. A plan that was edited since the log last saw it is noted there.
+    pub fn open(folder: &Path, actor: &str) -> Result<Self, EngineError> {
+        let mut store = Store::open(folder)?;
+        let path = Store::plan_path(folder);
+        let text = fs::read_to_string(&path).map_err(EngineError::io("cannot read the plan", &path))?;
+        let plan = Plan::from_toml(&text).map_err(|error| EngineError::Plan { error, path })?;
+        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+        if store.view().settings()?.plan.as_ref() != Some(&hash) {
+            store.transact::<_, EngineError>(actor, |tx| Ok(tx.append(&Event::PlanChanged { plan: hash })?))?;
+        }
+        Ok(Self { plan, store })
+    }
+
+    /// Makes a new line. Nothing is made when the request is refused.
+    pub fn create(folder: &Path, request: LineRequest, actor: &str) -> Result<Self, EngineError> {
+        let mut plan = request.plan;
+        let model = request.model.as_deref().map(|name| find_model(None, name)).transpose()?;
+        if let Some(model) = &model
+            && plan.classes.is_empty()
+        {
+            plan.classes = classes_of(model);
+        }
+        if plan.classes.is_empty() && plan.task != Task::Transcribe {
+            return Err(EngineError::Usage("a line needs classes, or a model that brings them".into()));
+        }
+        plan.check().map_err(|error| EngineError::Plan { error, path: Store::plan_path(folder) })?;
+        if request.level.is_automatic() {
+            let support = model.as_ref().map(|model| model_support(&plan, model));
+            require_support(support, request.level)?;
+        }
+        let mut line = Self { store: Store::create(folder, &plan, actor)?, plan };
+        line.store.transact::<_, EngineError>(actor, |tx| {
+            let reason = "new line".to_owned();
+            Ok(tx.append(&Event::LevelChanged { from: None, to: Level::Assist, reason })?)
+        })?;
+        if let Some(model) = &model {
+            line.promote(model, actor, "new line")?;
+        }
+        if request.level != Level::Assist {
+            line.set_level(request.level, actor, "new line")?;
+        }
+        Ok(line)
+    }
+
+    /// What the live model's evidence supports; `None` without a live model.
+    pub fn support(&self) -> Result<Option<Support>, EngineError> {
+        let Some(live) = self.store.view().settings()?.model else {
+            return Ok(None);
+        };
+        let model = find_model(Some(self.store.folder()), &live.name)?;
+        Ok(Some(self.support_of(&model)))
+    }
+
+    /// What `model`'s own evidence supports of the plan's promise.
+    #[must_use]
+    pub fn support_of(&self, model: &Model) -> Support {
+        model_support(&self.plan, model)
+    }
+
+    /// Makes `model` the live one. Its own evidence sets the thresholds; where that supports no
+    /// promise, the level falls back to assist by itself.
+    pub fn promote(&mut self, model: &Model, actor: &str, reason: &str) -> Result<(), EngineError> {
+        self.check_classes(model)?;
+        let folder = self.store.folder().join("models").join(&model.model_ref().name);
+        if !folder.exists() {
+            model.save(&folder).map_err(|error| EngineError::Model { name: model.model_ref().name, error })?;
+        }
+        let support = model_support(&self.plan, model);
+        let evidence = serde_json::to_string(&support.limits)
+            .map_err(|error| EngineError::Failed(format!("evidence cannot be written: {error}")))?;
+        self.store.transact::<_, EngineError>(actor, |tx| {
+            let settings = tx.settings()?;
+            let mut level = settings.level;
+            tx.append(&Event::ModelPromoted { model: model.model_ref(), reason: reason.to_owned() })?;
+            if !may_run_at(level, &support) {
+                let reason = format!("{}'s evidence does not support the promise", model.model_ref().name);
+                tx.append(&Event::LevelChanged { from: Some(level), to: Level::Assist, reason })?;
+                level = Level::Assist;
+            }
+            let version = settings.policy.map_or(1, |policy| policy.version + 1);
+            let policy = Policy { level, thresholds: support.thresholds, version };
+            tx.append(&Event::PolicyAdopted { policy, evidence })?;
+            Ok(())
+        })
+    }
+
+    /// Changes the automation level. Partial and full need a promise that the live model's
+    /// evidence supports.
+    pub fn set_level(&mut self, to: Level, actor: &str, reason: &str) -> Result<(), EngineError> {
+        if to.is_automatic() {
+            require_support(self.support()?, to)?;
+        }
+        self.store.transact::<_, EngineError>(actor, |tx| {
+            let from = tx.settings()?.level;
+            if from != to {
+                tx.append(&Event::LevelChanged { from: Some(from), to, reason: reason.to_owned() })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A model may know fewer classes than the plan (a new kind of defect has no examples yet),
+    /// but none that the plan has not given a route.
+    fn check_classes(&self, model: &Model) -> Result<(), EngineError> {
+        let unknown: Vec<&str> = model
+            .classes()
+            .iter()
+            .map(String::as_str)
+            .filter(|class| self.plan.route(class).is_none())
+            .collect();
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(EngineError::Failed(format!(
+                "model {} names classes without a route in the plan: {}",
+                model.model_ref().name,
+                unknown.join(", ")
+            )))
+        }
+    }
+}
+
+/// The policy in force for predictions of `model`: thresholds are evidence about one model and
+/// void for any other.
+pub(super) fn policy_in_force(settings: &crate::store::Settings, model: Option<&str>) -> Policy {
+    let live = settings.model.as_ref().map(|live| live.hash.as_str());
+    let valid = live.is_some() && live == model;
+    let policy = settings.policy.as_ref();
+    Policy {
+        level: settings.level,
+        thresholds: policy.filter(|_| valid).map_or_else(Thresholds::default, |policy| policy.thresholds),
+        version: policy.map_or(0, |policy| policy.version),
+    }
+}
+
+fn model_support(plan: &Plan, model: &Model) -> Support {
+    support(&plan.promise, &evidence_of(plan, model))
+}
+
+/// A package's evidence is a sample of the line only where both are the same simulator.
+fn evidence_of(plan: &Plan, model: &Model) -> Evidence {
+    let population = plan.simulator.is_some_and(|s| model.evidence_population() == Some(population_name(&s).as_str()));
+    Evidence { units: model.evidence_units(), population }
+}
+
+/// Names the population that a simulator's settings draw from.
+pub(super) fn population_name(settings: &crate::domain::SimulatorSettings) -> String {
+    format!("simulator, defect share {}, light {}", settings.defect_share, settings.light)
+}
+
+fn may_run_at(level: Level, support: &Support) -> bool {
+    match level {
+        Level::Manual | Level::Shadow | Level::Assist => true,
+        Level::Partial => support.supported,
+        Level::Full => support.supported_full,
+    }
+}
+
+fn require_support(support: Option<Support>, level: Level) -> Result<(), EngineError> {
+    let refuse = |why: String, support: Option<Support>| {
+        Err(EngineError::Refused { why, support: Box::new(support) })
+    };
+    let Some(support) = support else {
+        return refuse(format!("level {level} needs a live model"), None);
+    };
+    if support.limits.is_empty() {
+        return refuse(format!("level {level} needs a promise in the plan"), Some(support));
+    }
+    if may_run_at(level, &support) {
+        return Ok(());
+    }
+    let why = support
+        .decisive()
+        .and_then(|limit| limit.why.clone())
+        .unwrap_or_else(|| format!("the evidence does not support level {level}"));
+    refuse(why, Some(support))
+}
+
+fn classes_of(model: &Model) -> Vec<Class> {
+    model
+        .classes()
+        .iter()
+        .map(|name| Class {
+            name: name.clone(),
+            route: if name == crate::domain::Label::GOOD { Route::Pass } else { Route::Divert },
+        })
+        .collect()
+}
+
+impl LineRequest {
+    /// The line that `secondlook` opens when there is nothing else: the simulated phone line.
+    #[must_use]
+    pub fn demo(model: &Model) -> Self {
+        let limit = |limit: f64| crate::domain::Limit {
+            limit: Probability::saturating(limit),
+            confidence: Probability::saturating(0.95),
+        };
+        let mut plan = Plan::new("Phone line (simulated)", Task::Defect, classes_of(model));
+        plan.promise = Promise { miss: Some(limit(0.05)), overkill: Some(limit(0.05)), ..Promise::default() };
+        plan.simulator = Some(crate::domain::SimulatorSettings::default());
+        plan.source.settle_secs = 0.05;
+        let supported = model_support(&plan, model).supported;
+        let level = if supported { Level::Partial } else { Level::Assist };
+        Self { plan, level, model: Some(model.model_ref().name) }
+    }
+}

@@ -1,0 +1,22 @@
+//! Where the stages meet: lines, models, the station's threads, imports, training, exports.
+//! `Command`s go in, events come out; front ends never reach behind it.
+
+mod data;
+mod decode;
+mod error;
+mod jobs;
+mod latency;
+mod line;
+mod model;
+mod record;
+mod source;
+mod station;
+mod writer;
+
+pub use data::{Dataset, DatasetSource};
+pub use error::EngineError;
+pub use jobs::{EvaluateReport, ImportReport, TrainJob, evaluate, export, import, recheck_export, train};
+pub use latency::LatencyMs;
+pub use line::{Line, LineRequest};
+pub use model::{find_model, model_names};
+pub use station::{Command, Station, StationEvent, StationOptions, Summary};

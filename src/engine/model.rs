@@ -1,0 +1,53 @@
+//! Finding a model package by name: in the line, among the shipped ones, or a folder.
+
+use super::EngineError;
+use crate::infer::{self, InferError, Model};
+use std::path::Path;
+
+/// `name` is a package of the line, a shipped one, or a folder with a package, in this order.
+pub fn find_model(line: Option<&Path>, name: &str) -> Result<Model, EngineError> {
+    let failed = |error: InferError| EngineError::Model { name: name.to_owned(), error };
+    let is_plain_name = !name.contains(['/', '\\']) && name != "." && name != "..";
+    if let Some(folder) = line.filter(|_| is_plain_name).map(|line| line.join("models").join(name))
+        && folder.is_dir()
+    {
+        return Model::load(&folder).map_err(failed);
+    }
+    if let Some(model) = infer::shipped(name) {
+        return model.map_err(failed);
+    }
+    let folder = Path::new(name);
+    if folder.is_dir() {
+        return Model::load(folder).map_err(failed);
+    }
+    let known = model_names(line);
+    let close = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
+        .filter(|(similarity, _)| *similarity > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = match close {
+        Some((_, candidate)) => format!("; did you mean \"{candidate}\"?"),
+        None if known.is_empty() => String::new(),
+        None => format!(". Hint: there are {}, or name a package's folder", known.join(", ")),
+    };
+    Err(EngineError::NoSuchModel { name: name.to_owned(), hint })
+}
+
+/// Names of the line's packages and the shipped ones, sorted.
+#[must_use]
+pub fn model_names(line: Option<&Path>) -> Vec<String> {
+    let mut names = infer::shipped_names();
+    if let Some(entries) = line.and_then(|line| std::fs::read_dir(line.join("models")).ok()) {
+        names.extend(
+            entries
+                .filter_map(Result::ok)
+                .filter(|entry| entry.path().is_dir())
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .filter(|name| !name.starts_with('.')),
+        );
+    }
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,120 @@
+//! What the writer does with one item that has been through decode and network: known, copied or
+//! new; its inspection; its decision. One transaction, on the state as it is then.
+
+use super::line::policy_in_force;
+use crate::decide::{Seen, decide_item};
+use crate::domain::{
+    Arrival, DecidedBy, Decision, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan, Prediction,
+    Reason, Timestamp,
+};
+use crate::review::redecide;
+use crate::store::{StoreError, Tx};
+
+/// An item on its way to the log.
+#[derive(Clone, Debug)]
+pub(super) struct Inspected {
+    pub source: String,
+    pub name: String,
+    pub unit: String,
+    pub position: Option<String>,
+    pub kind: MediaKind,
+    pub media: MediaHash,
+    pub bytes: u64,
+    pub modified_at: Option<Timestamp>,
+    pub reference: Option<MediaHash>,
+    /// Or why there is none.
+    pub prediction: Result<Prediction, Reason>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recorded {
+    /// This very file came before; nothing was written.
+    Known,
+    Decided { item: ItemId, outcome: Outcome, is_quarantined: bool },
+}
+
+pub(super) fn record(tx: &Tx<'_>, plan: &Plan, seen: &Inspected) -> Result<Recorded, StoreError> {
+    if tx.knows_file(&seen.source, &seen.name, &seen.media)? {
+        return Ok(Recorded::Known);
+    }
+    let failure = match &seen.prediction {
+        // The more telling reason: what cannot be decoded may well come twice.
+        Err(reason @ Reason::Undecodable { .. }) => Some(reason.clone()),
+        other => same_bytes(tx, &seen.media)?.or_else(|| other.as_ref().err().cloned()),
+    };
+    let inspection = inspection_of(tx, plan, seen)?;
+    let item = ItemId::generate();
+    tx.append(&Event::ItemArrived(Arrival {
+        item,
+        inspection: Some(inspection),
+        unit: seen.unit.clone(),
+        position: seen.position.clone(),
+        kind: seen.kind,
+        media: seen.media.clone(),
+        bytes: seen.bytes,
+        reference: seen.reference.clone(),
+        name: seen.name.clone(),
+        source: seen.source.clone(),
+        modified_at: seen.modified_at,
+        label: None,
+        votes: Vec::new(),
+        extra: std::collections::BTreeMap::new(),
+    }))?;
+    if let Ok(prediction) = &seen.prediction {
+        tx.append(&Event::ItemPredicted { item, prediction: prediction.clone() })?;
+    }
+    let model = seen.prediction.as_ref().ok().map(|prediction| prediction.model.hash.as_str());
+    let policy = policy_in_force(&tx.settings()?, model);
+    let decision = match (&failure, &seen.prediction) {
+        (None, Ok(prediction)) => decide_item(plan, &policy, Seen::Predicted(prediction)),
+        (Some(reason), _) | (None, Err(reason)) => decide_item(plan, &policy, Seen::Failed(reason)),
+    };
+    let recorded = Recorded::Decided {
+        item,
+        outcome: decision.outcome,
+        is_quarantined: decision.reason.is_quarantine(),
+    };
+    tx.append(&Event::ItemDecided { item, inspection, decision })?;
+    redecide(tx, plan, inspection, false)?;
+    Ok(recorded)
+}
+
+/// A picture that came before under any other name: the camera froze, or somebody copied a file.
+fn same_bytes(tx: &Tx<'_>, media: &MediaHash) -> Result<Option<Reason>, StoreError> {
+    Ok(tx.item_with_bytes(media)?.map(|other| Reason::SameBytes { unit: other.unit, name: other.name }))
+}
+
+fn inspection_of(tx: &Tx<'_>, plan: &Plan, seen: &Inspected) -> Result<InspectionId, StoreError> {
+    if plan.inspection.items > 1 {
+        let since = tx.now().plus_secs(-plan.inspection.timeout_secs);
+        if let Some(open) = tx.open_inspection(&seen.unit, seen.position.as_deref(), since)? {
+            return Ok(open);
+        }
+    }
+    Ok(InspectionId::generate())
+}
+
+/// Gives up waiting for the missing items of overdue inspections: what the model had passed goes
+/// to a person, for a unit of which not every side was seen is not known to be good.
+pub(super) fn close_overdue(tx: &Tx<'_>, plan: &Plan) -> Result<u64, StoreError> {
+    let overdue = tx.overdue_inspections(tx.now().plus_secs(-plan.inspection.timeout_secs))?;
+    for &inspection in &overdue {
+        let Some(state) = tx.inspection(inspection)? else { continue };
+        let have = u32::try_from(state.items.len()).unwrap_or(u32::MAX);
+        let diverts = state.items.iter().any(|(_, outcome, _)| *outcome == Outcome::Divert);
+        for (item, outcome, by) in state.items {
+            if outcome == Outcome::Pass && by == DecidedBy::Model && !diverts {
+                let decision = Decision {
+                    outcome: Outcome::Review,
+                    decided_by: DecidedBy::Station,
+                    reason: Reason::Incomplete { have, want: plan.inspection.items },
+                    policy: tx.settings()?.policy,
+                    model: None,
+                };
+                tx.append(&Event::ItemDecided { item, inspection, decision })?;
+            }
+        }
+        redecide(tx, plan, inspection, true)?;
+    }
+    Ok(overdue.len() as u64)
+}

@@ -1,0 +1,202 @@
+//! The front of the station: complete files of the watched folder, handed on one by one, and the
+//! simulator that fills the folder.
+
+use super::station::{Shared, StationEvent, Taken};
+use super::writer::Written;
+use super::EngineError;
+use crate::domain::{AfterIngest, SimulatorSettings, Timestamp};
+use crate::ingest::simulator::{Simulator, write_unit};
+use crate::ingest::{FolderWatcher, FoundFile, move_to_done};
+use crate::store::{Store, StoreError};
+use crossbeam_channel::{Receiver, Sender};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long the source sleeps when nothing happens; also the longest that a stop takes here.
+const TICK: Duration = Duration::from_millis(20);
+/// The simulator waits while this many of its units lie in the folder: a camera does not run
+/// ahead of its line.
+const SIMULATED_AHEAD: usize = 3;
+
+/// The watched folder of a station.
+pub(super) fn source_folder(shared: &Shared) -> PathBuf {
+    match &shared.options.folder {
+        Some(folder) => folder.clone(),
+        None => shared.folder.join(&shared.plan.source.path),
+    }
+}
+
+/// Names the source in the log; relative to the line where it lies in it.
+pub(super) fn source_name(shared: &Shared) -> String {
+    let folder = source_folder(shared);
+    let shown = folder.strip_prefix(&shared.folder).unwrap_or(&folder);
+    format!("folder:{}", shown.display())
+}
+
+pub(super) fn modified_at(file: &FoundFile) -> Option<Timestamp> {
+    let since = file.modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_micros()).ok().map(Timestamp::from_micros)
+}
+
+pub(super) fn run_source(
+    shared: &Shared,
+    store: &Store,
+    to_decode: &Sender<Taken>,
+    from_writer: &Receiver<Written>,
+) {
+    let folder = source_folder(shared);
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        shared.tell(StationEvent::Trouble(format!("cannot make the watched folder: {error}: {}", folder.display())));
+    }
+    let mut watcher = FolderWatcher::new(&folder, &shared.plan.source);
+    let name = source_name(shared);
+    let mut trouble: Option<String> = None;
+    while !shared.is_stopping() {
+        for written in from_writer.try_iter() {
+            finish(shared, &folder, &written);
+        }
+        if shared.paused.load(Ordering::Relaxed) {
+            std::thread::sleep(TICK);
+            continue;
+        }
+        if let Err(error) = shared.refresh_model(store) {
+            report(shared, &mut trouble, Some(error.to_string()));
+        }
+        // Read before the folder: a unit that the simulator writes in between is still seen.
+        let no_more_comes = shared.simulator_done.load(Ordering::Acquire);
+        let poll = watcher.poll(Instant::now());
+        report(shared, &mut trouble, poll.trouble.map(|error| error.to_string()));
+        let found_any = !poll.ready.is_empty();
+        for file in poll.ready {
+            if shared.is_stopping() || !take(shared, store, &folder, &name, file, to_decode) {
+                break;
+            }
+            for written in from_writer.try_iter() {
+                finish(shared, &folder, &written);
+            }
+        }
+        let is_idle = shared.in_flight.load(Ordering::Acquire) == 0;
+        if shared.options.once && no_more_comes && !found_any && poll.pending == 0 && is_idle {
+            break;
+        }
+        watcher.wait(TICK);
+    }
+    // Nothing is taken any more; wait until the writer has finished the rest.
+    while shared.in_flight.load(Ordering::Acquire) > 0 {
+        if let Ok(written) = from_writer.recv_timeout(TICK) {
+            finish(shared, &folder, &written);
+        }
+    }
+    for written in from_writer.try_iter() {
+        finish(shared, &folder, &written);
+    }
+}
+
+/// Says what changed about the folder, once.
+fn report(shared: &Shared, before: &mut Option<String>, now: Option<String>) {
+    if *before == now {
+        return;
+    }
+    match (&*before, &now) {
+        (_, Some(trouble)) => shared.tell(StationEvent::Trouble(trouble.clone())),
+        (Some(over), None) => shared.tell(StationEvent::Recovered(over.clone())),
+        (None, None) => {}
+    }
+    *before = now;
+}
+
+/// Hands one file on, unless it is known unchanged. False when the station is stopping.
+fn take(
+    shared: &Shared,
+    store: &Store,
+    folder: &Path,
+    source: &str,
+    file: FoundFile,
+    to_decode: &Sender<Taken>,
+) -> bool {
+    let known = match modified_at(&file) {
+        Some(modified_at) => store.view().knows_unchanged_file(source, &file.name, file.bytes, modified_at),
+        None => Ok::<bool, StoreError>(false),
+    };
+    // When in doubt the file goes in: the writer looks again at its content.
+    if known.unwrap_or(false) {
+        finish(shared, folder, &Written { path: file.path, is_recorded: true });
+        shared.count(super::record::Recorded::Known);
+        return true;
+    }
+    shared.in_flight.fetch_add(1, Ordering::AcqRel);
+    if to_decode.send(Taken { file, taken_at: Instant::now() }).is_err() {
+        shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+        return false;
+    }
+    true
+}
+
+/// Moves a file out of the way after its commit, as the plan says.
+fn finish(shared: &Shared, folder: &Path, written: &Written) {
+    if shared.plan.source.after == AfterIngest::Leave || !written.is_recorded {
+        return;
+    }
+    if let Err(error) = move_to_done(folder, &written.path) {
+        shared.tell(StationEvent::Trouble(error.to_string()));
+    }
+}
+
+/// What the simulator thread works from.
+pub(super) struct Simulated {
+    settings: SimulatorSettings,
+    first: u64,
+    count: Option<u64>,
+    folder: PathBuf,
+}
+
+impl Simulated {
+    /// `None` where no simulator was asked for. Units go on counting where earlier runs ended.
+    pub fn of(shared: &Shared) -> Result<Option<Self>, EngineError> {
+        let Some(count) = shared.options.simulate else {
+            return Ok(None);
+        };
+        let settings = shared.plan.simulator.unwrap_or_default();
+        let store = Store::open(&shared.folder)?;
+        let first = u64::try_from(store.view().tallies()?.arrived).unwrap_or(0);
+        Ok(Some(Self { settings, first, count, folder: source_folder(shared) }))
+    }
+}
+
+/// Writes units at the plan's rate; without a window and for a given number, as fast as the
+/// station takes them.
+pub(super) fn run_simulator(shared: &Shared, simulated: Simulated) {
+    let simulator = Simulator::new(simulated.settings);
+    let pause = if shared.options.once {
+        Duration::ZERO
+    } else {
+        Duration::from_secs_f64(60.0 / simulated.settings.units_per_minute)
+    };
+    let end = simulated.count.map_or(u64::MAX, |count| simulated.first + count);
+    for index in simulated.first..end {
+        let due = Instant::now() + pause;
+        let unit = simulator.render(index);
+        while !shared.is_stopping()
+            && (Instant::now() < due
+                || shared.paused.load(Ordering::Relaxed)
+                || files_in(&simulated.folder) >= SIMULATED_AHEAD)
+        {
+            std::thread::sleep(TICK.min(Duration::from_millis(2)));
+        }
+        if shared.is_stopping() {
+            break;
+        }
+        if let Err(error) = write_unit(&simulated.folder, &unit) {
+            shared.tell(StationEvent::Trouble(error.to_string()));
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+    shared.simulator_done.store(true, Ordering::Release);
+}
+
+fn files_in(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, |entries| {
+        entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|t| t.is_file())).count()
+    })
+}

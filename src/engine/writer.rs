@@ -1,0 +1,188 @@
+//! The back of the station: the only thread of it that writes. It commits what has come up in
+//! one transaction, then gives decisions out, then lets the source move the files.
+
+use super::record::{Inspected, Recorded, close_overdue, record};
+use super::station::{ACTOR, Finished, Shared, StationEvent};
+use crate::domain::Plan;
+use crate::store::{Store, StoreError, Tx};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Items under one commit at most: the disk sync is paid once, and no item waits long for others.
+const GROUP_MAX: usize = 16;
+/// How often overdue inspections are looked for.
+const TICK: Duration = Duration::from_millis(200);
+const RETENTION_EVERY: Duration = Duration::from_secs(3600);
+/// Between two attempts to commit to a disk that is full or a database that is locked.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Tells the source what became of a file.
+pub(super) struct Written {
+    pub path: PathBuf,
+    /// False for a file that could not be recorded: it stays where it is.
+    pub is_recorded: bool,
+}
+
+pub(super) fn run_writer(
+    shared: &Shared,
+    store: Store,
+    from_network: &Receiver<Finished>,
+    to_source: &Sender<Written>,
+) {
+    let plan = Arc::new(shared.plan.clone());
+    let mut writer =
+        Writer { shared, store, plan, retention_due: Instant::now(), is_troubled: false };
+    writer.give_out();
+    loop {
+        match from_network.recv_timeout(TICK) {
+            Ok(first) => {
+                let mut group = vec![first];
+                group.extend(from_network.try_iter().take(GROUP_MAX - 1));
+                writer.commit(group, to_source);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        writer.tend();
+    }
+    writer.give_out();
+}
+
+struct Writer<'a> {
+    shared: &'a Shared,
+    store: Store,
+    plan: Arc<Plan>,
+    retention_due: Instant,
+    is_troubled: bool,
+}
+
+type Work = Box<dyn FnOnce(&Tx<'_>) -> Result<Recorded, StoreError> + Send>;
+
+impl Writer<'_> {
+    /// Commits a group, again and again while the disk is full; nothing is given out before.
+    fn commit(&mut self, group: Vec<Finished>, to_source: &Sender<Written>) {
+        let mut waiting: Vec<(Arc<Inspected>, Finished)> =
+            group.into_iter().map(|finished| (Arc::new(finished.item.clone()), finished)).collect();
+        while !waiting.is_empty() {
+            let works: Vec<Work> = waiting.iter().map(|(item, _)| self.work(Arc::clone(item))).collect();
+            let results = match self.store.transact_group(ACTOR, works) {
+                Ok(results) => results,
+                Err(error) => {
+                    if !self.wait_for_disk(&error) {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            let mut again = Vec::new();
+            let mut done = Vec::new();
+            for (entry, result) in waiting.into_iter().zip(results) {
+                match result {
+                    Err(error) if is_passing(&error) => again.push((error, entry)),
+                    result => done.push((entry.1, result)),
+                }
+            }
+            // Given out before the files move: a moved file is one whose decision is known.
+            self.give_out();
+            for (finished, result) in done {
+                self.finish(finished, result, to_source);
+            }
+            if let Some((error, _)) = again.first()
+                && !self.wait_for_disk(error)
+            {
+                waiting = again.into_iter().map(|(_, entry)| entry).collect();
+                break;
+            }
+            waiting = again.into_iter().map(|(_, entry)| entry).collect();
+        }
+        // Only when stopping with a full disk: these stay in their folder for the next start.
+        for _ in &waiting {
+            self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn work(&self, item: Arc<Inspected>) -> Work {
+        let plan = Arc::clone(&self.plan);
+        Box::new(move |tx| record(tx, &plan, &item))
+    }
+
+    fn finish(&mut self, finished: Finished, result: Result<Recorded, StoreError>, to_source: &Sender<Written>) {
+        let path = finished.taken.file.path;
+        let is_recorded = result.is_ok();
+        match result {
+            Ok(recorded) => {
+                let latency_ms = finished.taken.taken_at.elapsed().as_secs_f64() * 1e3;
+                self.shared.count(recorded);
+                if let Recorded::Decided { outcome, .. } = recorded {
+                    self.shared.latencies.lock().add(latency_ms);
+                    self.shared.tell(StationEvent::Decided { name: finished.item.name, outcome, latency_ms });
+                }
+            }
+            Err(error) => self.shared.tell(StationEvent::Trouble(format!(
+                "{} could not be recorded and stays in its folder: {error}",
+                finished.item.name
+            ))),
+        }
+        // The source drains this while anything is in flight.
+        let _ = to_source.send(Written { path, is_recorded });
+        self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Overdue inspections and media whose time is over.
+    fn tend(&mut self) {
+        if self.plan.inspection.items > 1 {
+            let plan = Arc::clone(&self.plan);
+            match self.store.transact(ACTOR, |tx| close_overdue(tx, &plan)) {
+                Ok(0) => {}
+                Ok(_) => self.give_out(),
+                Err(error) => self.trouble(&error),
+            }
+        }
+        if !self.plan.retention.is_empty() && Instant::now() >= self.retention_due {
+            self.retention_due = Instant::now() + RETENTION_EVERY;
+            let plan = Arc::clone(&self.plan);
+            if let Err(error) = self.store.apply_retention(&plan.retention, ACTOR) {
+                self.trouble(&error);
+            }
+        }
+    }
+
+    fn give_out(&mut self) {
+        match self.store.flush_outbox() {
+            Ok(_) => self.recovered(),
+            Err(error) => self.trouble(&error),
+        }
+    }
+
+    /// False when the station is stopping.
+    fn wait_for_disk(&mut self, error: &StoreError) -> bool {
+        self.trouble(error);
+        if self.shared.is_stopping() {
+            return false;
+        }
+        std::thread::sleep(RETRY);
+        true
+    }
+
+    fn trouble(&mut self, error: &StoreError) {
+        if !self.is_troubled {
+            self.shared.tell(StationEvent::Trouble(error.to_string()));
+        }
+        self.is_troubled = true;
+    }
+
+    fn recovered(&mut self) {
+        if self.is_troubled {
+            self.shared.tell(StationEvent::Recovered("decisions are written again".into()));
+        }
+        self.is_troubled = false;
+    }
+}
+
+/// Errors that time or a person heals; everything else is about the one item.
+fn is_passing(error: &StoreError) -> bool {
+    matches!(error, StoreError::DiskFull | StoreError::Locked | StoreError::Io { .. })
+}
