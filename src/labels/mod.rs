@@ -4,11 +4,24 @@
 //! Works on [`LabelledItem`](crate::domain::LabelledItem)s and folders only. Knows nothing of the
 //! engine, of models or of the window; the store's labels are handed in by the caller.
 
+mod class_masks;
+mod coco;
+mod csv;
 pub mod dataset;
+mod entry;
+mod export;
+mod names;
+mod outline;
 mod picture;
 mod record;
+mod sheet;
+mod voc;
+mod yolo;
 
 pub use dataset::{Dataset, Skipped, dataset_hash, read};
+pub use export::export;
+pub use names::Split;
+pub use sheet::{CountSheet, Format, Provenance};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +35,14 @@ pub enum LabelsError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("no items.jsonl in this folder: {}", path.display())]
     NotADataSet { path: PathBuf },
+    #[error("not an export, {why}: {}", path.display())]
+    NotAnExport { why: String, path: PathBuf },
+    #[error("the target is not an empty folder; name a new one: {}", path.display())]
+    OutInUse { path: PathBuf },
+    #[error("{classes} classes, and an index mask can tell {most}")]
+    TooManyClasses { classes: usize, most: usize },
+    #[error("\"{key}\" has a meaning in items.jsonl and cannot be a further key: {item}")]
+    ReservedKey { key: String, item: String },
     #[error("a label cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }

@@ -15,11 +15,28 @@ const MASK_PIXELS_MAX: u64 = 256 << 20;
 /// A mask's pixels above this are inside.
 pub(super) const MASK_LEVEL: u8 = 127;
 
+/// What a picture's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Width and height in pixels of the upright picture.
+    pub size: [u32; 2],
+    /// 1 (grey) or 3 (colour).
+    pub channels: u32,
+}
+
 /// Width and height in pixels of the upright picture, from its header.
 ///
 /// # Errors
 /// One line that says why the file cannot be a picture, without its path.
 pub(super) fn upright_size(path: &Path) -> Result<[u32; 2], String> {
+    header(path).map(|header| header.size)
+}
+
+/// Size and channels, from the file's header.
+///
+/// # Errors
+/// One line that says why the file cannot be a picture, without its path.
+pub(super) fn header(path: &Path) -> Result<Header, String> {
     let mut reader = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
         .map_err(|error| format!("cannot read the picture: {error}"))?;
@@ -34,7 +51,13 @@ pub(super) fn upright_size(path: &Path) -> Result<[u32; 2], String> {
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH)
     );
-    Ok(if turned { [height, width] } else { [width, height] })
+    if width == 0 || height == 0 {
+        return Err(format!("the picture is {width} × {height}"));
+    }
+    Ok(Header {
+        size: if turned { [height, width] } else { [width, height] },
+        channels: if decoder.color_type().has_color() { 3 } else { 1 },
+    })
 }
 
 /// Reads a mask picture: inside where the grey value is above [`MASK_LEVEL`].

@@ -1,0 +1,110 @@
+//! One item on its way into an export, and what a format can say of it.
+//!
+//! The rule that all formats share: an item is written only where the format can say *all* of
+//! its defects. Everything else is left out and counted, so that no reader of the format takes a
+//! defective or undecided item for a good one.
+
+use super::names::Split;
+use super::picture::Header;
+use super::sheet::{count, is_text_only};
+use crate::domain::{BoxPx, Label, LabelStatus, LabelledItem, MediaKind, Region, Shape};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) struct Entry<'a> {
+    pub item: &'a LabelledItem,
+    /// File name without its extension; unique in the export.
+    pub stem: String,
+    /// File name in `media/`.
+    pub file: String,
+    /// File name in `reference/`.
+    pub reference: Option<String>,
+    pub split: Split,
+    /// `None` for sounds and for what cannot be read as a picture.
+    pub header: Option<Header>,
+}
+
+/// What the writers of a format hand back for the count sheet.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub written: u64,
+    pub left_out: BTreeMap<String, u64>,
+    pub simplified: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    pub fn leave_out(&mut self, reason: &str) {
+        count(&mut self.left_out, reason, 1);
+    }
+
+    pub fn simplify(&mut self, what: &str, by: usize) {
+        count(&mut self.simplified, what, by as u64);
+    }
+}
+
+/// A picture that a format can say completely.
+pub(super) struct Sayable<'a> {
+    pub header: Header,
+    /// The defects, in the order of the label.
+    pub regions: Vec<&'a Region>,
+}
+
+impl Entry<'_> {
+    /// The item as pictures with located defects, or the reason why it is not one. `can_say`
+    /// tells whether the format has words for a region; `missing` is the reason when not.
+    pub fn sayable(
+        &self,
+        missing: &'static str,
+        can_say: impl Fn(&Region, Header) -> bool,
+    ) -> Result<Sayable<'_>, &'static str> {
+        let label = &self.item.label;
+        match label.status {
+            LabelStatus::Confirmed => {}
+            status => return Err(status.as_str()),
+        }
+        if self.item.kind == MediaKind::Audio {
+            return Err("sound");
+        }
+        if is_text_only(label) {
+            return Err("transcript without a class");
+        }
+        let Some(header) = self.header else { return Err("unreadable picture") };
+        let regions: Vec<&Region> = label.regions.iter().filter(|r| r.class != Label::GOOD).collect();
+        let located: BTreeSet<&str> = regions.iter().map(|region| region.class.as_str()).collect();
+        let is_complete = regions.iter().all(|region| fits(region, header) && can_say(region, header))
+            && defects(label).all(|class| located.contains(class));
+        if is_complete { Ok(Sayable { header, regions }) } else { Err(missing) }
+    }
+
+    /// Regions that mark good places: no format but `items.jsonl` and CSV has a word for them.
+    pub fn good_regions(&self) -> usize {
+        self.item.label.regions.iter().filter(|region| region.class == Label::GOOD).count()
+    }
+}
+
+/// The classes of an item other than good.
+pub(super) fn defects(label: &Label) -> impl Iterator<Item = &str> {
+    label.classes().into_iter().filter(|class| *class != Label::GOOD)
+}
+
+/// Every defect class in the data set, sorted; the order is the numbering of all formats.
+pub(super) fn defect_classes<'a>(items: impl Iterator<Item = &'a LabelledItem>) -> Vec<&'a str> {
+    let confirmed = items.filter(|item| item.label.status == LabelStatus::Confirmed);
+    let classes: BTreeSet<&str> = confirmed.flat_map(|item| defects(&item.label)).collect();
+    classes.into_iter().collect()
+}
+
+/// Whether a region has a place on this picture: a box that is not empty, a mask of its size.
+fn fits(region: &Region, header: Header) -> bool {
+    let is_sized = match &region.shape {
+        Shape::Mask(mask) => mask.size == [header.size[1], header.size[0]],
+        _ => true,
+    };
+    is_sized && region.shape.bounds().is_some_and(|b| b.x2 > b.x1 && b.y2 > b.y1)
+}
+
+/// The part of a box that is on the picture; `None` when nothing is.
+pub(super) fn clamped(b: BoxPx, [width, height]: [u32; 2]) -> Option<BoxPx> {
+    let (w, h) = (width as f32, height as f32);
+    let cut = BoxPx::new(b.x1.clamp(0.0, w), b.y1.clamp(0.0, h), b.x2.clamp(0.0, w), b.y2.clamp(0.0, h));
+    (cut.x2 > cut.x1 && cut.y2 > cut.y1).then_some(cut)
+}
