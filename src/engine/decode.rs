@@ -7,7 +7,7 @@ use super::station::{Finished, Loaded, Prepared, Shared, StationEvent, Taken};
 use crate::domain::{Level, MediaHash, MediaKind, ModelRef, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};
 use crate::ingest::{UnitName, read_name, reference_path};
-use crate::media::{FILE_BYTES_MAX, Raster, decode_image, sniff_kind};
+use crate::media::{FILE_BYTES_MAX, Raster, decode_image, sniff};
 use crate::store::{Blobs, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs;
@@ -66,7 +66,7 @@ fn prepare(shared: &Shared, source: &str, taken: Taken, loaded: Arc<Loaded>) -> 
         name: taken.file.name.clone(),
         unit: named.unit.clone(),
         position: named.position.clone(),
-        kind: sniff_kind(&bytes).unwrap_or(MediaKind::Image),
+        kind: sniff(&bytes).unwrap_or(MediaKind::Image),
         media,
         bytes: bytes.len() as u64,
         modified_at: modified_at(&taken.file),
@@ -163,7 +163,7 @@ enum ReadFailure {
 
 fn read_file(taken: &Taken) -> Result<Vec<u8>, ReadFailure> {
     let path = &taken.file.path;
-    if taken.file.bytes > FILE_BYTES_MAX {
+    if taken.file.bytes > FILE_BYTES_MAX as u64 {
         return Err(ReadFailure::Unreadable(format!(
             "{} bytes are more than {FILE_BYTES_MAX} that an item may have",
             taken.file.bytes

@@ -59,6 +59,8 @@ impl FromStr for Format {
 pub struct Provenance {
     /// Name of the line.
     pub line: String,
+    /// Where the line lay, for the check that compares the export with its log.
+    pub folder: String,
     /// Head of the event log when the labels were read, as `COUNT:HASH`.
     pub head: Option<String>,
     /// RFC 3339.
