@@ -1,0 +1,181 @@
+//! What the window shows, fetched on a thread of its own: it owns the station and the store's
+//! connection, and sends a fresh picture of the line a few times a second.
+
+use crate::domain::{Level, Outcome};
+use crate::engine::{Command, EngineError, LatencyMs, Line, Station, StationEvent, StationOptions};
+use crate::store::{StoreError, Tallies};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use eframe::egui;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Fresh counts this often; between them nothing is painted.
+const REFRESH: Duration = Duration::from_millis(200);
+/// Decisions shown in the list.
+const RECENT: usize = 12;
+/// Clicks waiting for the thread; a person is slower.
+const ASKS: usize = 16;
+
+/// What a person can ask for in this window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Everything to people, at once.
+    Stop,
+    Pause,
+    Resume,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recent {
+    pub name: String,
+    pub outcome: Outcome,
+    pub latency_ms: f64,
+}
+
+/// The state of the line at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    pub line: String,
+    pub folder: String,
+    pub level: Option<Level>,
+    pub model: Option<String>,
+    pub tallies: Tallies,
+    pub latency_ms: LatencyMs,
+    pub items_per_s: f64,
+    /// Why no station runs in this window.
+    pub no_station: Option<String>,
+    pub is_paused: bool,
+    pub trouble: Option<String>,
+    /// Newest first.
+    pub recent: VecDeque<Recent>,
+}
+
+/// The window's end: snapshots come, asks go. Dropping it stops the station and waits for it.
+pub struct Feed {
+    pub snapshots: Receiver<Snapshot>,
+    asks: Option<Sender<Ask>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Feed {
+    pub fn start(folder: &Path, options: StationOptions, ctx: egui::Context) -> Result<Self, EngineError> {
+        let line = Line::open(folder, ACTOR)?;
+        let (to_window, snapshots) = bounded(1);
+        let (asks, from_window) = bounded(ASKS);
+        let folder = folder.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("window-data".into())
+            .spawn(move || {
+                let station = match Station::start(&folder, options) {
+                    Ok(station) => Ok(station),
+                    Err(EngineError::Store(StoreError::StationRuns(_))) => {
+                        Err("the station of this line runs in another program; here are its counts".to_owned())
+                    }
+                    Err(error) => Err(error.to_string()),
+                };
+                serve(line, station, &from_window, &to_window, &ctx);
+            })
+            .map_err(|error| EngineError::Failed(format!("cannot start the window's data thread: {error}")))?;
+        Ok(Self { snapshots, asks: Some(asks), thread: Some(thread) })
+    }
+
+    /// Nothing waits here: a full channel means that the same was just asked.
+    pub fn ask(&self, ask: Ask) {
+        if let Some(asks) = &self.asks {
+            let _ = asks.try_send(ask);
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.asks = None;
+        if let Some(thread) = self.thread.take() {
+            // It ends when the asks' channel closes; a panic was reported there.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Who writes events from this window.
+const ACTOR: &str = "window";
+
+fn serve(
+    mut line: Line,
+    station: Result<Station, String>,
+    asks: &Receiver<Ask>,
+    to_window: &Sender<Snapshot>,
+    ctx: &egui::Context,
+) {
+    let mut shown = Snapshot {
+        line: line.plan.name.clone(),
+        folder: line.store.folder().display().to_string(),
+        no_station: station.as_ref().err().cloned(),
+        ..Snapshot::default()
+    };
+    let station = station.ok();
+    loop {
+        let mut next = shown.clone();
+        match asks.recv_timeout(REFRESH) {
+            Ok(ask) => {
+                if let Err(error) = carry_out(ask, &mut line, station.as_ref()) {
+                    next.trouble = Some(error.to_string());
+                }
+            }
+            Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
+            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+        }
+        if let Some(station) = &station {
+            follow(station, &mut next);
+        }
+        if let Err(error) = read(&line, &mut next) {
+            next.trouble = Some(error.to_string());
+        }
+        if next != shown {
+            shown = next;
+            // The window takes the newest; one that it has not looked at yet comes with the next.
+            if let Err(TrySendError::Disconnected(_)) = to_window.try_send(shown.clone()) {
+                return;
+            }
+            ctx.request_repaint();
+        }
+    }
+}
+
+fn carry_out(ask: Ask, line: &mut Line, station: Option<&Station>) -> Result<(), EngineError> {
+    match (ask, station) {
+        (Ask::Stop, _) => line.set_level(Level::Assist, ACTOR, "STOP was pressed")?,
+        (Ask::Pause, Some(station)) => station.command(Command::Pause),
+        (Ask::Resume, Some(station)) => station.command(Command::Resume),
+        (Ask::Pause | Ask::Resume, None) => {}
+    }
+    Ok(())
+}
+
+fn follow(station: &Station, next: &mut Snapshot) {
+    for event in station.events().try_iter() {
+        match event {
+            StationEvent::Decided { name, outcome, latency_ms } => {
+                next.recent.push_front(Recent { name, outcome, latency_ms });
+                next.recent.truncate(RECENT);
+            }
+            StationEvent::Trouble(what) => next.trouble = Some(what),
+            StationEvent::Recovered(_) => next.trouble = None,
+        }
+    }
+    let summary = station.summary();
+    next.latency_ms = summary.latency_ms;
+    next.items_per_s = (summary.items_per_s * 10.0).round() / 10.0;
+    next.is_paused = station.is_paused();
+}
+
+fn read(line: &Line, next: &mut Snapshot) -> Result<(), EngineError> {
+    let view = line.store.view();
+    next.tallies = view.tallies()?;
+    let settings = view.settings()?;
+    next.level = Some(settings.level);
+    next.model = settings.model.map(|model| model.name);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! One table of design tokens for both themes.
+
+use eframe::egui::{self, Color32, FontFamily, FontId, TextStyle};
+
+/// Colours of one theme.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens {
+    /// From the window's ground to controls.
+    pub background: [Color32; 4],
+    pub line: Color32,
+    /// From figures to notes.
+    pub text: [Color32; 3],
+    pub pass: Color32,
+    pub divert: Color32,
+    pub review: Color32,
+    pub stop: Color32,
+    pub on_stop: Color32,
+}
+
+const fn hex(rgb: u32) -> Color32 {
+    let [_, r, g, b] = rgb.to_be_bytes();
+    Color32::from_rgb(r, g, b)
+}
+
+pub const DARK: Tokens = Tokens {
+    background: [hex(0x0f_1216), hex(0x16_1a20), hex(0x1d_222a), hex(0x27_2d37)],
+    line: hex(0x32_3a46),
+    text: [hex(0xee_f2f6), hex(0xb4_bfcc), hex(0x85_92a3)],
+    pass: hex(0x4f_b3e8),
+    divert: hex(0xf0_703a),
+    review: hex(0xf2_bf4a),
+    stop: hex(0xff_5a52),
+    on_stop: hex(0x0f_1216),
+};
+
+pub const LIGHT: Tokens = Tokens {
+    background: [hex(0xe9_edf1), hex(0xf6_f8fa), hex(0xff_ffff), hex(0xe6_eaef)],
+    line: hex(0xcf_d6de),
+    text: [hex(0x12_171d), hex(0x3d_4854), hex(0x5d_6a78)],
+    pass: hex(0x0b_6fa8),
+    divert: hex(0xb8_420f),
+    review: hex(0x8a_5f00),
+    stop: hex(0xc4_221b),
+    on_stop: hex(0xff_ffff),
+};
+
+pub const SPACE: [f32; 5] = [4.0, 8.0, 12.0, 16.0, 24.0];
+pub const RADIUS_CONTROL: u8 = 8;
+pub const RADIUS_CARD: u8 = 10;
+/// Gloves.
+pub const CONTROL_HEIGHT: f32 = 44.0;
+
+pub const NOTE: f32 = 12.0;
+pub const SECONDARY: f32 = 13.0;
+pub const BODY: f32 = 15.0;
+pub const TITLE: f32 = 16.0;
+pub const FIGURE: f32 = 30.0;
+
+/// The tokens of the theme in force.
+pub fn tokens(ui: &egui::Ui) -> Tokens {
+    if ui.visuals().dark_mode { DARK } else { LIGHT }
+}
+
+pub fn install(ctx: &egui::Context) {
+    for (theme, tokens) in [(egui::Theme::Dark, DARK), (egui::Theme::Light, LIGHT)] {
+        ctx.style_mut_of(theme, |style| {
+            let visuals = &mut style.visuals;
+            visuals.panel_fill = tokens.background[0];
+            visuals.window_fill = tokens.background[1];
+            visuals.extreme_bg_color = tokens.background[0];
+            visuals.override_text_color = Some(tokens.text[0]);
+            for widget in [
+                &mut visuals.widgets.inactive,
+                &mut visuals.widgets.hovered,
+                &mut visuals.widgets.active,
+                &mut visuals.widgets.noninteractive,
+            ] {
+                widget.corner_radius = RADIUS_CONTROL.into();
+                widget.bg_stroke = egui::Stroke::new(1.0, tokens.line);
+                widget.expansion = 0.0;
+            }
+            visuals.widgets.inactive.weak_bg_fill = tokens.background[2];
+            visuals.widgets.hovered.weak_bg_fill = tokens.background[3];
+            visuals.widgets.active.weak_bg_fill = tokens.background[3];
+            style.spacing.item_spacing = egui::vec2(SPACE[1], SPACE[1]);
+            style.spacing.button_padding = egui::vec2(SPACE[3], SPACE[1]);
+            let font = |size| FontId::new(size, FontFamily::Proportional);
+            style.text_styles.insert(TextStyle::Small, font(NOTE));
+            style.text_styles.insert(TextStyle::Body, font(BODY));
+            style.text_styles.insert(TextStyle::Button, font(BODY));
+            style.text_styles.insert(TextStyle::Heading, font(TITLE));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance and contrast as WCAG 2 defines them.
+    fn contrast(a: Color32, b: Color32) -> f64 {
+        let luminance = |color: Color32| {
+            let linear = |channel: u8| {
+                let c = f64::from(channel) / 255.0;
+                if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * linear(color.r()) + 0.7152 * linear(color.g()) + 0.0722 * linear(color.b())
+        };
+        let (la, lb) = (luminance(a), luminance(b));
+        (la.max(lb) + 0.05) / (la.min(lb) + 0.05)
+    }
+
+    #[test]
+    fn every_text_colour_can_be_read_on_every_ground() {
+        assert!((contrast(Color32::WHITE, Color32::BLACK) - 21.0).abs() < 0.01);
+        for (name, tokens) in [("dark", DARK), ("light", LIGHT)] {
+            for ground in &tokens.background[..3] {
+                for text in tokens.text.iter().chain([&tokens.pass, &tokens.divert, &tokens.review]) {
+                    let found = contrast(*text, *ground);
+                    assert!(found >= 4.5, "{name}: {text:?} on {ground:?} has {found:.2}");
+                }
+            }
+            assert!(contrast(tokens.on_stop, tokens.stop) >= 4.5, "{name}: STOP");
+        }
+    }
+}
