@@ -1,1 +1,48 @@
-//! (room)
+//! Networks as data: one layer graph, from which shape checks, training modules and the
+//! inference plan are all derived; the operations under them; the optimiser.
+//!
+//! Knows nothing of files, the store, labels or what the numbers mean. Sits under `infer`
+//! (plans) and `learn` (training nets).
+//!
+//! Work is spread over rayon's global pool; its size is the number of threads of the network
+//! (`rayon::ThreadPoolBuilder::build_global`, or `RAYON_NUM_THREADS`). All sums run in an
+//! order that does not depend on which thread computes them.
+
+mod conv;
+mod families;
+mod graph;
+mod loss;
+mod norm;
+mod optim;
+mod plan;
+mod slices;
+mod train;
+
+pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network};
+pub use graph::{Act, Graph, Node, Op, Shape3, WeightSpec};
+pub use loss::weighted_bce;
+pub use optim::{Optimiser, Schedule};
+pub use plan::{Plan, PlanOutput};
+pub use train::TrainNet;
+
+use thiserror::Error;
+
+/// What can be wrong with a network.
+#[derive(Debug, Error)]
+pub enum NnError {
+    /// The graph contradicts itself; the text names the layer.
+    #[error("layer graph: {0}")]
+    Graph(String),
+    /// Weights do not belong to the graph; the text is a readable difference.
+    #[error("weights do not fit the layer graph: {0}")]
+    Weights(String),
+    /// An input of another shape than the network was derived for.
+    #[error("network input is {got}, expected {expected}")]
+    Input { got: String, expected: String },
+    /// The tensor library refused.
+    #[error("tensor: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Named tensors in the order of the graph: name, shape, values (row by row).
+pub type Weights = std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)>;

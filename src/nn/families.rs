@@ -1,0 +1,83 @@
+//! The network shapes that training starts from.
+
+use super::graph::{Act, Graph, INPUT, Node, Op};
+use std::collections::BTreeMap;
+
+/// Role of the output with one logit for each defect class and pixel, at [`PIXEL_STRIDE`].
+pub const PIXEL_OUTPUT: &str = "pixels";
+/// Role of the output with one logit for each defect class and item.
+pub const ITEM_OUTPUT: &str = "item";
+/// Input pixels for each pixel of the per-pixel output, along one axis.
+pub const PIXEL_STRIDE: u32 = 4;
+
+/// An encoder to stride 32 with residual blocks and a narrow decoder back to stride 4: per-class
+/// pixel logits and, from the deepest features, per-class logits of the whole item. About 100 M
+/// multiply-accumulates at 256 × 256, because a station without an accelerator has to keep up.
+///
+/// The input's height and width must be multiples of 32.
+#[must_use]
+pub fn defect_network(input_channels: usize, defect_classes: usize) -> Graph {
+    let mut b = Builder::default();
+    let stem = b.conv("stem", INPUT, 16, 3, 2);
+    let s4 = b.conv("down4", &stem, 24, 3, 2);
+    let s8 = b.conv("down8", &s4, 48, 3, 2);
+    let s8 = b.residual("block8", &s8, 48, 1);
+    let s16 = b.conv("down16", &s8, 64, 3, 2);
+    let s16 = b.residual("block16", &s16, 64, 2);
+    let s32 = b.conv("down32", &s16, 96, 3, 2);
+    let s32 = b.residual("block32", &s32, 96, 2);
+    let top = b.conv("lateral32", &s32, 32, 1, 1);
+    let top = b.merge("16", &top, &s16, 32);
+    let top = b.merge("8", &top, &s8, 32);
+    let top = b.conv("smooth8", &top, 24, 3, 1);
+    let top = b.merge("4", &top, &s4, 24);
+    let top = b.conv("smooth4", &top, 16, 3, 1);
+    let pixels = b.push(
+        "pixel_head",
+        Op::Conv { out: defect_classes, kernel: 1, stride: 1, bn: false, act: Act::None },
+        &[&top],
+    );
+    let pooled = b.push("pool", Op::GlobalPool, &[&s32]);
+    let item = b.push("item_head", Op::Linear { out: defect_classes, act: Act::None }, &[&pooled]);
+    Graph {
+        input_channels,
+        nodes: b.nodes,
+        outputs: BTreeMap::from([(PIXEL_OUTPUT.to_owned(), pixels), (ITEM_OUTPUT.to_owned(), item)]),
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    nodes: Vec<Node>,
+}
+
+impl Builder {
+    fn push(&mut self, name: &str, op: Op, inputs: &[&str]) -> String {
+        let inputs = inputs.iter().map(|&i| i.to_owned()).collect();
+        self.nodes.push(Node { name: name.to_owned(), op, inputs });
+        name.to_owned()
+    }
+
+    fn conv(&mut self, name: &str, input: &str, out: usize, kernel: usize, stride: usize) -> String {
+        self.push(name, Op::Conv { out, kernel, stride, bn: true, act: Act::Relu }, &[input])
+    }
+
+    /// `input + convs(input)`, the last convolution without activation.
+    fn residual(&mut self, name: &str, input: &str, width: usize, convs: usize) -> String {
+        let mut at = input.to_owned();
+        for i in 0..convs {
+            let act = if i + 1 == convs { Act::None } else { Act::Relu };
+            let op = Op::Conv { out: width, kernel: 3, stride: 1, bn: true, act };
+            at = self.push(&format!("{name}_{i}"), op, &[&at]);
+        }
+        self.push(name, Op::Add { act: Act::Relu }, &[input, &at])
+    }
+
+    /// The coarser map, doubled, plus a 1 × 1 view of the finer one.
+    fn merge(&mut self, stride: &str, coarse: &str, fine: &str, width: usize) -> String {
+        let up = self.push(&format!("up{stride}"), Op::Upsample2, &[coarse]);
+        let op = Op::Conv { out: width, kernel: 1, stride: 1, bn: true, act: Act::None };
+        let lateral = self.push(&format!("lateral{stride}"), op, &[fine]);
+        self.push(&format!("merge{stride}"), Op::Add { act: Act::Relu }, &[&up, &lateral])
+    }
+}
