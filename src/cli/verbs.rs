@@ -294,7 +294,7 @@ pub fn models(folder: &Path) -> Result<Report, EngineError> {
         .map(|name| match find_model(Some(folder), &name) {
             Ok(model) => {
                 let reference = model.model_ref();
-                let is_live = live.as_ref() == Some(&reference);
+                let is_live = live.as_ref() == Some(reference);
                 json!({ "model": name, "state": if is_live { "live" } else { "candidate" }, "hash": reference.hash })
             }
             Err(error) => json!({ "model": name, "state": "broken", "reason": error.to_string() }),

@@ -2,11 +2,11 @@
 //! prediction. Panics are caught here; whatever goes wrong becomes a reason to ask a person.
 
 use super::record::Inspected;
-use super::source::{modified_at, source_name};
+use super::source::source_name;
 use super::station::{Finished, Loaded, Prepared, Shared, StationEvent, Taken};
-use crate::domain::{Level, MediaHash, MediaKind, ModelRef, Prediction, Reason, Timing};
+use crate::domain::{Level, MediaHash, MediaKind, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};
-use crate::ingest::{UnitName, read_name, reference_path};
+use crate::ingest::pattern::{Captures, reference_path};
 use crate::media::{FILE_BYTES_MAX, Raster, decode_image, sniff};
 use crate::store::{Blobs, StoreError};
 use crossbeam_channel::{Receiver, Sender};
@@ -60,7 +60,7 @@ fn prepare(shared: &Shared, source: &str, taken: Taken, loaded: Arc<Loaded>) -> 
     };
     let blobs = Blobs::of_line(&shared.folder);
     let media = put_blob(shared, &blobs, &bytes)?;
-    let named = read_name(&shared.plan.source.pattern, &taken.file.name);
+    let named = shared.pattern.read(&taken.file.name);
     let mut item = Inspected {
         source: source.to_owned(),
         name: taken.file.name.clone(),
@@ -69,7 +69,7 @@ fn prepare(shared: &Shared, source: &str, taken: Taken, loaded: Arc<Loaded>) -> 
         kind: sniff(&bytes).unwrap_or(MediaKind::Image),
         media,
         bytes: bytes.len() as u64,
-        modified_at: modified_at(&taken.file),
+        modified_at: Some(taken.file.modified),
         reference: None,
         // Overwritten by every path below that gets further.
         prediction: Err(Reason::LevelAsks { level: loaded.level }),
@@ -95,7 +95,7 @@ fn look(
     shared: &Shared,
     blobs: &Blobs,
     bytes: &[u8],
-    named: &UnitName,
+    named: &Captures,
     loaded: &Loaded,
     item: &mut Inspected,
     timing: &mut Timing,
@@ -134,9 +134,8 @@ fn predict(model: &Model, input: &Input, mut timing: Timing) -> Result<Predictio
     let output = guarded(|| model.predict(input).map_err(|error| error.to_string()))
         .map_err(|why| Reason::ModelFault { why })?;
     timing.network_ms = millis(start);
-    let ModelRef { name, hash } = model.model_ref();
     Ok(Prediction {
-        model: ModelRef { name, hash },
+        model: model.model_ref().clone(),
         probabilities: output.probabilities,
         regions: output.regions,
         transcript: None,
@@ -175,8 +174,8 @@ fn read_file(taken: &Taken) -> Result<Vec<u8>, ReadFailure> {
     })
 }
 
-fn read_reference(folder: &Path, pattern: &str, named: &UnitName) -> Result<(Vec<u8>, Raster), String> {
-    let path = folder.join(reference_path(pattern, named));
+fn read_reference(folder: &Path, pattern: &str, named: &Captures) -> Result<(Vec<u8>, Raster), String> {
+    let path = folder.join(reference_path(pattern, named).map_err(|error| error.to_string())?);
     let bytes = fs::read(&path).map_err(|error| format!("{error}: {}", path.display()))?;
     let image = decode_image(&bytes).map_err(|error| format!("{error}: {}", path.display()))?;
     Ok((bytes, image))

@@ -182,8 +182,8 @@ pub fn evaluate(
 ) -> Result<EvaluateReport, EngineError> {
     let (evaluation, mut predictions) = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
     if let Some(line) = line {
-        let hash = model.model_ref().hash;
-        let policy = super::line::policy_in_force(&line.store.view().settings()?, Some(&hash));
+        let hash = &model.model_ref().hash;
+        let policy = super::line::policy_in_force(&line.store.view().settings()?, Some(hash));
         for row in &mut predictions {
             let decision =
                 crate::decide::decide_item(&line.plan, &policy, crate::decide::Seen::Predicted(&row.prediction));

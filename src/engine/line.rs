@@ -2,7 +2,7 @@
 //! change: level and live model.
 
 use super::{EngineError, find_model};
-use crate::decide::{Evidence, Support, support};
+use crate::decide::{Evidence, EvidenceUnit, Support, support};
 use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Promise, Route, Task, Thresholds};
 use crate::infer::Model;
 use crate::store::Store;
@@ -89,7 +89,7 @@ impl Line {
         self.check_classes(model)?;
         let folder = self.store.folder().join("models").join(&model.model_ref().name);
         if !folder.exists() {
-            model.save(&folder).map_err(|error| EngineError::Model { name: model.model_ref().name, error })?;
+            model.save(&folder).map_err(|error| EngineError::Model { name: model.model_ref().name.clone(), error })?;
         }
         let support = model_support(&self.plan, model);
         let evidence = serde_json::to_string(&support.limits)
@@ -97,7 +97,7 @@ impl Line {
         self.store.transact::<_, EngineError>(actor, |tx| {
             let settings = tx.settings()?;
             let mut level = settings.level;
-            tx.append(&Event::ModelPromoted { model: model.model_ref(), reason: reason.to_owned() })?;
+            tx.append(&Event::ModelPromoted { model: model.model_ref().clone(), reason: reason.to_owned() })?;
             if !may_run_at(level, &support) {
                 let reason = format!("{}'s evidence does not support the promise", model.model_ref().name);
                 tx.append(&Event::LevelChanged { from: Some(level), to: Level::Assist, reason })?;
@@ -129,7 +129,8 @@ impl Line {
     /// but none that the plan has not given a route.
     fn check_classes(&self, model: &Model) -> Result<(), EngineError> {
         let unknown: Vec<&str> = model
-            .classes()
+            .manifest()
+            .classes
             .iter()
             .map(String::as_str)
             .filter(|class| self.plan.route(class).is_none())
@@ -165,8 +166,14 @@ fn model_support(plan: &Plan, model: &Model) -> Support {
 
 /// A package's evidence is a sample of the line only where both are the same simulator.
 fn evidence_of(plan: &Plan, model: &Model) -> Evidence {
-    let population = plan.simulator.is_some_and(|s| model.evidence_population() == Some(population_name(&s).as_str()));
-    Evidence { units: model.evidence_units(), population }
+    let manifest = model.manifest();
+    let population =
+        plan.simulator.is_some_and(|settings| manifest.data.population == Some(population_name(&settings)));
+    let unit = |group: &crate::infer::EvidenceGroup| EvidenceUnit {
+        defective: group.defective,
+        score: Probability::saturating(group.score),
+    };
+    Evidence { units: manifest.evidence.iter().map(unit).collect(), population }
 }
 
 /// Names the population that a simulator's settings draw from.
@@ -204,7 +211,8 @@ fn require_support(support: Option<Support>, level: Level) -> Result<(), EngineE
 
 fn classes_of(model: &Model) -> Vec<Class> {
     model
-        .classes()
+        .manifest()
+        .classes
         .iter()
         .map(|name| Class {
             name: name.clone(),
@@ -227,6 +235,6 @@ impl LineRequest {
         plan.source.settle_secs = 0.05;
         let supported = model_support(&plan, model).supported;
         let level = if supported { Level::Partial } else { Level::Assist };
-        Self { plan, level, model: Some(model.model_ref().name) }
+        Self { plan, level, model: Some(model.model_ref().name.clone()) }
     }
 }

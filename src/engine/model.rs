@@ -13,8 +13,8 @@ pub fn find_model(line: Option<&Path>, name: &str) -> Result<Model, EngineError>
     {
         return Model::load(&folder).map_err(failed);
     }
-    if let Some(model) = infer::shipped(name) {
-        return model.map_err(failed);
+    if infer::shipped_names().contains(&name) {
+        return infer::shipped(name).map_err(failed);
     }
     let folder = Path::new(name);
     if folder.is_dir() {
@@ -37,7 +37,7 @@ pub fn find_model(line: Option<&Path>, name: &str) -> Result<Model, EngineError>
 /// Names of the line's packages and the shipped ones, sorted.
 #[must_use]
 pub fn model_names(line: Option<&Path>) -> Vec<String> {
-    let mut names = infer::shipped_names();
+    let mut names: Vec<String> = infer::shipped_names().into_iter().map(str::to_owned).collect();
     if let Some(entries) = line.and_then(|line| std::fs::read_dir(line.join("models")).ok()) {
         names.extend(
             entries

@@ -4,10 +4,10 @@
 use super::station::{Shared, StationEvent, Taken};
 use super::writer::Written;
 use super::EngineError;
-use crate::domain::{AfterIngest, SimulatorSettings, Timestamp};
+use crate::domain::{AfterIngest, SimulatorSettings};
+use crate::ingest::folder::{FolderStatus, FolderWatcher, FoundFile};
 use crate::ingest::simulator::{Simulator, write_unit};
-use crate::ingest::{FolderWatcher, FoundFile, move_to_done};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crossbeam_channel::{Receiver, Sender};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -34,11 +34,6 @@ pub(super) fn source_name(shared: &Shared) -> String {
     format!("folder:{}", shown.display())
 }
 
-pub(super) fn modified_at(file: &FoundFile) -> Option<Timestamp> {
-    let since = file.modified.duration_since(std::time::UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_micros()).ok().map(Timestamp::from_micros)
-}
-
 pub(super) fn run_source(
     shared: &Shared,
     store: &Store,
@@ -54,7 +49,7 @@ pub(super) fn run_source(
     let mut trouble: Option<String> = None;
     while !shared.is_stopping() {
         for written in from_writer.try_iter() {
-            finish(shared, &folder, &written);
+            finish(shared, &mut watcher, &written);
         }
         if shared.paused.load(Ordering::Relaxed) {
             std::thread::sleep(TICK);
@@ -66,14 +61,14 @@ pub(super) fn run_source(
         // Read before the folder: a unit that the simulator writes in between is still seen.
         let no_more_comes = shared.simulator_done.load(Ordering::Acquire);
         let poll = watcher.poll(Instant::now());
-        report(shared, &mut trouble, poll.trouble.map(|error| error.to_string()));
+        report(shared, &mut trouble, trouble_of(&poll.status));
         let found_any = !poll.ready.is_empty();
         for file in poll.ready {
-            if shared.is_stopping() || !take(shared, store, &folder, &name, file, to_decode) {
+            if shared.is_stopping() || !take(shared, store, &mut watcher, &name, file, to_decode) {
                 break;
             }
             for written in from_writer.try_iter() {
-                finish(shared, &folder, &written);
+                finish(shared, &mut watcher, &written);
             }
         }
         let is_idle = shared.in_flight.load(Ordering::Acquire) == 0;
@@ -85,11 +80,19 @@ pub(super) fn run_source(
     // Nothing is taken any more; wait until the writer has finished the rest.
     while shared.in_flight.load(Ordering::Acquire) > 0 {
         if let Ok(written) = from_writer.recv_timeout(TICK) {
-            finish(shared, &folder, &written);
+            finish(shared, &mut watcher, &written);
         }
     }
     for written in from_writer.try_iter() {
-        finish(shared, &folder, &written);
+        finish(shared, &mut watcher, &written);
+    }
+}
+
+/// Doing without events is no trouble: the rescan finds everything.
+fn trouble_of(status: &FolderStatus) -> Option<String> {
+    match status {
+        FolderStatus::Watching | FolderStatus::WithoutEvents { .. } => None,
+        FolderStatus::Missing | FolderStatus::Unreadable { .. } => Some(status.to_string()),
     }
 }
 
@@ -110,18 +113,15 @@ fn report(shared: &Shared, before: &mut Option<String>, now: Option<String>) {
 fn take(
     shared: &Shared,
     store: &Store,
-    folder: &Path,
+    watcher: &mut FolderWatcher,
     source: &str,
     file: FoundFile,
     to_decode: &Sender<Taken>,
 ) -> bool {
-    let known = match modified_at(&file) {
-        Some(modified_at) => store.view().knows_unchanged_file(source, &file.name, file.bytes, modified_at),
-        None => Ok::<bool, StoreError>(false),
-    };
+    let known = store.view().knows_unchanged_file(source, &file.name, file.bytes, file.modified);
     // When in doubt the file goes in: the writer looks again at its content.
     if known.unwrap_or(false) {
-        finish(shared, folder, &Written { path: file.path, is_recorded: true });
+        finish(shared, watcher, &Written { path: file.path, is_recorded: true });
         shared.count(super::record::Recorded::Known);
         return true;
     }
@@ -134,11 +134,11 @@ fn take(
 }
 
 /// Moves a file out of the way after its commit, as the plan says.
-fn finish(shared: &Shared, folder: &Path, written: &Written) {
+fn finish(shared: &Shared, watcher: &mut FolderWatcher, written: &Written) {
     if shared.plan.source.after == AfterIngest::Leave || !written.is_recorded {
         return;
     }
-    if let Err(error) = move_to_done(folder, &written.path) {
+    if let Err(error) = watcher.move_to_done(&written.path) {
         shared.tell(StationEvent::Trouble(error.to_string()));
     }
 }

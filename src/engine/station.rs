@@ -12,7 +12,8 @@ use super::writer::{Written, run_writer};
 use super::{EngineError, Line, find_model};
 use crate::domain::{Level, ModelRef, Plan, Reason};
 use crate::infer::{Input, Model};
-use crate::ingest::FoundFile;
+use crate::ingest::folder::FoundFile;
+use crate::ingest::pattern::Pattern;
 use crate::store::{StationLock, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -76,6 +77,8 @@ pub struct Summary {
 /// What the stages share.
 pub(super) struct Shared {
     pub plan: Plan,
+    /// The plan's file name pattern, read.
+    pub pattern: Pattern,
     pub folder: PathBuf,
     pub options: StationOptions,
     pub stop: AtomicBool,
@@ -177,7 +180,7 @@ fn load(folder: &Path, level: Level, wanted: Option<ModelRef>) -> Loaded {
         None => no_model("none is released on this line".into()),
         Some(model_ref) => match find_model(Some(folder), &model_ref.name) {
             Err(error) => no_model(error.to_string()),
-            Ok(model) if model.model_ref().hash != model_ref.hash => {
+            Ok(model) if model.model_ref() != model_ref => {
                 no_model(format!("package {} is not the one that was released (another hash)", model_ref.name))
             }
             Ok(model) => Ok(model),
@@ -198,12 +201,15 @@ pub struct Station {
 impl Station {
     pub fn start(folder: &Path, options: StationOptions) -> Result<Self, EngineError> {
         let Line { plan, store } = Line::open(folder, ACTOR)?;
+        let pattern = Pattern::parse(&plan.source.pattern)
+            .map_err(|error| EngineError::Failed(format!("plan, source.pattern: {error}")))?;
         let lock = store.lock_station()?;
         let settings = store.view().settings()?;
         let (events, event_receiver) = bounded(EVENTS_CAPACITY);
         let shared = Arc::new(Shared {
             model: Mutex::new(Arc::new(load(folder, settings.level, settings.model))),
             plan,
+            pattern,
             folder: folder.to_owned(),
             simulator_done: AtomicBool::new(options.simulate.is_none()),
             options,
