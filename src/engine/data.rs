@@ -21,7 +21,7 @@ pub struct Dataset {
     pub skipped: Vec<Skipped>,
     /// Where it comes from, for the log: two data sets with one name are the same.
     pub name: String,
-    _rendered: Option<TemporaryFolder>,
+    _rendered: Option<tempfile::TempDir>,
 }
 
 impl FromStr for DatasetSource {
@@ -48,32 +48,16 @@ impl DatasetSource {
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: None })
             }
             Self::Simulator(count) => {
-                let rendered = TemporaryFolder::new()?;
-                write_dataset(&rendered.path, &simulator, *count)?;
-                let read = labels::read(&rendered.path, filter)?;
+                let rendered = tempfile::Builder::new()
+                    .prefix("secondlook-")
+                    .tempdir()
+                    .map_err(EngineError::io("cannot create", &std::env::temp_dir()))?;
+                write_dataset(rendered.path(), &simulator, *count)?;
+                let read = labels::read(rendered.path(), filter)?;
                 let name = format!("{}, seed {}", population_name(&simulator), simulator.seed);
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: Some(rendered) })
             }
         }
-    }
-}
-
-struct TemporaryFolder {
-    path: PathBuf,
-}
-
-impl TemporaryFolder {
-    fn new() -> Result<Self, EngineError> {
-        let path = std::env::temp_dir().join(format!("secondlook-{}", uuid::Uuid::now_v7()));
-        std::fs::create_dir(&path).map_err(EngineError::io("cannot create", &path))?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        // What cannot be removed here is left to the system's own clean-up of temporary files.
-        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
