@@ -440,7 +440,7 @@ fn scan(root: &Path, relative: &Path, depth: usize, found: &mut Vec<(PathBuf, St
             if depth < DEPTH_MAX {
                 match scan(root, &below, depth + 1, found) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        outcome = outcome.and(Err(error))
+                        outcome = outcome.and(Err(error));
                     }
                     // Deleted between listing and reading: nothing is missing.
                     _ => {}

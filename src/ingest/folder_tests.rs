@@ -84,7 +84,7 @@ fn a_growing_file_comes_once_and_whole() {
 #[test]
 fn an_event_wakes_the_watcher_and_a_rename_needs_no_wait() {
     let mut bench = Bench::new();
-    bench.watcher.rescan = Duration::from_secs(3600);
+    bench.watcher.rescan = Duration::from_hours(1);
     assert!(bench.after(Duration::ZERO).is_empty());
     assert_eq!(bench.watcher.poll(bench.now).status, FolderStatus::Watching);
     let hidden = bench.write(".P1.jpg", b"whole");

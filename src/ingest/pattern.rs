@@ -109,7 +109,7 @@ impl Pattern {
                 }
                 Piece::Name(name) => {
                     let matches = PLACEHOLDERS.iter().find(|(known, _)| known == name).map_or("", |p| p.1);
-                    text.push_str(&format!("(?<{name}>{matches})"));
+                    text.extend(["(?<", *name, ">", matches, ")"]);
                     names.push(name);
                 }
             }
