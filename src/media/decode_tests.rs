@@ -208,3 +208,27 @@ fn a_line_scan_picture_of_53_million_pixels_decodes() {
     let decoded = decode_image(&encode_jpeg(&raster, 60).unwrap()).unwrap();
     assert_eq!((decoded.width, decoded.height, decoded.channels), (width, height, 1));
 }
+
+#[test]
+fn a_panic_in_a_decoder_is_an_error() {
+    let bad: &[u8] = &[];
+    let result = guarded("PNG", || Ok(bad[std::hint::black_box(3)]));
+    assert_eq!(result.unwrap_err().to_string(), "the PNG is damaged in a way that stopped its decoder");
+}
+
+#[test]
+fn real_photographs_pass_the_strict_decoder() {
+    let data = std::env::var_os("SECONDLOOK_DATA").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        std::path::PathBuf::from,
+    );
+    let Ok(entries) = std::fs::read_dir(data.join("phone-screens/images")) else {
+        eprintln!("SKIPPED: no phone-screens below {} (set SECONDLOOK_DATA)", data.display());
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let raster = decode_image(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!((raster.width, raster.height, raster.channels), (1920, 1080, 3), "{}", path.display());
+    }
+}
