@@ -3,4 +3,6 @@
 //!
 //! Must not know models, decisions or the store.
 
+pub mod folder;
+pub mod pattern;
 pub mod simulator;

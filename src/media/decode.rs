@@ -73,10 +73,13 @@ pub fn decode_image(bytes: &[u8]) -> Result<Raster, MediaError> {
     }
     let format = picture_format(bytes).ok_or_else(|| MediaError::NotAPicture(describe(bytes)))?;
     let name = format_name(format);
-    // Decoders are other people's code on hostile input: a panic ends here, as an error.
-    let image = catch_unwind(AssertUnwindSafe(|| decode_format(bytes, format, name)))
-        .unwrap_or(Err(MediaError::DecoderStopped(name)))?;
+    let image = guarded(name, || decode_format(bytes, format, name))?;
     Ok(to_raster(image))
+}
+
+/// Decoders are other people's code on hostile input: a panic ends here, as an error.
+fn guarded<T>(name: &'static str, decode: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(MediaError::DecoderStopped(name)))
 }
 
 fn format_name(format: ImageFormat) -> &'static str {

@@ -13,5 +13,5 @@ mod sniff;
 pub use decode::{FILE_BYTES_MAX, MediaError, PIXELS_MAX, SIDE_PX_MAX, decode_image};
 pub use encode::{encode_jpeg, encode_png_grey};
 pub use raster::Raster;
-pub use resize::thumbnail;
+pub use resize::{resize, thumbnail};
 pub use sniff::sniff;

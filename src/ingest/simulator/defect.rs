@@ -186,7 +186,7 @@ fn crack(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Drawn {
     let mut drawn = 0;
     while let Some(branch) = open.pop() {
         drawn += 1;
-        grow(branch, &mut strokes, &mut open, drawn < BRANCHES_MAX, rng);
+        grow(&branch, &mut strokes, &mut open, drawn < BRANCHES_MAX, rng);
     }
     shatter(impact, size, width, &mut strokes, rng);
 
@@ -210,13 +210,13 @@ fn crack(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Drawn {
 }
 
 fn grow(
-    branch: Branch,
+    branch: &Branch,
     strokes: &mut Vec<([Point; 2], f32)>,
     open: &mut Vec<Branch>,
     may_fork: bool,
     rng: &mut ChaCha8Rng,
 ) {
-    let Branch { mut at, mut heading, length_px, mut width, depth } = branch;
+    let &Branch { mut at, mut heading, length_px, mut width, depth } = branch;
     let mut left = length_px;
     while left > 0.0 {
         let piece = rng.random_range(22.0..78.0_f32).min(left);

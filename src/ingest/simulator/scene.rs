@@ -109,14 +109,14 @@ const BEZELS: [Color; 5] =
 
 impl Scene {
     pub(super) fn draw(rng: &mut impl Rng, width: usize, height: usize) -> Self {
-        let size = [width as f32, height as f32];
-        let half_length = size[1] * rng.random_range(0.40..0.455);
+        let frame = [width as f32, height as f32];
+        let half_length = frame[1] * rng.random_range(0.40..0.455);
         let half = [half_length / rng.random_range(1.98..2.20), half_length];
         let turn = rng.random_range(-0.045..0.045_f32) + if rng.random_bool(0.1) { 0.03 } else { 0.0 };
         let pose = Pose {
             center: [
-                size[0] * (0.5 + rng.random_range(-0.035..0.035)),
-                size[1] * (0.5 + rng.random_range(-0.022..0.022)),
+                frame[0] * (0.5 + rng.random_range(-0.035..0.035)),
+                frame[1] * (0.5 + rng.random_range(-0.022..0.022)),
             ],
             cos: turn.cos(),
             sin: turn.sin(),
@@ -155,7 +155,7 @@ impl Scene {
             vignette: rng.random_range(0.08..0.24),
             reflection: Reflection::draw(rng, half),
             pose,
-            size,
+            size: frame,
         }
     }
 
