@@ -106,7 +106,7 @@ pub fn dataset_hash(items: &[LabelledItem]) -> Result<String, LabelsError> {
     Ok(all.finalize().to_hex().to_string())
 }
 
-fn item_hash(item: &LabelledItem) -> Result<[u8; 32], LabelsError> {
+pub(super) fn item_hash(item: &LabelledItem) -> Result<[u8; 32], LabelsError> {
     let media = file_hash(&item.path)?;
     let reference = item.reference.as_deref().map(file_hash).transpose()?;
     let mut hasher = blake3::Hasher::new();
