@@ -331,6 +331,30 @@ fn contents_are_compared_and_not_only_hashes() {
     });
 }
 
+/// Area, box and a sum over the pixels (each counts its column + 100 × its row) of the three
+/// masks in `plain_items`, as pycocotools 2.0.11 (`COCO(…).annToMask`) read them from this export.
+#[test]
+fn coco_masks_have_the_pixels_that_pycocotools_sees() {
+    let by_pycocotools =
+        [(1, 24, [0, 0, 5, 5], 4848), (2, 28, [0, 0, 12, 9], 8399), (1, 5, [7, 4, 1, 5], 3035)];
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    export_and_check(&plain_items(dir.path()), Format::Coco, &out);
+    let coco: serde_json::Value = serde_json::from_slice(&fs::read(out.join("coco.json")).unwrap()).unwrap();
+    let annotations = coco["annotations"].as_array().unwrap();
+    assert_eq!(annotations.len(), by_pycocotools.len());
+    for (annotation, (class, area, bbox, sum)) in annotations.iter().zip(by_pycocotools) {
+        assert_eq!(annotation["category_id"], class);
+        assert_eq!(annotation["area"], f64::from(area));
+        assert_eq!(annotation["bbox"], serde_json::json!(bbox.map(f64::from)));
+        let mask: MaskRle = serde_json::from_value(annotation["segmentation"].clone()).unwrap();
+        let pixels = mask.to_pixels();
+        let weights = (0..9).flat_map(|y| (0..12).map(move |x| x + 100 * y));
+        let found: u32 = pixels.iter().zip(weights).map(|(&inside, weight)| u32::from(inside) * weight).sum();
+        assert_eq!(found, sum);
+    }
+}
+
 /// A JPEG with the EXIF orientation "rotate by 90°" is as wide as its stored rows are many.
 #[test]
 fn sizes_are_those_of_the_upright_picture() {
