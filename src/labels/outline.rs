@@ -58,9 +58,11 @@ pub(super) fn fill(points: &[[f32; 2]], [width, height]: [u32; 2], value: u8, pi
         // Upper end first: the same edge walked both ways must give the same bits.
         let (top, bottom) = if (a[1], a[0]) <= (b[1], b[0]) { (a, b) } else { (b, a) };
         let [[x1, y1], [x2, y2]] = [top.map(f64::from), bottom.map(f64::from)];
-        for row in first_centre(y1, rows)..first_centre(y2, rows) {
+        let first = first_centre(y1, rows);
+        let lines = crossings.iter_mut().enumerate().take(first_centre(y2, rows)).skip(first);
+        for (row, line) in lines {
             let y = row as f64 + 0.5;
-            crossings[row].push(x1 + (y - y1) / (y2 - y1) * (x2 - x1));
+            line.push(x1 + (y - y1) / (y2 - y1) * (x2 - x1));
         }
     }
     for (row, line) in crossings.iter_mut().enumerate() {
@@ -209,7 +211,7 @@ fn join(mut outer: Ring, hole: Ring) -> Ring {
     let Some((index, &nearest)) = outer.iter().enumerate().min_by_key(|(_, p)| distance(p)) else {
         return outer;
     };
-    outer.splice(index + 1..index + 1, hole.into_iter().chain([entry, nearest]));
+    outer.splice((index + 1)..=index, hole.into_iter().chain([entry, nearest]));
     outer
 }
 

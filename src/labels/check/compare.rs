@@ -23,17 +23,13 @@ type Words = fn(&Region, [u32; 2]) -> Option<Geometry>;
 
 pub(super) fn coco(out: &Path, exported: &Exported, findings: &mut Findings) -> Option<usize> {
     let found = read_back::coco(out, exported, findings)?;
-    geometries(
-        exported,
-        found,
-        |region, _| match &region.shape {
-            Shape::Box(b) => Some(Geometry::Box(corners(*b))),
-            Shape::Polygon(points) => Some(Geometry::Polygon(points.clone())),
-            Shape::Mask(mask) => Some(Geometry::Mask(mask.clone())),
-            _ => None,
-        },
-        findings,
-    )
+    let words: Words = |region, _| match &region.shape {
+        Shape::Box(b) => Some(Geometry::Box(corners(*b))),
+        Shape::Polygon(points) => Some(Geometry::Polygon(points.clone())),
+        Shape::Mask(mask) => Some(Geometry::Mask(mask.clone())),
+        _ => None,
+    };
+    Some(geometries(exported, found, words, findings))
 }
 
 pub(super) fn voc(out: &Path, exported: &Exported, findings: &mut Findings) -> Option<usize> {
@@ -42,7 +38,7 @@ pub(super) fn voc(out: &Path, exported: &Exported, findings: &mut Findings) -> O
         let bounds = region.shape.bounds().filter(|_| voc::is_xml_text(&region.class))?;
         Some(Geometry::Box(corners(bounds)))
     };
-    geometries(exported, found, words, findings)
+    Some(geometries(exported, found, words, findings))
 }
 
 pub(super) fn yolo_boxes(out: &Path, exported: &Exported, findings: &mut Findings) -> Option<usize> {
@@ -53,7 +49,7 @@ pub(super) fn yolo_boxes(out: &Path, exported: &Exported, findings: &mut Finding
         let cut = [x1.clamp(0.0, w), y1.clamp(0.0, h), x2.clamp(0.0, w), y2.clamp(0.0, h)];
         (cut[2] > cut[0] && cut[3] > cut[1]).then_some(Geometry::Box(cut))
     };
-    geometries(exported, found, words, findings)
+    Some(geometries(exported, found, words, findings))
 }
 
 pub(super) fn yolo_outlines(out: &Path, exported: &Exported, findings: &mut Findings) -> Option<usize> {
@@ -153,7 +149,7 @@ fn layer(objects: &Objects, class: &str, size: [u32; 2]) -> Vec<u8> {
 }
 
 /// For formats that name each region by itself: same regions, same order, same places.
-fn geometries(exported: &Exported, found: Found, words: Words, findings: &mut Findings) -> Option<usize> {
+fn geometries(exported: &Exported, found: Found, words: Words, findings: &mut Findings) -> usize {
     let written = found.len();
     each(exported, found, words, findings, |line, _, expected, found, findings| {
         if expected.len() != found.len() {
@@ -167,7 +163,7 @@ fn geometries(exported: &Exported, found: Found, words: Words, findings: &mut Fi
         }
         findings.compared("regions", found.len());
     });
-    Some(written)
+    written
 }
 
 /// Pairs what is expected of each item with what was found, and names what has no partner.
@@ -188,7 +184,7 @@ fn each(
             (None, None) => {}
             (Some(_), None) => findings.add(format!("missing in the format: {}", line.media)),
             (None, Some(_)) => {
-                findings.add(format!("the format cannot say this item, but has it: {}", line.media))
+                findings.add(format!("the format cannot say this item, but has it: {}", line.media));
             }
         }
     }

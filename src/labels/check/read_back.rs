@@ -206,7 +206,7 @@ pub(super) fn yolo(
             };
             check_copy(exported, line, &format!("{images}/{file}"), findings);
             let text_file = format!("{stem}.txt");
-            if !texts.iter().any(|name| *name == text_file) {
+            if !texts.contains(&text_file) {
                 findings.add(format!("a picture without labels, which counts as good: {images}/{file}"));
                 continue;
             }
