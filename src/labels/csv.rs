@@ -73,14 +73,14 @@ fn region_fields(index: usize, region: &Region) -> [String; 13] {
     *number = (index + 1).to_string();
     class.clone_from(&region.class);
     *score = region.score.map(|score| score.get().to_string()).unwrap_or_default();
-    *shape = match &region.shape {
+    let word = match &region.shape {
         Shape::Whole => "whole",
         Shape::Box(_) => "box",
         Shape::Polygon(_) => "polygon",
         Shape::Mask(_) => "mask",
         Shape::Span { .. } => "span",
-    }
-    .to_owned();
+    };
+    word.clone_into(shape);
     if let Some(bounds) = region.shape.bounds() {
         [*x1, *y1, *x2, *y2] = [bounds.x1, bounds.y1, bounds.x2, bounds.y2].map(|v| v.to_string());
     }

@@ -75,17 +75,18 @@ pub fn read(dir: &Path, filter: &Filter) -> Result<Dataset, LabelsError> {
             match outcome {
                 Ok(None) => {}
                 Err((media, reason)) => dataset.skipped.push(Skipped { line, media, reason }),
-                Ok(Some(item)) => match first_line_of.get(&item.path) {
-                    Some(first) => dataset.skipped.push(Skipped {
-                        line,
-                        media: Some(item.name),
-                        reason: format!("the same media is already on line {first}"),
-                    }),
-                    None => {
+                Ok(Some(item)) => {
+                    if let Some(first) = first_line_of.get(&item.path) {
+                        dataset.skipped.push(Skipped {
+                            line,
+                            media: Some(item.name),
+                            reason: format!("the same media is already on line {first}"),
+                        });
+                    } else {
                         first_line_of.insert(item.path.clone(), line);
                         dataset.items.push(item);
                     }
-                },
+                }
             }
         }
     }
@@ -106,7 +107,7 @@ pub fn dataset_hash(items: &[LabelledItem]) -> Result<String, LabelsError> {
     Ok(all.finalize().to_hex().to_string())
 }
 
-fn item_hash(item: &LabelledItem) -> Result<[u8; 32], LabelsError> {
+pub(super) fn item_hash(item: &LabelledItem) -> Result<[u8; 32], LabelsError> {
     let media = file_hash(&item.path)?;
     let reference = item.reference.as_deref().map(file_hash).transpose()?;
     let mut hasher = blake3::Hasher::new();

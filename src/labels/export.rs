@@ -197,7 +197,7 @@ fn write_splits(entries: &[Entry], dir: &Path) -> Result<(), LabelsError> {
         let lines: String = entries
             .iter()
             .filter(|entry| entry.split == split)
-            .map(|entry| format!("{MEDIA_DIR}/{}\n", entry.file))
+            .flat_map(|entry| [MEDIA_DIR, "/", &entry.file, "\n"])
             .collect();
         write_file(&dir.join(SPLITS_DIR).join(format!("{}.txt", split.as_str())), lines.as_bytes())?;
     }

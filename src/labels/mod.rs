@@ -4,6 +4,7 @@
 //! Works on [`LabelledItem`](crate::domain::LabelledItem)s and folders only. Knows nothing of the
 //! engine, of models or of the window; the store's labels are handed in by the caller.
 
+mod check;
 mod class_masks;
 mod coco;
 mod csv;
@@ -18,6 +19,7 @@ mod sheet;
 mod voc;
 mod yolo;
 
+pub use check::{CheckReport, check_export};
 pub use dataset::{Dataset, Skipped, dataset_hash, read};
 pub use export::export;
 pub use names::Split;
@@ -53,3 +55,6 @@ impl LabelsError {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ type Ring = Vec<[usize; 2]>;
 
 /// The parts of a mask in reading order of their first pixel; empty for an empty mask.
 pub(super) fn outlines(mask: &MaskRle) -> Vec<Outline> {
-    let grid = Grid::new(mask);
+    let Some(grid) = Grid::new(mask) else { return Vec::new() };
     let parts = grid.parts();
     let mut rings: Vec<(Option<Ring>, Vec<Ring>)> = Vec::new();
     for (part, ring) in grid.rings(&parts) {
@@ -41,7 +41,8 @@ pub(super) fn outlines(mask: &MaskRle) -> Vec<Outline> {
         .filter_map(|(outer, holes)| {
             let count = holes.len();
             let joined = holes.into_iter().fold(outer?, join);
-            let points = joined.into_iter().map(|[x, y]| [x as f32, y as f32]).collect();
+            let [left, top] = grid.origin;
+            let points = joined.into_iter().map(|[x, y]| [(left + x) as f32, (top + y) as f32]).collect();
             Some(Outline { points, holes: count })
         })
         .collect()
@@ -57,9 +58,11 @@ pub(super) fn fill(points: &[[f32; 2]], [width, height]: [u32; 2], value: u8, pi
         // Upper end first: the same edge walked both ways must give the same bits.
         let (top, bottom) = if (a[1], a[0]) <= (b[1], b[0]) { (a, b) } else { (b, a) };
         let [[x1, y1], [x2, y2]] = [top.map(f64::from), bottom.map(f64::from)];
-        for row in first_centre(y1, rows)..first_centre(y2, rows) {
+        let first = first_centre(y1, rows);
+        let lines = crossings.iter_mut().enumerate().take(first_centre(y2, rows)).skip(first);
+        for (row, line) in lines {
             let y = row as f64 + 0.5;
-            crossings[row].push(x1 + (y - y1) / (y2 - y1) * (x2 - x1));
+            line.push(x1 + (y - y1) / (y2 - y1) * (x2 - x1));
         }
     }
     for (row, line) in crossings.iter_mut().enumerate() {
@@ -84,16 +87,30 @@ fn first_centre(position: f64, count: usize) -> usize {
     }
 }
 
+/// The part of a mask that has pixels inside: defects are small on large pictures.
 struct Grid {
     pixels: Vec<u8>,
     width: usize,
     height: usize,
+    /// Column and row of the first pixel in the mask.
+    origin: [usize; 2],
 }
 
 impl Grid {
-    fn new(mask: &MaskRle) -> Self {
-        let [height, width] = mask.size.map(|v| v as usize);
-        Self { pixels: mask.to_pixels(), width, height }
+    /// `None` for an empty mask.
+    fn new(mask: &MaskRle) -> Option<Self> {
+        let bounds = mask.bounds()?;
+        let [rows, columns] = mask.size.map(|v| v as usize);
+        let [left, right] = [bounds.x1, bounds.x2].map(|edge| first_centre(f64::from(edge), columns));
+        let [top, bottom] = [bounds.y1, bounds.y2].map(|edge| first_centre(f64::from(edge), rows));
+        let whole = mask.to_pixels();
+        let pixels = (top..bottom).flat_map(|y| &whole[y * columns + left..y * columns + right]).copied();
+        Some(Self {
+            pixels: pixels.collect(),
+            width: right - left,
+            height: bottom - top,
+            origin: [left, top],
+        })
     }
 
     /// The index of the pixel at a corner plus an offset, when it is inside the mask.
@@ -144,8 +161,9 @@ impl Grid {
         let mut rings = Vec::new();
         for start in 0..is_walked.len() {
             let corner = [start % columns, start / columns];
-            for way in 0..4 {
-                if !self.ways(corner)[way] || is_walked[start][way] {
+            let ways = self.ways(corner);
+            for way in (0..4).filter(|&way| ways[way]) {
+                if is_walked[start][way] {
                     continue;
                 }
                 let Some(pixel) = self.inside(corner, RIGHT_PIXEL[way]) else { continue };
@@ -193,7 +211,7 @@ fn join(mut outer: Ring, hole: Ring) -> Ring {
     let Some((index, &nearest)) = outer.iter().enumerate().min_by_key(|(_, p)| distance(p)) else {
         return outer;
     };
-    outer.splice(index + 1..index + 1, hole.into_iter().chain([entry, nearest]));
+    outer.splice((index + 1)..=index, hole.into_iter().chain([entry, nearest]));
     outer
 }
 

@@ -37,10 +37,9 @@ pub(super) fn upright_size(path: &Path) -> Result<[u32; 2], String> {
 /// # Errors
 /// One line that says why the file cannot be a picture, without its path.
 pub(super) fn header(path: &Path) -> Result<Header, String> {
-    let mut reader = ImageReader::open(path)
+    let reader = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
         .map_err(|error| format!("cannot read the picture: {error}"))?;
-    reader.no_limits(); // nothing is decoded
     let mut decoder = reader.into_decoder().map_err(|error| format!("cannot read the picture: {error}"))?;
     let (width, height) = decoder.dimensions();
     // Damaged EXIF data does not make a picture unreadable: it then counts as upright.
@@ -80,12 +79,12 @@ pub(super) fn read_mask(path: &Path, expected: [u32; 2]) -> Result<MaskRle, Stri
     Ok(MaskRle::from_fn(width, height, |x, y| pixels[y as usize * width_px + x as usize] > MASK_LEVEL))
 }
 
-/// Grey values row by row; for index masks the stored values.
+/// Grey values row by row; for index masks the stored values. The caller has checked the size;
+/// `image`'s own limit (512 MiB) holds besides.
 pub(super) fn read_grey(path: &Path) -> Result<Vec<u8>, String> {
-    let mut reader = ImageReader::open(path)
+    let reader = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
         .map_err(|error| format!("cannot read the mask: {error}"))?;
-    reader.no_limits(); // the caller has checked the size
     let picture = reader.decode().map_err(|error| format!("cannot read the mask: {error}"))?;
     Ok(picture.into_luma8().into_raw())
 }
@@ -115,5 +114,26 @@ pub(super) fn extension_of(head: &[u8]) -> Option<&'static str> {
         [b'I', b'D', b'3', ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => Some("mp3"),
         [_, _, _, _, b'f', b't', b'y', b'p', b'M', b'4', b'A', ..] => Some("m4a"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The start of a grey PNG that claims 60,000 × 60,000 pixels.
+    const HUGE_PNG: &[u8] =
+        b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\xea\x60\0\0\xea\x60\x08\0\0\0\0\xa5\xb9\x2a\x9e\
+        \0\0\0\x01IDAT\x78\x76\xe6\x84\xe6";
+
+    #[test]
+    fn hostile_headers_are_read_and_never_decoded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("huge.png");
+        std::fs::write(&path, HUGE_PNG).unwrap();
+        assert_eq!(upright_size(&path), Ok([60_000, 60_000]));
+        assert!(read_mask(&path, [60_000, 60_000]).unwrap_err().contains("too large"));
+        std::fs::write(&path, "a text").unwrap();
+        assert!(upright_size(&path).is_err());
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn write(dir: &Path, entries: &[Entry]) -> Result<Tally, LabelsError>
         }
     }
     for (split, set) in Split::ALL.iter().zip(&sets) {
-        let text: String = set.iter().map(|stem| format!("{stem}\n")).collect();
+        let text: String = set.iter().flat_map(|stem| [*stem, "\n"]).collect();
         write_file(&dir.join(SETS_DIR).join(format!("{}.txt", split.short())), text.as_bytes())?;
     }
     Ok(tally)
