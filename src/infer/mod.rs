@@ -20,6 +20,7 @@ pub use manifest::{
 pub use model::Model;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};
 pub use predict::{Heat, Output};
+pub(crate) use prepare::normalisation;
 pub use prepare::{Input, prepare, resize};
 pub use regions::{RawScores, raw_scores};
 pub use shipped::{shipped, shipped_names};
