@@ -1,1 +1,58 @@
-//! (room)
+//! A model package → predictions: check, preprocess, forward, calibrate, regions.
+//!
+//! Knows nothing of the store, of policies or of who asks. A model is immutable and shared
+//! between threads: [`Model::prepare`] runs where pictures are decoded, [`Model::predict`] where
+//! the network runs (its threads are rayon's global pool, see [`crate::nn`]).
+
+mod manifest;
+mod model;
+mod outline;
+mod package;
+mod predict;
+mod prepare;
+mod regions;
+mod shipped;
+
+pub use manifest::{
+    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Manifest, Metric, RegionSettings,
+    TrainingNote, View,
+};
+pub use model::Model;
+pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};
+pub use predict::{Heat, Output};
+pub(crate) use prepare::normalisation;
+pub use prepare::{Input, prepare, resize};
+pub use regions::{RawScores, raw_scores};
+pub use shipped::{shipped, shipped_names};
+
+use crate::nn::NnError;
+use thiserror::Error;
+
+/// Why a package or an item cannot be used. Paths come last.
+#[derive(Debug, Error)]
+pub enum InferError {
+    #[error("cannot read {what}: {error}: {path}")]
+    Read { what: &'static str, error: std::io::Error, path: String },
+    #[error("manifest.json is not valid: {0}")]
+    Manifest(String),
+    #[error(
+        "package format version {found} is newer than this program knows ({FORMAT_VERSION}); update the program"
+    )]
+    Version { found: u64 },
+    #[error(
+        "weights.safetensors is damaged or was exchanged: BLAKE3 is {found}, the manifest says {expected}"
+    )]
+    WeightsHash { found: String, expected: String },
+    #[error("weights.safetensors is not valid: {0}")]
+    Weights(String),
+    #[error("this model compares with a reference image, and the item has none")]
+    ReferenceMissing,
+    #[error("the image is {width} × {height} px; the model takes at most {limit} tiles")]
+    TooLarge { width: u32, height: u32, limit: usize },
+    #[error("cannot resize the image: {0}")]
+    Resize(String),
+    #[error("no shipped model is called \"{name}\" (there are: {known})")]
+    UnknownShipped { name: String, known: String },
+    #[error("{0}")]
+    Network(#[from] NnError),
+}

@@ -1,1 +1,50 @@
-//! (room)
+//! Labelled items → candidate package: splits by unit, augmentation, training, calibration, and
+//! evaluation.
+//!
+//! Knows nothing of the engine or the window, and never touches the live model: what it makes is
+//! a candidate that a person releases.
+
+mod augment;
+mod calibrate;
+mod data;
+mod evaluate;
+mod metrics;
+mod settings;
+mod split;
+mod train;
+mod truth;
+
+pub use evaluate::{ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, evaluate};
+pub use settings::{Augmentation, TrainSettings};
+pub use split::{Part, split};
+pub use train::{Progress, TrainReport, train};
+
+use crate::infer::InferError;
+use crate::nn::NnError;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum LearnError {
+    #[error("there is nothing to learn from: {0}")]
+    TooLittle(String),
+    #[error("the initial model does not fit: {0}")]
+    Initial(String),
+    #[error("no epoch was finished, so there is no model")]
+    Stopped,
+    #[error("stopped")]
+    Cancelled,
+    #[error("training diverged in epoch {epoch}: the loss is not a number; lower the learning rate")]
+    Diverged { epoch: usize },
+    #[error("{0}")]
+    Network(#[from] NnError),
+    #[error("{0}")]
+    Infer(#[from] InferError),
+    #[error("manifest: {0}")]
+    Manifest(#[from] serde_json::Error),
+}
+
+impl From<candle_core::Error> for LearnError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Network(NnError::Tensor(error))
+    }
+}

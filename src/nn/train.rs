@@ -5,7 +5,7 @@ use super::conv::ConvOp;
 use super::graph::{Act, Graph, INPUT, Op};
 use super::norm::{self, NormOp, Statistics};
 use super::{NnError, Weights};
-use candle_core::{D, DType, Device, Tensor, Var};
+use candle_core::{D, Device, Tensor, Var};
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -211,12 +211,6 @@ fn normal(rng: &mut ChaCha8Rng, std: f64) -> f32 {
     value
 }
 
-/// Zeros of a shape; keeps the element type in one place.
-#[cfg(test)]
-fn zeros(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,7 +246,8 @@ mod tests {
 
     #[test]
     fn doubled_maps_pass_gradients_to_every_consumer() {
-        let x = Var::from_tensor(&(zeros(&[1, 1, 2, 2]) + 1.0).unwrap()).unwrap();
+        let x = Var::from_tensor(&Tensor::ones((1, 1, 2, 2), candle_core::DType::F32, &Device::Cpu).unwrap())
+            .unwrap();
         let y = (upsample2(&x).unwrap().sum_all().unwrap() + x.sum_all().unwrap()).unwrap();
         let grad = y.backward().unwrap().get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(grad, vec![5.0; 4]);

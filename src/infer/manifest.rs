@@ -1,0 +1,233 @@
+//! What a package says of itself: `manifest.json`.
+//!
+//! Plain data with its checks; reads no files.
+
+use super::InferError;
+use crate::domain::{Label, Task};
+use crate::nn::{Graph, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Version of the manifest's format; raised when an older program could misread it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Network inputs are at most this large on a side: beyond it tiles are the better way, and a
+/// manifest must not be able to ask for all the memory there is.
+const SIDE_MAX_PX: u32 = 2048;
+/// The network halves its input five times.
+const SIDE_MULTIPLE_PX: u32 = 32;
+
+/// How a network looks at an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum View {
+    /// The whole image, resized to the input (its aspect ratio is not kept).
+    Single,
+    /// Windows of the input's size at native resolution, overlapping by so many pixels.
+    Tiles { overlap_px: u32 },
+}
+
+/// From pixels to numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    pub width_px: u32,
+    pub height_px: u32,
+    /// Channels taken from an image: 1 (grey) or 3 (RGB).
+    pub channels: u32,
+    /// For each image channel, on the scale 0 to 1.
+    pub mean: Vec<f32>,
+    pub std: Vec<f32>,
+    pub view: View,
+    /// The aligned golden image follows as further channels.
+    pub reference: bool,
+}
+
+impl InputSpec {
+    /// Channels that the network sees.
+    #[must_use]
+    pub fn planes(&self) -> usize {
+        self.channels as usize * if self.reference { 2 } else { 1 }
+    }
+}
+
+/// The one scale of scores: `p = σ(slope · z + intercept)`, for a region's highest pixel logit
+/// and for the item alike.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Positive.
+    pub slope: f64,
+    pub intercept: f64,
+    /// Divides the class logits before the softmax that shares p among the defect classes.
+    pub class_temperature: f64,
+}
+
+impl Calibration {
+    /// Probability of a defect for a raw score.
+    #[must_use]
+    pub fn probability(&self, z: f64) -> f64 {
+        1.0 / (1.0 + (-(self.slope * z + self.intercept)).exp())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionSettings {
+    /// A pixel belongs to a region where its logit reaches this; chosen for the best overlap
+    /// with the true masks.
+    pub pixel_logit: f32,
+    /// Regions below this calibrated score are not reported.
+    pub score_min: f64,
+    /// Smaller regions (in cells of the network's output) are noise unless they are the item's
+    /// highest.
+    pub cells_min: usize,
+    pub count_max: usize,
+}
+
+/// The data set that a model was trained on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataNote {
+    pub description: String,
+    /// BLAKE3 over names, labels and files.
+    pub hash: String,
+    pub items: usize,
+    pub groups: usize,
+    pub licence: String,
+}
+
+/// A measured value with its 95 % interval and the number of items behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
+    pub n: usize,
+}
+
+/// One group that neither training nor calibration touched: for a defective group the smallest
+/// defect probability among its defective items, for a good one the largest among its items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceGroup {
+    pub group: String,
+    pub defective: bool,
+    pub score: f64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingNote {
+    /// The command line that made the package.
+    pub command: String,
+    pub seed: u64,
+    /// Threads of the network; weights are the same bits for the same seed, settings and threads.
+    pub threads: usize,
+    /// Epochs that ran, and the one whose weights these are (counted from 1).
+    pub epochs: usize,
+    pub best_epoch: usize,
+    pub settings: serde_json::Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub format_version: u32,
+    pub name: String,
+    pub task: Task,
+    /// The first is `good`.
+    pub classes: Vec<String>,
+    pub input: InputSpec,
+    pub graph: Graph,
+    pub calibration: Calibration,
+    pub regions: RegionSettings,
+    pub data: DataNote,
+    /// On the evidence groups.
+    pub metrics: BTreeMap<String, Metric>,
+    pub evidence: Vec<EvidenceGroup>,
+    pub training: TrainingNote,
+    /// BLAKE3 of `weights.safetensors`.
+    pub weights_blake3: String,
+}
+
+impl Manifest {
+    /// Parses and checks; the error names the line or the field.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InferError> {
+        let invalid = |error: serde_json::Error| InferError::Manifest(error.to_string());
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(invalid)?;
+        // A newer format may have other fields: say that, instead of naming an unknown field.
+        if let Some(found) = value.get("format_version").and_then(serde_json::Value::as_u64)
+            && found > u64::from(FORMAT_VERSION)
+        {
+            return Err(InferError::Version { found });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(invalid)?;
+        manifest.check().map_err(InferError::Manifest)?;
+        Ok(manifest)
+    }
+
+    /// Defect classes, in the order of the network's outputs.
+    #[must_use]
+    pub fn defects(&self) -> &[String] {
+        self.classes.get(1..).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.classes.first().map(String::as_str) != Some(Label::GOOD) || self.classes.len() < 2 {
+            return Err(format!("classes must be \"good\" and at least one defect, not {:?}", self.classes));
+        }
+        if self.classes.iter().collect::<BTreeSet<_>>().len() != self.classes.len() {
+            return Err(format!("classes repeat: {:?}", self.classes));
+        }
+        let input = &self.input;
+        for (name, side) in [("width_px", input.width_px), ("height_px", input.height_px)] {
+            if side == 0 || side > SIDE_MAX_PX || side % SIDE_MULTIPLE_PX != 0 {
+                return Err(format!(
+                    "input.{name} is {side}: a multiple of {SIDE_MULTIPLE_PX} up to {SIDE_MAX_PX}"
+                ));
+            }
+        }
+        if !matches!(input.channels, 1 | 3) {
+            return Err(format!("input.channels is {}: 1 or 3", input.channels));
+        }
+        let count = input.channels as usize;
+        let scales = input.std.iter().all(|s| s.is_finite() && *s > 0.0);
+        if input.mean.len() != count || input.std.len() != count || !scales {
+            return Err(format!("input.mean and input.std need {count} values, and std positive ones"));
+        }
+        if let View::Tiles { overlap_px } = input.view
+            && overlap_px >= input.width_px.min(input.height_px)
+        {
+            return Err(format!("input.view: an overlap of {overlap_px} px leaves tiles no way forward"));
+        }
+        let c = self.calibration;
+        if !(c.slope > 0.0 && c.slope.is_finite() && c.intercept.is_finite() && c.class_temperature > 0.0) {
+            return Err("calibration needs a positive slope and temperature".to_owned());
+        }
+        self.check_graph()
+    }
+
+    fn check_graph(&self) -> Result<(), String> {
+        if self.graph.input_channels != self.input.planes() {
+            return Err(format!(
+                "the graph takes {} channels, the input gives {}",
+                self.graph.input_channels,
+                self.input.planes()
+            ));
+        }
+        let (height, width) = (self.input.height_px as usize, self.input.width_px as usize);
+        let shapes = self.graph.shapes(height, width).map_err(|error| error.to_string())?;
+        let stride = PIXEL_STRIDE as usize;
+        let defects = self.defects().len();
+        for (role, rows, columns) in [(PIXEL_OUTPUT, height / stride, width / stride), (ITEM_OUTPUT, 1, 1)] {
+            let node =
+                self.graph.outputs.get(role).ok_or_else(|| format!("the graph has no output \"{role}\""))?;
+            let shape = shapes[node.as_str()];
+            if (shape.channels, shape.height, shape.width) != (defects, rows, columns) {
+                return Err(format!("output \"{role}\" is {shape}, expected {defects} × {rows} × {columns}"));
+            }
+        }
+        Ok(())
+    }
+}

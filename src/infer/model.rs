@@ -1,0 +1,116 @@
+//! A loaded package: checked, hashed and ready to predict.
+
+use super::package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes};
+use super::{InferError, Input, Manifest, Output, predict, prepare, raw_scores};
+use crate::domain::ModelRef;
+use crate::media::Raster;
+use crate::nn::Plan;
+use std::path::Path;
+
+/// An immutable model; share it between threads behind an `Arc`.
+pub struct Model {
+    manifest: Manifest,
+    plan: Plan,
+    model_ref: ModelRef,
+    manifest_bytes: Vec<u8>,
+    weights_bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("model_ref", &self.model_ref).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Reads `manifest.json` and `weights.safetensors` of a folder; nothing else is opened.
+    pub fn load(dir: &Path) -> Result<Self, InferError> {
+        let read = |file: &'static str| {
+            let path = dir.join(file);
+            std::fs::read(&path).map_err(|error| InferError::Read {
+                what: file,
+                error,
+                path: path.display().to_string(),
+            })
+        };
+        Self::from_bytes(&read(MANIFEST_FILE)?, &read(WEIGHTS_FILE)?)
+    }
+
+    /// Checks the manifest, the hash of the weights, and their names and shapes.
+    pub fn from_bytes(manifest: &[u8], weights: &[u8]) -> Result<Self, InferError> {
+        let parsed = Manifest::parse(manifest)?;
+        let found = blake3::hash(weights).to_hex().to_string();
+        if found != parsed.weights_blake3 {
+            return Err(InferError::WeightsHash { found, expected: parsed.weights_blake3 });
+        }
+        let plan = Plan::new(&parsed.graph, &weights_from_bytes(weights)?)?;
+        // The manifest holds the weights' hash, but the two are hashed together so that the
+        // reference does not rest on that field.
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(manifest).update(weights);
+        let model_ref = ModelRef { name: parsed.name.clone(), hash: hasher.finalize().to_hex().to_string() };
+        Ok(Self {
+            manifest: parsed,
+            plan,
+            model_ref,
+            manifest_bytes: manifest.to_vec(),
+            weights_bytes: weights.to_vec(),
+        })
+    }
+
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Name, and BLAKE3 over the bytes of manifest and weights.
+    #[must_use]
+    pub fn model_ref(&self) -> &ModelRef {
+        &self.model_ref
+    }
+
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The package's two files as they were read: `manifest.json`, `weights.safetensors`.
+    #[must_use]
+    pub fn package(&self) -> (&[u8], &[u8]) {
+        (&self.manifest_bytes, &self.weights_bytes)
+    }
+
+    /// Writes the package into a folder, which is made if needed. Each file is written under
+    /// another name first, so that a half-written package is never met under the right one.
+    pub fn save(&self, dir: &Path) -> Result<(), InferError> {
+        let failed = |what: &'static str, path: &Path| {
+            let path = path.display().to_string();
+            move |error| InferError::Read { what, error, path }
+        };
+        std::fs::create_dir_all(dir).map_err(failed("the package's folder", dir))?;
+        for (file, bytes) in [(WEIGHTS_FILE, &self.weights_bytes), (MANIFEST_FILE, &self.manifest_bytes)] {
+            let (path, partial) = (dir.join(file), dir.join(format!("{file}.partial")));
+            std::fs::write(&partial, bytes).map_err(failed(file, &partial))?;
+            std::fs::rename(&partial, &path).map_err(failed(file, &path))?;
+        }
+        Ok(())
+    }
+
+    /// Pixels → network input; `reference` is the aligned golden image where the model uses one.
+    pub fn prepare(&self, image: &Raster, reference: Option<&Raster>) -> Result<Input, InferError> {
+        prepare(&self.manifest.input, image, reference)
+    }
+
+    /// Network, calibration and regions.
+    pub fn predict(&self, input: &Input) -> Result<Output, InferError> {
+        let raw = raw_scores(&self.plan, &self.manifest.input, input)?;
+        Ok(predict::output(&self.manifest, &raw, input))
+    }
+
+    /// The network alone on one fixed input of its own size, for measuring.
+    pub fn run_network(&self, values: &[f32]) -> Result<(), InferError> {
+        let input = &self.manifest.input;
+        self.plan.run(values, input.height_px as usize, input.width_px as usize)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! Decoded pixels → what the network sees: channels, size, tiles. Training uses the same code.
+
+use super::InferError;
+use super::manifest::{InputSpec, View};
+use crate::media::Raster;
+use crate::nn::PIXEL_STRIDE;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+/// More tiles would keep a station busy for half a minute on one item: a line-scan image of
+/// 2 k × 27 k px gives about 1,200.
+const TILES_MAX: usize = 4096;
+
+/// One item, ready for the network: 8-bit planes, image channels first, then the reference's.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// `planes × height × width`.
+    pub(super) pixels: Vec<u8>,
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Left and top of each window of the network's size.
+    pub(super) tiles: Vec<(usize, usize)>,
+    pub(super) source_width: u32,
+    pub(super) source_height: u32,
+    /// Source pixels for each canvas pixel.
+    pub(super) scale: [f32; 2],
+    /// Canvas pixels that show the item; the rest repeats its border.
+    pub(super) used: [usize; 2],
+}
+
+/// Resizes an 8-bit image of 1 or 3 channels with an anti-aliased linear filter.
+pub fn resize(image: &Raster, width: u32, height: u32) -> Result<Raster, InferError> {
+    if (image.width, image.height) == (width, height) {
+        return Ok(image.clone());
+    }
+    let failed = |error: &dyn std::fmt::Display| InferError::Resize(error.to_string());
+    let kind = if image.channels == 3 { PixelType::U8x3 } else { PixelType::U8 };
+    let source = ImageRef::new(image.width, image.height, &image.pixels, kind).map_err(|e| failed(&e))?;
+    let mut target = Image::new(width, height, kind);
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
+    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    Ok(Raster { width, height, channels: image.channels, pixels: target.into_vec() })
+}
+
+/// Grey from colour by the usual luma weights, colour from grey by repetition.
+fn with_channels(image: Raster, channels: u32) -> Raster {
+    let pixels = match (image.channels, channels) {
+        (3, 1) => image
+            .pixels
+            .chunks_exact(3)
+            .map(|p| {
+                let luma =
+                    (299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]) + 500) / 1000;
+                u8::try_from(luma).unwrap_or(u8::MAX)
+            })
+            .collect(),
+        (1, 3) => image.pixels.iter().flat_map(|&v| [v, v, v]).collect(),
+        _ => return image,
+    };
+    Raster { channels, pixels, ..image }
+}
+
+/// Pixels → input. The reference is resized to the image where the two differ in size.
+pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> Result<Input, InferError> {
+    if image.width == 0 || image.height == 0 {
+        return Err(InferError::Resize("it has no pixels".to_owned()));
+    }
+    let mut rasters = Vec::with_capacity(2);
+    let (width, height) = match spec.view {
+        View::Single => (spec.width_px, spec.height_px),
+        View::Tiles { .. } => (image.width, image.height),
+    };
+    let sources = if spec.reference {
+        vec![image, reference.ok_or(InferError::ReferenceMissing)?]
+    } else {
+        vec![image]
+    };
+    for source in sources {
+        rasters.push(with_channels(resize(source, width, height)?, spec.channels));
+    }
+    let used = [width as usize, height as usize];
+    let (canvas, tiles) = match spec.view {
+        View::Single => (used, vec![(0, 0)]),
+        View::Tiles { overlap_px } => tile_layout(spec, overlap_px as usize, used, image)?,
+    };
+    let mut pixels = Vec::with_capacity(spec.planes() * canvas[0] * canvas[1]);
+    for raster in &rasters {
+        for channel in 0..spec.channels as usize {
+            append_plane(&mut pixels, raster, channel, canvas);
+        }
+    }
+    Ok(Input {
+        pixels,
+        width: canvas[0],
+        height: canvas[1],
+        tiles,
+        source_width: image.width,
+        source_height: image.height,
+        scale: [image.width as f32 / width as f32, image.height as f32 / height as f32],
+        used,
+    })
+}
+
+/// Canvas size and tile corners; the canvas is padded so that every tile starts on a cell of the
+/// network's output.
+fn tile_layout(
+    spec: &InputSpec,
+    overlap: usize,
+    used: [usize; 2],
+    image: &Raster,
+) -> Result<([usize; 2], Vec<(usize, usize)>), InferError> {
+    let side = [spec.width_px as usize, spec.height_px as usize];
+    let stride = PIXEL_STRIDE as usize;
+    let mut canvas = [0; 2];
+    let mut starts: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
+    for axis in 0..2 {
+        canvas[axis] = used[axis].next_multiple_of(stride).max(side[axis]);
+        let last = canvas[axis] - side[axis];
+        let step = ((side[axis] - overlap) / stride * stride).max(stride);
+        starts[axis] = (0..last).step_by(step).chain([last]).collect();
+    }
+    if starts[0].len() * starts[1].len() > TILES_MAX {
+        return Err(InferError::TooLarge { width: image.width, height: image.height, limit: TILES_MAX });
+    }
+    let tiles = starts[1].iter().flat_map(|&y| starts[0].iter().map(move |&x| (x, y))).collect();
+    Ok((canvas, tiles))
+}
+
+/// One channel, its last column and row repeated up to the canvas.
+fn append_plane(pixels: &mut Vec<u8>, raster: &Raster, channel: usize, canvas: [usize; 2]) {
+    let (width, height, step) = (raster.width as usize, raster.height as usize, raster.channels as usize);
+    for y in 0..canvas[1] {
+        let row = &raster.pixels[y.min(height - 1) * width * step..][..width * step];
+        pixels.extend(row.iter().skip(channel).step_by(step));
+        let last = row[(width - 1) * step + channel];
+        pixels.extend(std::iter::repeat_n(last, canvas[0] - width));
+    }
+}
+
+impl Input {
+    /// Normalised values of one tile, `planes × height × width`.
+    pub(super) fn tile(&self, spec: &InputSpec, (left, top): (usize, usize)) -> Vec<f32> {
+        let (width, height) = (spec.width_px as usize, spec.height_px as usize);
+        let mut values = Vec::with_capacity(spec.planes() * width * height);
+        for plane in 0..spec.planes() {
+            let table = normalisation(spec, plane);
+            for y in top..top + height {
+                let start = (plane * self.height + y) * self.width + left;
+                values.extend(self.pixels[start..start + width].iter().map(|&v| table[usize::from(v)]));
+            }
+        }
+        values
+    }
+
+    /// The 8-bit planes and the canvas size: width, height.
+    #[must_use]
+    pub fn canvas(&self) -> (&[u8], usize, usize) {
+        (&self.pixels, self.width, self.height)
+    }
+
+    /// Windows that the network looks at.
+    #[must_use]
+    pub fn tile_count(&self) -> usize {
+        self.tiles.len()
+    }
+}
+
+/// 8-bit value → network input, for one plane.
+pub(crate) fn normalisation(spec: &InputSpec, plane: usize) -> [f32; 256] {
+    let channel = plane % spec.channels as usize;
+    let (mean, std) = (spec.mean[channel], spec.std[channel]);
+    let mut table = [0.0; 256];
+    for (value, entry) in table.iter_mut().enumerate() {
+        *entry = (value as f32 / 255.0 - mean) / std;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(view: View, reference: bool) -> InputSpec {
+        InputSpec {
+            width_px: 64,
+            height_px: 32,
+            channels: 1,
+            mean: vec![0.5],
+            std: vec![0.25],
+            view,
+            reference,
+        }
+    }
+
+    #[test]
+    fn tiles_cover_every_pixel_and_start_on_cells() {
+        let spec = spec(View::Tiles { overlap_px: 8 }, false);
+        for (width, height) in [(1, 1), (64, 32), (65, 33), (150, 301), (4000, 40)] {
+            let image = Raster { width, height, channels: 1, pixels: vec![7; (width * height) as usize] };
+            let input = prepare(&spec, &image, None).unwrap();
+            let mut seen = vec![false; input.width * input.height];
+            for &(x, y) in &input.tiles {
+                assert_eq!((x % 4, y % 4), (0, 0));
+                for row in y..y + 32 {
+                    seen[row * input.width + x..row * input.width + x + 64].fill(true);
+                }
+            }
+            assert!(seen.iter().all(|s| *s), "{width} × {height}");
+        }
+    }
+
+    #[test]
+    fn references_are_asked_for_and_follow_the_image() {
+        let spec = spec(View::Single, true);
+        let image = Raster { width: 3, height: 5, channels: 3, pixels: vec![255; 45] };
+        let golden = Raster { width: 6, height: 5, channels: 1, pixels: vec![0; 30] };
+        assert!(matches!(prepare(&spec, &image, None), Err(InferError::ReferenceMissing)));
+        let input = prepare(&spec, &image, Some(&golden)).unwrap();
+        let values = input.tile(&spec, (0, 0));
+        assert_eq!(values.len(), 2 * 64 * 32);
+        assert!((values[0] - 2.0).abs() < 1e-6 && (values[64 * 32] + 2.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,130 @@
+//! Raw network scores of an item, and the connected regions in them.
+
+use super::manifest::InputSpec;
+use super::{InferError, Input};
+use crate::nn::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan};
+
+/// Logits before calibration, stitched over all tiles (the highest counts where they overlap).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawScores {
+    /// Cells of the map: one for each [`PIXEL_STRIDE`] canvas pixels, padding cut off.
+    pub width: usize,
+    pub height: usize,
+    /// `classes × height × width`.
+    pub pixels: Vec<f32>,
+    /// One for each class.
+    pub item: Vec<f32>,
+}
+
+impl RawScores {
+    /// The map of one class.
+    #[must_use]
+    pub fn map(&self, class: usize) -> &[f32] {
+        let plane = self.width * self.height;
+        &self.pixels[class * plane..(class + 1) * plane]
+    }
+
+    /// Highest pixel logit of a class and where it is.
+    #[must_use]
+    pub fn peak(&self, class: usize) -> (usize, f32) {
+        let mut best = (0, f32::NEG_INFINITY);
+        for (at, &v) in self.map(class).iter().enumerate() {
+            if v > best.1 {
+                best = (at, v);
+            }
+        }
+        best
+    }
+
+    /// The item's raw score for a class: its highest pixel, or the whole item's logit.
+    #[must_use]
+    pub fn class_score(&self, class: usize) -> f32 {
+        self.peak(class).1.max(self.item[class])
+    }
+
+    /// The highest raw score of any class.
+    #[must_use]
+    pub fn score(&self) -> f32 {
+        (0..self.item.len()).map(|c| self.class_score(c)).fold(f32::NEG_INFINITY, f32::max)
+    }
+}
+
+/// Runs the network over every tile of an item.
+pub fn raw_scores(plan: &Plan, spec: &InputSpec, input: &Input) -> Result<RawScores, InferError> {
+    let stride = PIXEL_STRIDE as usize;
+    let (width, height) = (input.used[0].div_ceil(stride), input.used[1].div_ceil(stride));
+    let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new() };
+    for &(left, top) in &input.tiles {
+        let values = input.tile(spec, (left, top));
+        let outputs = plan.run(&values, spec.height_px as usize, spec.width_px as usize)?;
+        let (Some(pixels), Some(item)) = (outputs.get(PIXEL_OUTPUT), outputs.get(ITEM_OUTPUT)) else {
+            return Err(InferError::Manifest("the graph lacks an output".to_owned()));
+        };
+        let classes = item.values.len();
+        raw.item.resize(classes, f32::NEG_INFINITY);
+        raw.pixels.resize(classes * width * height, f32::NEG_INFINITY);
+        for (most, v) in raw.item.iter_mut().zip(&item.values) {
+            *most = most.max(*v);
+        }
+        let (left, top, shape) = (left / stride, top / stride, pixels.shape);
+        for class in 0..classes {
+            for y in 0..shape.height.min(height.saturating_sub(top)) {
+                let columns = shape.width.min(width.saturating_sub(left));
+                let source = &pixels.values[(class * shape.height + y) * shape.width..][..columns];
+                let target = &mut raw.pixels[(class * height + top + y) * width + left..][..columns];
+                for (t, s) in target.iter_mut().zip(source) {
+                    *t = t.max(*s);
+                }
+            }
+        }
+    }
+    Ok(raw)
+}
+
+/// A connected set of cells of one class.
+#[derive(Clone, Debug)]
+pub(super) struct Component {
+    pub cells: Vec<usize>,
+    pub peak: f32,
+}
+
+/// Connected cells (8 neighbours) whose logit reaches `level`, in scan order.
+pub(super) fn components(map: &[f32], width: usize, level: f32) -> Vec<Component> {
+    let mut seen: Vec<bool> = map.iter().map(|v| *v < level || v.is_nan()).collect();
+    let mut found = Vec::new();
+    for start in 0..map.len() {
+        if !seen[start] {
+            found.push(flood(map, width, start, &mut seen));
+        }
+    }
+    found
+}
+
+/// The connected cells around one cell that reach `level`.
+pub(super) fn component_at(map: &[f32], width: usize, start: usize, level: f32) -> Component {
+    let mut seen: Vec<bool> = map.iter().map(|v| *v < level || v.is_nan()).collect();
+    flood(map, width, start, &mut seen)
+}
+
+fn flood(map: &[f32], width: usize, start: usize, seen: &mut [bool]) -> Component {
+    let height = map.len() / width.max(1);
+    let mut component = Component { cells: Vec::new(), peak: map[start] };
+    let mut open = vec![start];
+    seen[start] = true;
+    while let Some(at) = open.pop() {
+        component.cells.push(at);
+        component.peak = component.peak.max(map[at]);
+        let (x, y) = (at % width, at / width);
+        for ny in y.saturating_sub(1)..(y + 2).min(height) {
+            for nx in x.saturating_sub(1)..(x + 2).min(width) {
+                let next = ny * width + nx;
+                if !seen[next] {
+                    seen[next] = true;
+                    open.push(next);
+                }
+            }
+        }
+    }
+    component.cells.sort_unstable();
+    component
+}

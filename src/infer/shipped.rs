@@ -1,0 +1,44 @@
+//! The packages that travel inside the binary.
+
+use super::package::{MANIFEST_FILE, WEIGHTS_FILE};
+use super::{InferError, Model};
+use include_dir::{Dir, include_dir};
+
+static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
+
+/// Names of the shipped packages, in alphabetical order.
+#[must_use]
+pub fn shipped_names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = MODELS
+        .dirs()
+        .filter(|dir| dir.get_file(dir.path().join(MANIFEST_FILE)).is_some())
+        .filter_map(|dir| dir.path().file_name()?.to_str())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Loads a shipped package with the same checks as one on disk.
+pub fn shipped(name: &str) -> Result<Model, InferError> {
+    let file = |file: &str| MODELS.get_file(format!("{name}/{file}")).map(include_dir::File::contents);
+    match (file(MANIFEST_FILE), file(WEIGHTS_FILE)) {
+        (Some(manifest), Some(weights)) if shipped_names().contains(&name) => {
+            Model::from_bytes(manifest, weights)
+        }
+        _ => Err(InferError::UnknownShipped { name: name.to_owned(), known: shipped_names().join(", ") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_package_loads_and_unknown_names_are_refused() {
+        for name in shipped_names() {
+            assert_eq!(shipped(name).unwrap().model_ref().name, name);
+        }
+        assert!(shipped("no-such").unwrap_err().to_string().contains("no-such"));
+        assert!(shipped("../models").is_err());
+    }
+}

@@ -1,0 +1,391 @@
+//! A model against labelled items: every figure with its interval and its number.
+
+use super::LearnError;
+use super::data::{self, rasters, unusable};
+use super::metrics::{
+    Detections, auroc, average_precision, bootstrap, calibration_error, detection_precision,
+};
+use super::truth::draw;
+use crate::domain::{BoxPx, Label, LabelledItem, ModelRef, Probability, Region};
+use crate::infer::{Metric, Model, Output};
+use crate::media::Raster;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// A detection is right from this overlap on (the measure of the circuit-board literature).
+const IOU_RIGHT: f32 = 0.33;
+/// Items between two reports of progress.
+const CHUNK: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ClassMetrics {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recall: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f1: Option<Metric>,
+    /// Items that have the class.
+    pub n: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LatencyMs {
+    pub p50: f64,
+    pub p99: f64,
+}
+
+/// The figures of `evaluate`; a figure is absent where the data hold no such truth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub n: usize,
+    pub groups: usize,
+    pub per_class: BTreeMap<String, ClassMetrics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auroc: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ece: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub defect_iou: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map_iou33: Option<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub word_error_rate: Option<Metric>,
+    /// Preparation and network of one item.
+    pub latency_ms: LatencyMs,
+    pub model: ModelRef,
+    pub data_hash: String,
+    /// Items that could not be used, and why.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Report {
+    /// The figures that have a name and a value, for a manifest.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeMap<String, Metric> {
+        [
+            ("balanced_accuracy", self.balanced_accuracy),
+            ("auroc", self.auroc),
+            ("average_precision", self.average_precision),
+            ("ece", self.ece),
+            ("defect_iou", self.defect_iou),
+            ("map_iou33", self.map_iou33),
+        ]
+        .into_iter()
+        .filter_map(|(name, metric)| Some((name.to_owned(), metric?)))
+        .collect()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PredictedRegion {
+    pub class: String,
+    pub score: Option<Probability>,
+    /// Absent for a defect of the whole item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub box_px: Option<BoxPx>,
+}
+
+/// One line of `--predictions`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PredictionRow {
+    pub media: String,
+    pub group: String,
+    pub probabilities: BTreeMap<String, Probability>,
+    /// The truth, where the item has a label.
+    pub label: String,
+    pub regions: Vec<PredictedRegion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<String>,
+    /// Filled by whoever knows the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+}
+
+pub struct Evaluation {
+    pub report: Report,
+    pub predictions: Vec<PredictionRow>,
+}
+
+/// What is kept of one item.
+struct Measured {
+    item: usize,
+    output: Output,
+    /// Pixels in both, and in either, of predicted and true defects.
+    overlap: Option<(u64, u64)>,
+    /// By class; only where the truth has places.
+    detections: Option<BTreeMap<String, Detections>>,
+    seconds: f64,
+    hash: blake3::Hash,
+}
+
+/// Measures a model. Items run in parallel over rayon's pool; `latency_ms` is therefore that of a
+/// busy machine. `progress(done, total)` is called now and then.
+pub fn evaluate(
+    model: &Model,
+    items: &[LabelledItem],
+    seed: u64,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluation, LearnError> {
+    let mut measured = Vec::with_capacity(items.len());
+    let mut skipped = Vec::new();
+    for (chunk, part) in items.chunks(CHUNK).enumerate() {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(LearnError::Cancelled);
+        }
+        let results: Vec<Result<Measured, String>> =
+            part.par_iter().enumerate().map(|(i, item)| measure(model, chunk * CHUNK + i, item)).collect();
+        for (item, result) in part.iter().zip(results) {
+            match result {
+                Ok(one) => measured.push(one),
+                Err(reason) => skipped.push((item.name.clone(), reason)),
+            }
+        }
+        progress((chunk * CHUNK + part.len()).min(items.len()), items.len());
+    }
+    let report = report(model, items, &measured, skipped, seed);
+    let predictions = measured.iter().map(|m| row(&items[m.item], &m.output)).collect();
+    Ok(Evaluation { report, predictions })
+}
+
+fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured, String> {
+    if let Some(reason) = unusable(item) {
+        return Err(reason);
+    }
+    let (image, reference) = rasters(item)?;
+    let bytes = std::fs::read(&item.path).map_err(|error| error.to_string())?;
+    let start = Instant::now();
+    let input = model.prepare(&image, reference.as_ref()).map_err(|error| error.to_string())?;
+    let output = model.predict(&input).map_err(|error| error.to_string())?;
+    let seconds = start.elapsed().as_secs_f64();
+    let placed = item.label.is_good() || item.label.regions.iter().any(|r| r.shape.bounds().is_some());
+    Ok(Measured {
+        item: index,
+        overlap: placed.then(|| overlap(&item.label, &output, &image)),
+        detections: placed.then(|| detections(&item.label, &output.regions)),
+        output,
+        seconds,
+        hash: blake3::hash(&bytes),
+    })
+}
+
+/// Defect pixels at source resolution: intersection and union of truth and prediction. Regions of
+/// the whole item have no pixels of their own.
+fn overlap(label: &Label, output: &Output, image: &Raster) -> (u64, u64) {
+    let (width, height) = (image.width as usize, image.height as usize);
+    let mut truth = vec![0_u8; width * height];
+    let mut found = vec![0_u8; width * height];
+    for region in &label.regions {
+        draw(region, width, height, &mut truth);
+    }
+    for region in &output.regions {
+        draw(region, width, height, &mut found);
+    }
+    let mut sums = (0, 0);
+    for (t, f) in truth.iter().zip(&found) {
+        sums.0 += u64::from(*t != 0 && *f != 0);
+        sums.1 += u64::from(*t != 0 || *f != 0);
+    }
+    sums
+}
+
+/// Greedy matching by falling score: each true region is found at most once.
+fn detections(label: &Label, regions: &[Region]) -> BTreeMap<String, Detections> {
+    let mut by_class: BTreeMap<String, Detections> = BTreeMap::new();
+    let truths: Vec<(&str, BoxPx)> =
+        label.regions.iter().filter_map(|r| Some((r.class.as_str(), r.shape.bounds()?))).collect();
+    for (class, _) in &truths {
+        by_class.entry((*class).to_owned()).or_default().truths += 1;
+    }
+    let mut taken = vec![false; truths.len()];
+    for region in regions {
+        let (Some(found), Some(score)) = (region.shape.bounds(), region.score) else { continue };
+        let best = truths
+            .iter()
+            .enumerate()
+            .filter(|(i, (class, _))| *class == region.class && !taken[*i])
+            .map(|(i, (_, truth))| (i, found.iou(*truth)))
+            .filter(|(_, iou)| *iou > IOU_RIGHT)
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        if let Some((i, _)) = best {
+            taken[i] = true;
+        }
+        by_class.entry(region.class.clone()).or_default().predicted.push((score.get(), best.is_some()));
+    }
+    by_class
+}
+
+fn row(item: &LabelledItem, output: &Output) -> PredictionRow {
+    PredictionRow {
+        media: item.name.clone(),
+        group: item.group.clone(),
+        probabilities: output.probabilities.clone(),
+        label: item.label.main_class().to_owned(),
+        regions: output
+            .regions
+            .iter()
+            .map(|r| PredictedRegion { class: r.class.clone(), score: r.score, box_px: r.shape.bounds() })
+            .collect(),
+        transcript: None,
+        decision: None,
+    }
+}
+
+/// The most probable class.
+fn answer(probabilities: &BTreeMap<String, Probability>) -> &str {
+    let best = probabilities.iter().max_by(|a, b| a.1.get().total_cmp(&b.1.get()).then(b.0.cmp(a.0)));
+    best.map_or("", |(class, _)| class)
+}
+
+/// Truth and answer of the measured items, by position in `measured`.
+struct Table<'a> {
+    groups: BTreeMap<&'a str, Vec<usize>>,
+    truth: Vec<std::collections::BTreeSet<&'a str>>,
+    answers: Vec<&'a str>,
+    /// 1 − P(good), defective.
+    scores: Vec<(f64, bool)>,
+}
+
+impl<'a> Table<'a> {
+    fn new(items: &'a [LabelledItem], measured: &'a [Measured]) -> Self {
+        let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, m) in measured.iter().enumerate() {
+            groups.entry(&items[m.item].group).or_default().push(at);
+        }
+        let defect = |m: &Measured| 1.0 - m.output.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get());
+        Self {
+            groups,
+            truth: measured.iter().map(|m| items[m.item].label.classes()).collect(),
+            answers: measured.iter().map(|m| answer(&m.output.probabilities)).collect(),
+            scores: measured.iter().map(|m| (defect(m), !items[m.item].label.is_good())).collect(),
+        }
+    }
+
+    fn over_scores(&self, seed: u64, measure: fn(&[(f64, bool)]) -> Option<f64>) -> Option<Metric> {
+        bootstrap(&self.groups, seed, self.scores.len(), |at| {
+            measure(&at.iter().map(|&i| self.scores[i]).collect::<Vec<_>>())
+        })
+    }
+
+    /// Recall of a class; an item with several classes counts as found under any of them.
+    fn recall(&self, at: &[usize], class: &str) -> Option<f64> {
+        let (mut n, mut hits) = (0_usize, 0_usize);
+        for &i in at.iter().filter(|&&i| self.truth[i].contains(class)) {
+            n += 1;
+            hits += usize::from(self.truth[i].contains(self.answers[i]));
+        }
+        (n > 0).then(|| hits as f64 / n as f64)
+    }
+
+    fn precision(&self, at: &[usize], class: &str) -> Option<f64> {
+        let said: Vec<usize> = at.iter().copied().filter(|&i| self.answers[i] == class).collect();
+        let hits = said.iter().filter(|&&i| self.truth[i].contains(class)).count();
+        (!said.is_empty()).then(|| hits as f64 / said.len() as f64)
+    }
+
+    fn class_metrics(&self, class: &str, seed: u64) -> ClassMetrics {
+        let n = self.truth.iter().filter(|t| t.contains(class)).count();
+        let said = self.answers.iter().filter(|a| **a == class).count();
+        ClassMetrics {
+            precision: bootstrap(&self.groups, seed, said, |at| self.precision(at, class)),
+            recall: bootstrap(&self.groups, seed, n, |at| self.recall(at, class)),
+            f1: bootstrap(&self.groups, seed, n, |at| {
+                let recall = self.recall(at, class)?;
+                let precision = self.precision(at, class).unwrap_or(0.0);
+                let sum = precision + recall;
+                Some(if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 })
+            }),
+            n,
+        }
+    }
+}
+
+fn report(
+    model: &Model,
+    items: &[LabelledItem],
+    measured: &[Measured],
+    skipped: Vec<(String, String)>,
+    seed: u64,
+) -> Report {
+    let table = Table::new(items, measured);
+    let usable: Vec<&LabelledItem> = measured.iter().map(|m| &items[m.item]).collect();
+    let classes = data::classes(&usable);
+    let present: Vec<&String> =
+        classes.iter().filter(|c| table.truth.iter().any(|t| t.contains(c.as_str()))).collect();
+    let balanced = |at: &[usize]| {
+        let recalls: Vec<f64> = present.iter().filter_map(|c| table.recall(at, c)).collect();
+        (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / recalls.len() as f64)
+    };
+    let mut hasher = blake3::Hasher::new();
+    for m in measured {
+        data::hash_item(&mut hasher, &items[m.item], &m.hash);
+    }
+    Report {
+        n: measured.len(),
+        groups: table.groups.len(),
+        per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
+        balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
+        auroc: table.over_scores(seed, auroc),
+        average_precision: table.over_scores(seed, average_precision),
+        ece: table.over_scores(seed, calibration_error),
+        defect_iou: pooled_iou(&table, measured, seed),
+        map_iou33: mean_precision(&table, measured, seed),
+        word_error_rate: None,
+        latency_ms: latency(measured),
+        model: model.model_ref().clone(),
+        data_hash: hasher.finalize().to_hex().to_string(),
+        skipped,
+    }
+}
+
+fn pooled_iou(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option<Metric> {
+    let any_truth = measured.iter().enumerate().any(|(i, m)| m.overlap.is_some() && table.scores[i].1);
+    if !any_truth {
+        return None;
+    }
+    let n = measured.iter().filter(|m| m.overlap.is_some()).count();
+    bootstrap(&table.groups, seed, n, |at| {
+        let sums = at.iter().filter_map(|&i| measured[i].overlap).fold((0, 0), |s, o| (s.0 + o.0, s.1 + o.1));
+        (sums.1 > 0).then(|| sums.0 as f64 / sums.1 as f64)
+    })
+}
+
+fn mean_precision(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option<Metric> {
+    let mut classes: Vec<&String> = measured
+        .iter()
+        .filter_map(|m| m.detections.as_ref())
+        .flat_map(|d| d.iter().filter(|(_, d)| d.truths > 0).map(|(class, _)| class))
+        .collect();
+    classes.sort();
+    classes.dedup();
+    let n = measured
+        .iter()
+        .filter_map(|m| m.detections.as_ref())
+        .flat_map(BTreeMap::values)
+        .map(|d| d.truths)
+        .sum();
+    bootstrap(&table.groups, seed, n, |at| {
+        let values: Vec<f64> = classes
+            .iter()
+            .filter_map(|class| {
+                detection_precision(at.iter().filter_map(|&i| measured[i].detections.as_ref()?.get(*class)))
+            })
+            .collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    })
+}
+
+fn latency(measured: &[Measured]) -> LatencyMs {
+    let mut times: Vec<f64> = measured.iter().map(|m| m.seconds * 1e3).collect();
+    times.sort_by(f64::total_cmp);
+    let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1)));
+    LatencyMs { p50: at(50).copied().unwrap_or(0.0), p99: at(99).copied().unwrap_or(0.0) }
+}

@@ -1,0 +1,124 @@
+//! What a training can be told, and sensible choices from the data where it is told nothing.
+
+use super::data::Look;
+use crate::infer::{InputSpec, View};
+use serde::{Deserialize, Serialize};
+
+/// Random changes of a training image; each is drawn anew for every epoch and item.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augmentation {
+    pub flip_x: bool,
+    pub flip_y: bool,
+    /// Largest turn in degrees.
+    pub rotate_deg: f32,
+    /// Largest change of size, as a share.
+    pub scale: f32,
+    /// Largest shift, as a share of the input's side.
+    pub shift: f32,
+    /// Largest change of brightness and contrast, as a share of the full range.
+    pub light: f32,
+    /// Largest amplitude of the noise, as a share of the full range.
+    pub noise: f32,
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Self {
+            flip_x: true,
+            flip_y: true,
+            rotate_deg: 8.0,
+            scale: 0.15,
+            shift: 0.06,
+            light: 0.2,
+            noise: 0.03,
+        }
+    }
+}
+
+/// Settings of one training. With `epochs` the weights are reproducible; with `minutes` alone they
+/// depend on the machine's speed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Name of the package.
+    pub name: String,
+    pub seed: u64,
+    pub epochs: Option<usize>,
+    pub minutes: Option<f64>,
+    pub batch: usize,
+    /// Highest learning rate of the schedule.
+    pub rate: f64,
+    pub weight_decay: f64,
+    /// Share of groups for early stopping and calibration.
+    pub validation_share: f64,
+    /// Share of groups that nothing but the final measurement sees.
+    pub evidence_share: f64,
+    pub augmentation: Augmentation,
+    /// Chosen from the data when absent.
+    pub input: Option<InputSpec>,
+    /// Recorded in the manifest: the command line, what the data are, their licence.
+    pub command: String,
+    pub description: String,
+    pub licence: String,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            name: "candidate".to_owned(),
+            seed: 1,
+            epochs: None,
+            minutes: None,
+            batch: 16,
+            rate: 3e-3,
+            weight_decay: 0.02,
+            validation_share: 0.15,
+            evidence_share: 0.15,
+            augmentation: Augmentation::default(),
+            input: None,
+            command: String::new(),
+            description: String::new(),
+            licence: String::new(),
+        }
+    }
+}
+
+/// Epochs when neither epochs nor minutes are given.
+pub(super) const EPOCHS_DEFAULT: usize = 40;
+/// Side of a square input; about 115 M multiply-accumulates, 6 ms on one thread.
+const SIDE_PX: u32 = 256;
+/// A defect thinner than this in the network's input gives its output (stride 4) less than one
+/// cell and a half, and is lost.
+const DEFECT_SIDE_MIN_PX: f32 = 6.0;
+/// Tiles overlap by an eighth, so that a small defect is whole in one of them.
+const OVERLAP_PX: u32 = 32;
+/// Inputs stay between 1 : 3 and 3 : 1.
+const ASPECT_MAX: f32 = 3.0;
+
+/// Chooses channels, size, view and reference from what the data look like.
+pub(super) fn choose_input(look: &Look) -> InputSpec {
+    let aspect = (look.width / look.height).clamp(1.0 / ASPECT_MAX, ASPECT_MAX);
+    // The area stays that of the square, so that the time per item does.
+    let side = |ratio: f32| {
+        let px = SIDE_PX as f32 * ratio.sqrt();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 148 and 444")]
+        let blocks = (px / 32.0).round() as u32;
+        blocks * 32
+    };
+    let (width_px, height_px) = (side(aspect), side(1.0 / aspect));
+    let shrink = (look.width / width_px as f32).max(look.height / height_px as f32);
+    let lost = look.defect_side.is_some_and(|d| d / shrink < DEFECT_SIDE_MIN_PX);
+    let view = if lost && shrink > 1.0 { View::Tiles { overlap_px: OVERLAP_PX } } else { View::Single };
+    let (width_px, height_px) = if view == View::Single { (width_px, height_px) } else { (SIDE_PX, SIDE_PX) };
+    let channels: u32 = if look.grey { 1 } else { 3 };
+    InputSpec {
+        width_px,
+        height_px,
+        channels,
+        mean: look.mean[..channels as usize].to_vec(),
+        std: look.std[..channels as usize].to_vec(),
+        view,
+        reference: look.reference,
+    }
+}

@@ -1,0 +1,103 @@
+//! Units → training, validation and evidence, by seeded hash, each class in every part.
+
+use crate::domain::LabelledItem;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Weights are fitted on these.
+    Train,
+    /// Early stopping, calibration and thresholds of regions.
+    Validation,
+    /// Seen by nothing but the final measurement.
+    Evidence,
+}
+
+/// The part of each item. All items of a group are in one part; groups are stratified by their
+/// rarest class, and within a stratum ordered by a hash of seed and group.
+#[must_use]
+pub fn split(items: &[&LabelledItem], seed: u64, validation: f64, evidence: f64) -> Vec<Part> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for item in items {
+        for class in item.label.classes() {
+            *counts.entry(class).or_default() += 1;
+        }
+    }
+    let mut rarest: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for item in items {
+        for class in item.label.classes() {
+            let key = (counts[class], class);
+            let entry = rarest.entry(&item.group).or_insert(key);
+            *entry = (*entry).min(key);
+        }
+    }
+    let mut strata: BTreeMap<&str, Vec<(blake3::Hash, &str)>> = BTreeMap::new();
+    for (&group, &(_, class)) in &rarest {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes()).update(group.as_bytes());
+        strata.entry(class).or_default().push((hasher.finalize(), group));
+    }
+    let mut parts: BTreeMap<&str, Part> = BTreeMap::new();
+    for groups in strata.values_mut() {
+        groups.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+        let n = groups.len();
+        // With two or more groups of a class each measuring part gets one before training gets
+        // its second; a single group trains.
+        let share = |part: f64, left: usize| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of groups")]
+            let wanted = (n as f64 * part).round() as usize;
+            if part > 0.0 { wanted.max(1).min(left.saturating_sub(1)) } else { 0 }
+        };
+        let validation = share(validation, n);
+        let evidence = share(evidence, n - validation);
+        for (i, (_, group)) in groups.iter().enumerate() {
+            let part = match i {
+                i if i < validation => Part::Validation,
+                i if i < validation + evidence => Part::Evidence,
+                _ => Part::Train,
+            };
+            parts.insert(group, part);
+        }
+    }
+    items.iter().map(|item| parts[item.group.as_str()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Label, MediaKind};
+
+    #[test]
+    fn groups_stay_whole_and_every_class_is_measured() {
+        let items: Vec<LabelledItem> = (0..400)
+            .map(|i| LabelledItem {
+                path: String::new().into(),
+                name: format!("{i}"),
+                kind: MediaKind::Image,
+                reference: None,
+                group: format!("g{}", i / 4),
+                label: Label::confirmed(
+                    ["good", "good", "good", "crack", "rare"][if i / 4 < 6 { 4 } else { i / 4 % 4 }],
+                ),
+                votes: Vec::new(),
+                extra: BTreeMap::new(),
+            })
+            .collect();
+        let items: Vec<&LabelledItem> = items.iter().collect();
+        let parts = split(&items, 3, 0.15, 0.15);
+        assert_eq!(parts, split(&items, 3, 0.15, 0.15));
+        assert_ne!(parts, split(&items, 4, 0.15, 0.15));
+        for (a, b) in items.iter().zip(&parts).zip(items.iter().zip(&parts).skip(1)).map(|(a, b)| (a, b)) {
+            assert!(a.0.group != b.0.group || a.1 == b.1);
+        }
+        for class in ["good", "crack", "rare"] {
+            for part in [Part::Train, Part::Validation, Part::Evidence] {
+                let found =
+                    items.iter().zip(&parts).any(|(i, p)| *p == part && i.label.main_class() == class);
+                assert!(found, "{class} {part:?}");
+            }
+        }
+        let train = parts.iter().filter(|p| **p == Part::Train).count();
+        assert!((270..=290).contains(&train), "{train}");
+    }
+}
