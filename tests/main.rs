@@ -1,3 +1,5 @@
 //! One binary, so that it links once: each module below holds the program to one promise.
 
+mod lines;
+mod review;
 mod tidy;
