@@ -146,12 +146,18 @@ fn drop_torn_line(file: &mut File) -> std::io::Result<i64> {
         file.seek(SeekFrom::Start(start))?;
         Read::by_ref(file).take(length - start).read_to_end(&mut tail)?;
         let whole = tail.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-        let line_start = tail[..whole.saturating_sub(1)].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+        let line_start =
+            tail[..whole.saturating_sub(1)].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         if whole < tail.len() {
             file.set_len(start + whole as u64)?;
         }
         if whole == 0 {
-            return Ok(0);
+            if start == 0 {
+                return Ok(0);
+            }
+            // A power loss can leave more than one look's worth of garbage.
+            length = start;
+            continue;
         }
         match serde_json::from_slice::<OutboxLine>(&tail[line_start..whole]) {
             Ok(line) => return Ok(line.seq),
