@@ -8,8 +8,8 @@ use rusqlite::types::Value;
 use secondlook::decide::{Seen, decide_item};
 use secondlook::domain::{
     Arrival, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Label, Level, MediaHash, MediaKind,
-    ModelRef, Outcome, Plan, Policy, Prediction, Probability, Reason, Region, RetentionRule, Route, Shape, Task,
-    Thresholds, Timestamp, Timing, Verdict, VerdictMode, VerdictStatus,
+    ModelRef, Outcome, Plan, Policy, Prediction, Probability, Reason, Region, RetentionRule, Route, Shape,
+    Task, Thresholds, Timestamp, Timing, Verdict, VerdictMode, VerdictStatus,
 };
 use secondlook::review::{self, Recorded, ReviewError, redecide};
 use secondlook::store::{Clock, Store, StoreError};
@@ -22,7 +22,15 @@ use tempfile::TempDir;
 pub const REVIEWERS: [&str; 3] = ["ann", "ben", "cem"];
 /// Every table that the log is folded into.
 pub const PROJECTIONS: [&str; 10] = [
-    "items", "inspections", "predictions", "decisions", "queue", "verdicts", "labels", "expired", "tallies",
+    "items",
+    "inspections",
+    "predictions",
+    "decisions",
+    "queue",
+    "verdicts",
+    "labels",
+    "expired",
+    "tallies",
     "settings",
 ];
 
@@ -103,7 +111,8 @@ pub fn verdict(item: ItemId, reviewer: &str, answer: &str) -> Verdict {
 }
 
 /// What can be answered; the last is a picture called good with a crack drawn on it.
-pub const ANSWERS: [&str; 7] = ["good", "dust", "crack", "stain", "cannot tell", "bad input", "good with a crack"];
+pub const ANSWERS: [&str; 7] =
+    ["good", "dust", "crack", "stain", "cannot tell", "bad input", "good with a crack"];
 
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -113,11 +122,18 @@ pub enum Step {
     Another(f64),
     TimeOut,
     Import(bool),
-    Answer { who: usize, what: usize, which: usize },
+    Answer {
+        who: usize,
+        what: usize,
+        which: usize,
+    },
     Undo(usize),
     Level(usize),
     Promote,
-    Retention { days: f64, outcome: Option<Outcome> },
+    Retention {
+        days: f64,
+        outcome: Option<Outcome>,
+    },
     /// Seconds by which the clock moves, also backwards.
     Clock(f64),
 }
@@ -170,7 +186,10 @@ impl Line {
         rusqlite::Connection::open(self.path().join("secondlook.db")).unwrap()
     }
 
-    pub fn transact<T>(&mut self, work: impl FnOnce(&secondlook::store::Tx<'_>) -> Result<T, StoreError>) -> T {
+    pub fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&secondlook::store::Tx<'_>) -> Result<T, StoreError>,
+    ) -> T {
         self.store.transact("station", work).unwrap()
     }
 
@@ -187,8 +206,13 @@ impl Line {
             ("good".to_owned(), Probability::saturating(1.0 - p)),
             ("crack".to_owned(), Probability::saturating(p)),
         ]);
-        let prediction =
-            Prediction { model: model(), probabilities, regions: vec![], transcript: None, timing: Timing::default() };
+        let prediction = Prediction {
+            model: model(),
+            probabilities,
+            regions: vec![],
+            transcript: None,
+            timing: Timing::default(),
+        };
         let failure = Reason::Undecodable { why: "it ends in the middle".into() };
         let seen = if p > 1.0 { Seen::Failed(&failure) } else { Seen::Predicted(&prediction) };
         let decision = decide_item(&self.plan, &policy(self.level), seen);
@@ -280,7 +304,9 @@ impl Line {
             Step::Import(labelled) => drop(self.import(labelled.then(|| Label::confirmed("stain")))),
             Step::Answer { who, what, which } => {
                 // The newest items are the ones that people answer, several people the same.
-                let Some(&item) = self.items.iter().rev().nth(which % self.items.len().max(1)) else { return };
+                let Some(&item) = self.items.iter().rev().nth(which % self.items.len().max(1)) else {
+                    return;
+                };
                 self.answer(item, REVIEWERS[who], ANSWERS[what]).unwrap();
             }
             Step::Undo(who) => match self.undo(REVIEWERS[who]) {
@@ -313,7 +339,10 @@ impl Line {
     /// Every row of every projection.
     pub fn projections(&self) -> BTreeMap<String, BTreeSet<String>> {
         let raw = self.raw();
-        PROJECTIONS.iter().map(|table| ((*table).to_owned(), rows(&raw, &format!("SELECT * FROM {table}")))).collect()
+        PROJECTIONS
+            .iter()
+            .map(|table| ((*table).to_owned(), rows(&raw, &format!("SELECT * FROM {table}"))))
+            .collect()
     }
 
     /// What counts now, without the times at which it came to be so and the answers taken back.
@@ -337,7 +366,9 @@ pub fn rows(conn: &rusqlite::Connection, sql: &str) -> BTreeSet<String> {
     let mut statement = conn.prepare(sql).unwrap();
     let columns = statement.column_count();
     let read = statement
-        .query_map([], |row| (0..columns).map(|i| row.get::<_, Value>(i)).collect::<rusqlite::Result<Vec<_>>>())
+        .query_map([], |row| {
+            (0..columns).map(|i| row.get::<_, Value>(i)).collect::<rusqlite::Result<Vec<_>>>()
+        })
         .unwrap();
     read.map(|row| format!("{:?}", row.unwrap())).collect()
 }

@@ -1,5 +1,6 @@
 //! One binary, so that it links once: each module below holds the program to one promise.
 
 mod lines;
+mod log;
 mod review;
 mod tidy;

@@ -41,7 +41,11 @@ fn two_reviewers_never_have_the_same_item() {
 
     // An answer gives the item free, and takes it out of the queue.
     review::answer(&mut other, &line.plan, &verdict(items[0], "dan", "good")).unwrap();
-    assert_eq!(next(&mut line.store, "ann"), Some(items[2]), "ben's and cem's have expired, dan has the second");
+    assert_eq!(
+        next(&mut line.store, "ann"),
+        Some(items[2]),
+        "ben's and cem's have expired, dan has the second"
+    );
 }
 
 #[test]
