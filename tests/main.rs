@@ -2,5 +2,6 @@
 
 mod lines;
 mod log;
+mod outbox;
 mod review;
 mod tidy;
