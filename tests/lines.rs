@@ -4,6 +4,7 @@
 //! Uses the public interface alone, and raw SQL where a test looks at rows or spoils them.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rusqlite::types::Value;
 use secondlook::decide::{Seen, decide_item};
 use secondlook::domain::{
@@ -107,6 +108,17 @@ pub fn verdict(item: ItemId, reviewer: &str, answer: &str) -> Verdict {
         policy: None,
         regions_shown: vec![],
         seconds: 1.5,
+    }
+}
+
+/// The same histories in every run; `PROPTEST_CASES` and another seed here look further.
+pub fn histories() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(17),
+        ..ProptestConfig::default()
     }
 }
 
@@ -345,12 +357,20 @@ impl Line {
             .collect()
     }
 
-    /// What counts now, without the times at which it came to be so and the answers taken back.
+    /// What counts now, without the times at which it came to be so, the answers taken back, and
+    /// the policy beside a person's decision, which is that of the moment.
     pub fn in_force(&self) -> BTreeMap<&'static str, BTreeSet<String>> {
         let raw = self.raw();
         [
-            ("decisions", "SELECT item_id, inspection_id, decision, decided_by, code, reason, model, policy FROM decisions"),
-            ("inspections", "SELECT inspection_id, unit, opened_at, items, decision, decided_by, reason FROM inspections"),
+            (
+                "decisions",
+                "SELECT item_id, inspection_id, decision, decided_by, code, reason, model,
+                 CASE decided_by WHEN 'person' THEN NULL ELSE policy END FROM decisions",
+            ),
+            (
+                "inspections",
+                "SELECT inspection_id, unit, opened_at, items, decision, decided_by, reason FROM inspections",
+            ),
             ("queue", "SELECT * FROM queue"),
             ("labels", "SELECT item_id, class, status, payload FROM labels"),
             ("verdicts", "SELECT event_id FROM verdicts WHERE undone = 0"),

@@ -1,17 +1,13 @@
 //! Promise: an answer counts once, can be taken back without a trace in what is in force, and
 //! nothing ever falls to pass.
 
-use crate::lines::{ANSWERS, Line, steps, verdict};
+use crate::lines::{ANSWERS, Line, histories, steps, verdict};
 use proptest::prelude::*;
 use secondlook::domain::{DecidedBy, Label, LabelStatus, Level, Outcome, Region, Route, Shape};
 use secondlook::review::{self, ReviewError};
 use secondlook::store::Store;
 
 const HISTORY_STEPS_MAX: usize = 40;
-
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
 
 #[test]
 fn two_reviewers_never_have_the_same_item() {
@@ -154,7 +150,7 @@ fn an_incomplete_inspection_never_passes() {
 }
 
 proptest! {
-    #![proptest_config(cases(12))]
+    #![proptest_config(histories())]
 
     #[test]
     fn undo_goes_back_exactly_as_far_as_it_is_asked(

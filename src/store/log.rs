@@ -196,10 +196,20 @@ pub(super) fn event_at(conn: &Connection, seq: i64) -> Result<Option<Event>, Sto
 pub(super) fn for_each(
     conn: &Connection,
     from_seq: i64,
+    visit: impl FnMut(Record) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for_each_in(conn, "events", from_seq, visit)
+}
+
+/// As [`for_each`], from the log of an attached database.
+pub(super) fn for_each_in(
+    conn: &Connection,
+    events: &str,
+    from_seq: i64,
     mut visit: impl FnMut(Record) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement =
-        conn.prepare(&format!("SELECT {COLUMNS} FROM events WHERE seq >= ?1 ORDER BY seq"))?;
+        conn.prepare(&format!("SELECT {COLUMNS} FROM {events} WHERE seq >= ?1 ORDER BY seq"))?;
     let mut rows = statement.query([from_seq])?;
     while let Some(row) = rows.next()? {
         visit(Record::read(row)?)?;
