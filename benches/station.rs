@@ -104,6 +104,18 @@ fn target() -> PathBuf {
     folder
 }
 
+/// The floor: what the disk takes for one short write that is to stay.
+#[divan::bench(sample_size = 1, sample_count = 200, max_time = 5)]
+fn disk_sync_alone(bencher: divan::Bencher<'_, '_>) {
+    use std::io::Write;
+    let folder = tempfile::tempdir_in(target()).unwrap();
+    let mut file = fs::File::create(folder.path().join("floor")).unwrap();
+    bencher.counter(divan::counter::ItemsCount::new(1_usize)).bench_local(|| {
+        file.write_all(&[0; 4096]).unwrap();
+        file.sync_data().unwrap();
+    });
+}
+
 /// One event, one commit, one sync of the disk.
 #[divan::bench(sample_size = 1, sample_count = 200, max_time = 5)]
 fn events_one_by_one(bencher: divan::Bencher<'_, '_>) {
