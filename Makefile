@@ -24,7 +24,7 @@ check-core: setup-build
 	$(CARGO) test --no-default-features
 
 bench: setup-build
-	$(CARGO) bench
+	$(CARGO) bench --profile dev
 
 setup:
 	@scripts/setup.sh

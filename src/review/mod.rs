@@ -10,8 +10,8 @@ pub use inspection::redecide;
 pub use settle::settle;
 
 use crate::domain::{
-    DecidedBy, Decision, Event, EventId, Item, ItemId, Label, LabelStatus, Outcome, Plan, Reason, Route, Verdict,
-    VerdictStatus,
+    DecidedBy, Decision, Event, EventId, Item, ItemId, Label, LabelStatus, Outcome, Plan, Reason, Route,
+    Task, Verdict, VerdictStatus,
 };
 use crate::store::{Store, StoreError, Tx};
 use thiserror::Error;
@@ -62,9 +62,8 @@ pub fn answer(store: &mut Store, plan: &Plan, verdict: &Verdict) -> Result<Recor
 /// Takes the reviewer's newest standing answer back; again and again, as far as there are any.
 pub fn undo(store: &mut Store, plan: &Plan, reviewer: &str) -> Result<Recorded, ReviewError> {
     let recorded = store.transact(reviewer, |tx| {
-        let last = tx
-            .last_verdict_of(reviewer)?
-            .ok_or_else(|| ReviewError::NothingToUndo(reviewer.to_owned()))?;
+        let last =
+            tx.last_verdict_of(reviewer)?.ok_or_else(|| ReviewError::NothingToUndo(reviewer.to_owned()))?;
         let id = last.verdict.item;
         let item = tx.item(id)?.ok_or(ReviewError::UnknownItem(id))?;
         let event = tx.append(&Event::VerdictUndone {
@@ -83,7 +82,10 @@ fn check(plan: &Plan, verdict: &Verdict) -> Result<(), ReviewError> {
     if verdict.reviewer.trim().is_empty() {
         return Err(ReviewError::NoReviewer);
     }
-    if verdict.status == VerdictStatus::Answered && verdict.class.is_none() && verdict.transcript.is_none() {
+    // A transcript says nothing about defects: where they are looked for, only a class answers.
+    let is_answer =
+        verdict.class.is_some() || (plan.task == Task::Transcribe && verdict.transcript.is_some());
+    if verdict.status == VerdictStatus::Answered && !is_answer {
         return Err(ReviewError::NoClass);
     }
     let named = verdict.class.iter().chain(verdict.regions.iter().map(|region| &region.class));
@@ -96,8 +98,8 @@ fn check(plan: &Plan, verdict: &Verdict) -> Result<(), ReviewError> {
     Ok(())
 }
 
-/// Brings label and decisions in line with the verdicts that stand now. Only changes become
-/// events.
+/// Brings label and decisions in line with the verdicts that stand now; where none stands any
+/// more, what the station had decided before counts again. Only changes become events.
 fn follow(tx: &Tx<'_>, plan: &Plan, item: &Item) -> Result<(), StoreError> {
     let standing: Vec<Verdict> = tx.verdicts(item.id)?.into_iter().map(|v| v.verdict).collect();
     let label = match settle(&standing) {
@@ -113,16 +115,22 @@ fn follow(tx: &Tx<'_>, plan: &Plan, item: &Item) -> Result<(), StoreError> {
     let Some(inspection) = item.inspection else {
         return Ok(());
     };
-    let (outcome, reason) = match &label {
-        Some(label) => consequence(plan, label),
-        None => (Outcome::Review, Reason::AnswerTakenBack),
+    let settings = tx.settings()?;
+    let by_person = |(outcome, reason)| Decision {
+        outcome,
+        decided_by: DecidedBy::Person,
+        reason,
+        policy: settings.policy.clone(),
+        model: None,
     };
-    let before = tx.inspection(inspection)?;
-    let in_force = before.and_then(|state| state.items.into_iter().find(|(id, ..)| *id == item.id));
-    if in_force.is_none_or(|(_, old, by)| (old, by) != (outcome, DecidedBy::Person)) {
-        let settings = tx.settings()?;
-        let decision =
-            Decision { outcome, decided_by: DecidedBy::Person, reason, policy: settings.policy, model: None };
+    let decision = match &label {
+        Some(label) => by_person(consequence(plan, label)),
+        None => tx
+            .decision_before_answers(item.id)?
+            .unwrap_or_else(|| by_person((Outcome::Review, Reason::AnswerTakenBack))),
+    };
+    let stands = (decision.outcome, decision.decided_by, decision.reason.to_string());
+    if tx.decision(item.id)? != Some(stands) {
         tx.append(&Event::ItemDecided { item: item.id, inspection, decision })?;
     }
     redecide(tx, plan, inspection, false)

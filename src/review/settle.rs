@@ -46,11 +46,15 @@ pub fn settle(verdicts: &[Verdict]) -> Option<Label> {
     })
 }
 
-/// Answers with the same key agree. Regions may differ in their outlines.
+/// Answers with the same key agree. Regions may differ in their outlines, but not in whether
+/// anything was found at all: "good" with a crack drawn on it is not the same as "good".
 fn answer_key(verdict: &Verdict) -> String {
+    let defect = |class: &str| class != Label::GOOD;
+    let found =
+        verdict.class.as_deref().is_some_and(defect) || verdict.regions.iter().any(|r| defect(&r.class));
     match verdict.status {
         VerdictStatus::Answered => format!(
-            "answered\u{1f}{}\u{1f}{}",
+            "answered\u{1f}{}\u{1f}{found}\u{1f}{}",
             verdict.class.as_deref().unwrap_or(""),
             verdict.transcript.as_deref().unwrap_or("")
         ),

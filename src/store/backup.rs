@@ -2,14 +2,19 @@
 
 use super::{Store, StoreError, blobs, migrate};
 use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Pages copied per step: a few milliseconds, so that writers get their turn in between.
-const PAGES_PER_STEP: i32 = 512;
-const PAUSE_BETWEEN_STEPS: Duration = Duration::from_millis(1);
+/// All pages in one step. Writers go on beside it (the log is ahead of the file, and a step reads
+/// one state of it); in several steps the copy would begin anew after each of their commits, and
+/// beside a busy station never end.
+const ALL_PAGES: i32 = -1;
+/// How often, and how long in between, a copy that finds the database busy asks again.
+const BUSY_RETRIES: u32 = 200;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CopyReport {
@@ -43,8 +48,9 @@ fn copy(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
         fs::remove_dir_all(&partial).map_err(StoreError::io("cannot remove", &partial))?;
     }
     fs::create_dir_all(&partial).map_err(StoreError::io("cannot create", &partial))?;
-    // The outbox before the database: what the copied file lacks is given out again from the
-    // copied log, and nothing in it is ahead of that log.
+    // The outbox and its cursor before the database: what the copied file lacks is given out
+    // again from the copied log, and nothing in it is ahead of that log.
+    let cursor = source.outbox_cursor()?;
     for part in ["line.toml", "models", "out"] {
         copy_tree(&from.join(part), &partial.join(part))?;
     }
@@ -53,7 +59,7 @@ fn copy(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
 
     let report = {
         let mut copy = Store::open(&partial)?;
-        copy.reset_outbox_cursor()?;
+        copy.reset_outbox_cursor(cursor)?;
         let verified = copy.verify(None)?;
         let mut faults = verified.faults;
         faults.extend(verified.first_bad.map(|fault| fault.message));
@@ -73,11 +79,23 @@ fn copy(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
 fn copy_database(source: &Store, target: &Path) -> Result<(), StoreError> {
     let path = target.join(super::DATABASE);
     let mut conn = Connection::open(&path)?;
-    rusqlite::backup::Backup::new(&source.conn, &mut conn)?.run_to_completion(
-        PAGES_PER_STEP,
-        PAUSE_BETWEEN_STEPS,
-        None,
-    )?;
+    let copied = {
+        let backup = Backup::new(&source.conn, &mut conn)?;
+        let mut retries = 0;
+        loop {
+            match backup.step(ALL_PAGES)? {
+                StepResult::Done => break true,
+                _ if retries == BUSY_RETRIES => break false,
+                _ => {
+                    retries += 1;
+                    std::thread::sleep(BUSY_PAUSE);
+                }
+            }
+        }
+    };
+    if !copied {
+        return Err(StoreError::Locked);
+    }
     migrate(&mut conn, &path)
 }
 

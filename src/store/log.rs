@@ -9,6 +9,13 @@ use std::str::FromStr;
 
 pub(super) type Hash = [u8; 32];
 const GENESIS: Hash = [0; 32];
+/// Stands for a stored hash of the wrong length; no BLAKE3 is known that looks like it.
+const NO_HASH: Hash = [0xff; 32];
+/// Stands for a stored text that is none.
+const NOT_UTF8: &str = "\u{fffd} not UTF-8";
+/// How far from its place an event is recognised again when the log was tampered with. Costs
+/// under a second where something is wrong, and nothing where all is well.
+const HOME_SEARCH_EVENTS: i64 = 100_000;
 
 /// The end of a chain: how many events, and the hash of the last. Noted elsewhere it proves
 /// later that nothing was cut off. Written as `COUNT:HASH`.
@@ -61,19 +68,27 @@ pub(super) struct Record {
 const COLUMNS: &str = "seq, id, at, actor, station, kind, version, payload, prev, hash";
 
 impl Record {
+    /// Reads any row, also one that this program would never have written: what cannot be
+    /// represented becomes a value that no row of ours has, so that its hash does not match.
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let text = |column: usize| -> rusqlite::Result<String> {
+            let bytes = row.get_ref(column)?.as_bytes()?;
+            Ok(str::from_utf8(bytes).unwrap_or(NOT_UTF8).to_owned())
+        };
+        let hash = |column: usize| -> rusqlite::Result<Hash> {
+            Ok(row.get_ref(column)?.as_blob()?.try_into().unwrap_or(NO_HASH))
+        };
         Ok(Self {
             seq: row.get(0)?,
-            id: row.get(1)?,
+            id: text(1)?,
             at: row.get(2)?,
-            actor: row.get(3)?,
-            station: row.get(4)?,
-            kind: row.get(5)?,
-            version: row.get(6)?,
-            payload: row.get(7)?,
-            // A hash of another length cannot be one of ours; all zeroes never matches either.
-            prev: row.get_ref(8)?.as_blob()?.try_into().unwrap_or(GENESIS),
-            hash: row.get_ref(9)?.as_blob()?.try_into().unwrap_or(GENESIS),
+            actor: text(3)?,
+            station: text(4)?,
+            kind: text(5)?,
+            version: u32::try_from(row.get::<_, i64>(6)?).unwrap_or(u32::MAX),
+            payload: text(7)?,
+            prev: hash(8)?,
+            hash: hash(9)?,
         })
     }
 
@@ -171,14 +186,30 @@ pub(super) fn append(
     Ok(record)
 }
 
+pub(super) fn event_at(conn: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
+    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
+    let record = statement.query_row([seq], Record::read).optional()?;
+    record.map(|record| record.event()).transpose()
+}
+
 /// Calls `visit` for each event from `from_seq` on, in order.
 pub(super) fn for_each(
     conn: &Connection,
     from_seq: i64,
+    visit: impl FnMut(Record) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for_each_in(conn, "events", from_seq, visit)
+}
+
+/// As [`for_each`], from the log of an attached database.
+pub(super) fn for_each_in(
+    conn: &Connection,
+    events: &str,
+    from_seq: i64,
     mut visit: impl FnMut(Record) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement =
-        conn.prepare(&format!("SELECT {COLUMNS} FROM events WHERE seq >= ?1 ORDER BY seq"))?;
+        conn.prepare(&format!("SELECT {COLUMNS} FROM {events} WHERE seq >= ?1 ORDER BY seq"))?;
     let mut rows = statement.query([from_seq])?;
     while let Some(row) = rows.next()? {
         visit(Record::read(row)?)?;
@@ -237,7 +268,10 @@ pub(super) fn check_chain(
         (None, Some(anchor)) if !anchored => Some(ChainFault {
             seq: anchor.count,
             kind: FaultKind::Rewritten,
-            message: format!("event {} is not the one that the anchor names: the log was rewritten", anchor.count),
+            message: format!(
+                "event {} is not the one that the anchor names: the log was rewritten",
+                anchor.count
+            ),
         }),
         _ => None,
     };
@@ -245,42 +279,52 @@ pub(super) fn check_chain(
 }
 
 /// What happened at the first row that does not follow `good`.
+///
+/// A row's hash covers its number, so an untouched row knows where it was written (its *home*),
+/// and the row that ought to stand here (the *rightful* one) is known by the hash before it.
 fn name_fault(conn: &Connection, good: Head, record: &Record) -> Result<ChainFault, StoreError> {
     let expected = good.count + 1;
-    let fault = |seq: i64, kind: FaultKind, message: String| ChainFault { seq, kind, message };
-    // Where is the event that ought to stand here?
+    let fault = |seq: i64, kind: FaultKind, message: String| Ok(ChainFault { seq, kind, message });
+    let moved = |from: i64, to: i64| {
+        fault(from, FaultKind::Reordered, format!("event {from} was moved: it stands at {to}"))
+    };
+    let changed =
+        |seq: i64, how: &str| fault(seq, FaultKind::Changed, format!("event {seq} was changed ({how})"));
+    let inserted = |seq: i64| fault(seq, FaultKind::Inserted, format!("event {seq} was inserted"));
+    let missing = |first: i64, last: i64| {
+        let message = if last > first {
+            format!("events {first} to {last} are missing")
+        } else {
+            format!("event {first} is missing")
+        };
+        fault(first, FaultKind::Missing, message)
+    };
+
     let mut rightful: Option<i64> = None;
-    let mut belongs_elsewhere: Option<i64> = None;
     for_each(conn, i64::MIN, |other| {
         if other.prev == good.hash && other.computed_hash(expected) == other.hash {
             rightful = Some(other.seq);
         }
-        if other.hash == record.prev
-            && other.seq != good.count
-            && record.computed_hash(other.seq + 1) == record.hash
-        {
-            belongs_elsewhere = Some(other.seq + 1);
-        }
         Ok(())
     })?;
-    Ok(match rightful {
-        Some(at) if at != record.seq && belongs_elsewhere.is_some() => fault(
-            expected,
-            FaultKind::Reordered,
-            format!("event {expected} was moved: it stands at {at}"),
-        ),
-        Some(at) if at != record.seq => fault(
-            record.seq,
-            FaultKind::Inserted,
-            format!("event {} was inserted ({})", record.seq, record.kind),
-        ),
-        _ if record.seq > expected || record.computed_hash(expected + 1) == record.hash => {
-            fault(expected, FaultKind::Missing, format!("event {expected} is missing"))
-        }
-        _ => fault(
-            record.seq,
-            FaultKind::Changed,
-            format!("event {} was changed ({})", record.seq, record.kind),
-        ),
-    })
+    match (rightful, home(record, expected)) {
+        (Some(at), Some(home)) if at == expected => moved(home, record.seq),
+        (Some(at), Some(_)) => moved(expected, at),
+        (Some(_), None) => inserted(record.seq),
+        (None, Some(home)) if home > expected => missing(expected, home - 1),
+        // Whole in itself and in its place, but it does not follow: it remembers another hash
+        // than the event before it has now.
+        (None, Some(home)) if home == expected => changed(good.count.max(1), "and its hash made again"),
+        // The place that it was written for is taken by an event with a hash of its own.
+        (None, Some(home)) => inserted(home),
+        (None, None) if record.seq > expected => missing(expected, record.seq - 1),
+        (None, None) if record.seq < expected => inserted(record.seq),
+        (None, None) => changed(record.seq, &record.kind),
+    }
+}
+
+/// The number that an untouched row was written under; `None` for a changed or invented one.
+fn home(record: &Record, expected: i64) -> Option<i64> {
+    let from = (expected - HOME_SEARCH_EVENTS).max(1);
+    (from..=expected.saturating_add(HOME_SEARCH_EVENTS)).find(|&seq| record.computed_hash(seq) == record.hash)
 }

@@ -25,7 +25,7 @@ pub use query::{InspectionState, LabelRow, QueuePlace, Queued, Settings, Standin
 pub use verify::{RebuildReport, VerifyReport};
 
 use crate::domain::{Event, EventId, Plan, StationId, Timestamp};
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -147,7 +147,10 @@ impl Store {
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);
         migrate(&mut conn, folder)?;
-        let station: String = conn.query_row("SELECT station FROM line", [], |row| row.get(0))?;
+        let station: String = conn
+            .query_row("SELECT station FROM line", [], |row| row.get(0))
+            .optional()?
+            .ok_or_else(|| StoreError::Damaged("it holds no line".into()))?;
         let station = station
             .parse()
             .map_err(|_| StoreError::Damaged(format!("\"{station}\" is not a station id")))?;

@@ -50,7 +50,7 @@ impl Store {
             .open(&path)
             .map_err(StoreError::io("cannot open", &path))?;
         let in_file = drop_torn_line(&mut file).map_err(StoreError::io("cannot read", &path))?;
-        let cursor: i64 = self.conn.query_row("SELECT max(seq) FROM outbox", [], |row| row.get(0))?;
+        let cursor = self.outbox_cursor()?;
         let from = in_file.max(cursor) + 1;
 
         let mut text = Vec::new();
@@ -76,17 +76,19 @@ impl Store {
         Ok(written)
     }
 
+    pub(super) fn outbox_cursor(&self) -> Result<i64, StoreError> {
+        Ok(self.conn.query_row("SELECT max(seq) FROM outbox", [], |row| row.get(0))?)
+    }
+
     /// Makes the cursor agree with the outbox file beside it; for copies, whose file was copied
-    /// before the database.
-    pub(super) fn reset_outbox_cursor(&mut self) -> Result<(), StoreError> {
+    /// before the database. Where that file was rotated away, `cursor` is the one of that moment.
+    pub(super) fn reset_outbox_cursor(&mut self, cursor: i64) -> Result<(), StoreError> {
         let path = self.folder.join("out/decisions.jsonl");
-        let Ok(mut file) = File::options().read(true).write(true).open(&path) else {
-            return Ok(());
+        let in_file = match File::options().read(true).write(true).open(&path) {
+            Ok(mut file) => drop_torn_line(&mut file).map_err(StoreError::io("cannot read", &path))?,
+            Err(_) => 0,
         };
-        let last = drop_torn_line(&mut file).map_err(StoreError::io("cannot read", &path))?;
-        if last > 0 {
-            self.conn.execute("UPDATE outbox SET seq = ?1", [last])?;
-        }
+        self.conn.execute("UPDATE outbox SET seq = ?1", [in_file.max(cursor)])?;
         Ok(())
     }
 
@@ -146,12 +148,18 @@ fn drop_torn_line(file: &mut File) -> std::io::Result<i64> {
         file.seek(SeekFrom::Start(start))?;
         Read::by_ref(file).take(length - start).read_to_end(&mut tail)?;
         let whole = tail.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
-        let line_start = tail[..whole.saturating_sub(1)].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+        let line_start =
+            tail[..whole.saturating_sub(1)].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         if whole < tail.len() {
             file.set_len(start + whole as u64)?;
         }
         if whole == 0 {
-            return Ok(0);
+            if start == 0 {
+                return Ok(0);
+            }
+            // A power loss can leave more than one look's worth of garbage.
+            length = start;
+            continue;
         }
         match serde_json::from_slice::<OutboxLine>(&tail[line_start..whole]) {
             Ok(line) => return Ok(line.seq),

@@ -169,12 +169,17 @@ fn item_decided(
     decision: &Decision,
 ) -> Result<(), StoreError> {
     let item = item.to_string();
-    let before: Option<String> = conn
-        .prepare_cached("SELECT decision FROM decisions WHERE item_id = ?1")?
-        .query_row([&item], |row| row.get(0))
+    let before: Option<(String, Option<i64>)> = conn
+        .prepare_cached("SELECT decision, before_answers FROM decisions WHERE item_id = ?1")?
+        .query_row([&item], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
+    let (before, before_answers) = before.map_or((None, None), |(outcome, seq)| (Some(outcome), seq));
+    let before_answers = match decision.decided_by {
+        DecidedBy::Person => before_answers,
+        DecidedBy::Model | DecidedBy::Station => Some(record.seq),
+    };
     let code = code(decision)?;
-    conn.prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?.execute(
+    conn.prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")?.execute(
         params![
             item,
             inspection.to_string(),
@@ -184,7 +189,8 @@ fn item_decided(
             decision.reason.to_string(),
             decision.model.as_ref().map(|model| model.name.clone()),
             decision.policy.as_ref().map(text).transpose()?,
-            record.at
+            record.at,
+            before_answers
         ],
     )?;
     if let Some(before) = before {

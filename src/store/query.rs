@@ -1,9 +1,9 @@
 //! Reading: plain functions over the projections, for transactions and for readers beside them.
 
-use super::StoreError;
+use super::{StoreError, log};
 use super::project::{LEVEL, MODEL, PLAN, POLICY};
 use crate::domain::{
-    DecidedBy, EventId, InspectionId, Item, ItemId, Label, Level, MediaHash, MediaKind,
+    DecidedBy, Decision, Event, EventId, InspectionId, Item, ItemId, Label, Level, MediaHash, MediaKind,
     ModelRef, Outcome, Policy, Prediction, Timestamp, Verdict, Vote,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -197,6 +197,30 @@ impl View<'_> {
             .prepare_cached("SELECT decision FROM decisions WHERE item_id = ?1")?
             .query_row([id.to_string()], |row| word(row, 0))
             .optional()?)
+    }
+
+    /// The outcome in force, who decided it, and the reason as it was shown.
+    pub fn decision(&self, id: ItemId) -> Result<Option<(Outcome, DecidedBy, String)>, StoreError> {
+        Ok(self
+            .conn
+            .prepare_cached("SELECT decision, decided_by, reason FROM decisions WHERE item_id = ?1")?
+            .query_row([id.to_string()], |row| Ok((word(row, 0)?, word(row, 1)?, row.get(2)?)))
+            .optional()?)
+    }
+
+    /// The newest decision of the item that no person made, as it was recorded.
+    pub fn decision_before_answers(&self, id: ItemId) -> Result<Option<Decision>, StoreError> {
+        let seq: Option<i64> = self
+            .conn
+            .prepare_cached("SELECT before_answers FROM decisions WHERE item_id = ?1")?
+            .query_row([id.to_string()], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let Some(seq) = seq else { return Ok(None) };
+        match log::event_at(self.conn, seq)? {
+            Some(Event::ItemDecided { item, decision, .. }) if item == id => Ok(Some(decision)),
+            _ => Err(StoreError::Damaged(format!("event {seq} is not the decision of item {id}"))),
+        }
     }
 
     /// At most `limit` rows behind `after`, in the order in which they should be answered.

@@ -1,0 +1,227 @@
+//! Promise: an answer counts once, can be taken back without a trace in what is in force, and
+//! nothing ever falls to pass.
+
+use crate::lines::{ANSWERS, Line, histories, steps, verdict};
+use proptest::prelude::*;
+use secondlook::domain::{DecidedBy, Label, LabelStatus, Level, Outcome, Region, Route, Shape};
+use secondlook::review::{self, ReviewError};
+use secondlook::store::Store;
+
+const HISTORY_STEPS_MAX: usize = 40;
+
+#[test]
+fn two_reviewers_never_have_the_same_item() {
+    let mut line = Line::new(1);
+    let items = [0.5, 0.4, 0.3].map(|p| line.arrive(p));
+    let mut other = Store::open_with_clock(line.path(), line.hands.clock()).unwrap();
+    let next = |store: &mut Store, who: &str| store.lease_next(who, 60.0).unwrap().map(|row| row.item.id);
+
+    assert_eq!(next(&mut line.store, "ann"), Some(items[0]));
+    assert_eq!(next(&mut other, "ben"), Some(items[1]));
+    assert_eq!(next(&mut line.store, "ann"), Some(items[0]), "asking again renews, and takes no second one");
+    assert_eq!(next(&mut other, "cem"), Some(items[2]));
+    assert_eq!(next(&mut other, "dan"), None);
+
+    let refused = review::answer(&mut other, &line.plan, &verdict(items[0], "ben", "good")).unwrap_err();
+    assert!(matches!(&refused, ReviewError::Leased { holder } if holder == "ann"), "{refused}");
+
+    // Ann renews in time; the others let theirs pass.
+    line.hands.move_secs(50.0);
+    assert_eq!(next(&mut line.store, "ann"), Some(items[0]));
+    line.hands.move_secs(11.0);
+    assert_eq!(next(&mut other, "dan"), Some(items[1]), "expired, and free for the next");
+    let held = other.lease(items[0], "dan", 60.0).unwrap();
+    assert_eq!(held, Err("ann".to_owned()));
+    line.hands.move_secs(50.0);
+    assert_eq!(other.lease(items[0], "dan", 60.0).unwrap(), Ok(()));
+
+    // An answer gives the item free, and takes it out of the queue.
+    review::answer(&mut other, &line.plan, &verdict(items[0], "dan", "good")).unwrap();
+    assert_eq!(
+        next(&mut line.store, "ann"),
+        Some(items[2]),
+        "ben's and cem's have expired, dan has the second"
+    );
+}
+
+#[test]
+fn unsuitable_answers_are_refused_and_leave_nothing() {
+    let mut line = Line::new(1);
+    let item = line.arrive(0.5);
+    let (before, head) = (line.projections(), line.store.head().unwrap());
+    let mut answers = vec![verdict(item, "ann", "chip"), verdict(item, " ", "good")];
+    answers.push(verdict(item, "ann", "crack"));
+    answers[2].regions.push(Region::new("gap", Shape::Whole));
+    answers.push(verdict(item, "ann", "good"));
+    answers[3].class = None;
+    // Words say nothing about a defect: with "no class means good" this would pass.
+    answers.push(answers[3].clone());
+    answers[4].transcript = Some("all fine".into());
+    answers.push(verdict(secondlook::domain::ItemId::generate(), "ann", "good"));
+    let errors: Vec<String> = answers
+        .iter()
+        .map(|answer| review::answer(&mut line.store, &line.plan, answer).unwrap_err().to_string())
+        .collect();
+    assert_eq!(errors[0], "\"chip\" is not a class of this line: good, dust, crack, stain");
+    assert_eq!(errors[1], "a reviewer needs a name");
+    assert!(errors[2].starts_with("\"gap\""), "{}", errors[2]);
+    assert_eq!([&errors[3], &errors[4]], ["an answer needs a class"; 2]);
+    assert!(errors[5].starts_with("there is no item"), "{}", errors[5]);
+    assert!(matches!(line.undo("ann"), Err(ReviewError::NothingToUndo(_))));
+    assert_eq!((line.projections(), line.store.head().unwrap()), (before, head));
+}
+
+#[test]
+fn an_imported_label_comes_back_when_the_answer_is_taken_back() {
+    let mut line = Line::new(1);
+    let imported = Label::confirmed("stain");
+    let item = line.import(Some(imported.clone()));
+    let bare = line.import(None);
+    line.answer(item, "ann", "good").unwrap();
+    line.answer(bare, "ann", "crack").unwrap();
+    assert_eq!(line.store.view().label(item).unwrap(), Some(Label::confirmed("good")));
+    line.undo("ann").unwrap();
+    line.undo("ann").unwrap();
+    assert_eq!(line.store.view().label(item).unwrap(), Some(imported));
+    assert_eq!(line.store.view().label(bare).unwrap(), None);
+}
+
+#[test]
+fn what_people_say_settles_what_happens() {
+    #[track_caller]
+    fn check(answers: &[(&str, &str)], status: LabelStatus, outcome: Outcome) {
+        let mut line = Line::new(1);
+        let item = line.arrive(0.5);
+        for (who, what) in answers {
+            line.answer(item, who, what).unwrap();
+        }
+        let view = line.store.view();
+        assert_eq!(view.label(item).unwrap().unwrap().status, status);
+        let (decided, by, _) = view.decision(item).unwrap().unwrap();
+        assert_eq!((decided, by), (outcome, DecidedBy::Person));
+        assert_eq!(view.queue(None, 9).unwrap().len(), usize::from(outcome == Outcome::Review));
+    }
+    use LabelStatus::{BadInput, CannotTell, Confirmed, Disputed};
+    check(&[("ann", "good")], Confirmed, Outcome::Pass);
+    check(&[("ann", "dust")], Confirmed, Outcome::Pass);
+    check(&[("ann", "crack")], Confirmed, Outcome::Divert);
+    check(&[("ann", "cannot tell")], CannotTell, Outcome::Divert);
+    check(&[("ann", "bad input")], BadInput, Outcome::Divert);
+    check(&[("ann", "good with a crack")], Confirmed, Outcome::Divert);
+    check(&[("ann", "good with a crack"), ("ben", "good")], Disputed, Outcome::Review);
+    check(&[("ann", "good"), ("ben", "crack")], Disputed, Outcome::Review);
+    check(&[("ann", "good"), ("ben", "crack"), ("cem", "good")], Confirmed, Outcome::Pass);
+    check(&[("ann", "cannot tell"), ("ben", "good")], Confirmed, Outcome::Pass);
+}
+
+#[test]
+fn a_reason_follows_a_change_of_mind() {
+    let mut line = Line::new(1);
+    let item = line.arrive(0.5);
+    line.answer(item, "ann", "crack").unwrap();
+    line.answer(item, "ann", "stain").unwrap();
+    let (.., reason) = line.store.view().decision(item).unwrap().unwrap();
+    assert_eq!(reason, "answered stain");
+}
+
+#[test]
+fn an_incomplete_inspection_never_passes() {
+    // The one picture that came: passed by the model, or answered good before or after the end.
+    for (p, answer_first) in [(0.1, false), (0.1, true), (0.5, false), (0.5, true)] {
+        let mut line = Line::new(2);
+        let item = line.arrive(p);
+        let id = line.store.view().item(item).unwrap().unwrap().inspection.unwrap();
+        let decision = |line: &Line| line.store.view().inspection(id).unwrap().unwrap().decision;
+        if answer_first {
+            line.answer(item, "ann", "good").unwrap();
+        }
+        assert_eq!(decision(&line), None, "it waits for its second picture");
+        line.time_out();
+        if !answer_first {
+            assert_eq!(decision(&line).unwrap().0, Outcome::Review);
+            assert_eq!(line.store.view().queue(None, 9).unwrap().len(), 1, "a person is asked");
+            line.answer(item, "ann", "good").unwrap();
+        }
+        assert_eq!(decision(&line), Some((Outcome::Divert, DecidedBy::Person)));
+        line.undo("ann").unwrap();
+        assert_eq!(decision(&line).unwrap().0, Outcome::Review, "p {p}, answer first {answer_first}");
+        assert_eq!(line.store.view().queue(None, 9).unwrap().len(), 1, "a person is asked again");
+    }
+}
+
+proptest! {
+    #![proptest_config(histories())]
+
+    #[test]
+    fn undo_goes_back_exactly_as_far_as_it_is_asked(
+        history in steps(HISTORY_STEPS_MAX),
+        items in 1..=2_u32,
+        answers in proptest::collection::vec((0..ANSWERS.len(), 0_usize..6), 1..8),
+    ) {
+        let mut line = Line::new(items);
+        line.arrive(0.5);
+        line.take_all(&history);
+        let mut states = vec![line.in_force()];
+        for (what, which) in answers {
+            let item = *line.items.iter().rev().nth(which % line.items.len()).unwrap();
+            line.answer(item, "dan", ANSWERS[what]).unwrap();
+            states.push(line.in_force());
+        }
+        states.pop();
+        while let Some(before) = states.pop() {
+            line.undo("dan").unwrap();
+            prop_assert_eq!(line.in_force(), before);
+        }
+        prop_assert!(matches!(line.undo("dan"), Err(ReviewError::NothingToUndo(_))));
+    }
+
+    #[test]
+    fn only_people_and_models_pass_and_only_what_is_labelled_so(
+        history in steps(HISTORY_STEPS_MAX), items in 1..=2_u32,
+    ) {
+        let mut line = Line::new(items);
+        for step in &history {
+            line.take(step);
+            let view = line.store.view();
+            for &id in &line.items {
+                let item = view.item(id).unwrap().unwrap();
+                let Some(inspection) = item.inspection else { continue };
+                let state = view.inspection(inspection).unwrap().unwrap();
+                let (outcome, by, _) = view.decision(id).unwrap().unwrap();
+                let label = view.label(id).unwrap();
+                let may_pass = match &label {
+                    None => by == DecidedBy::Model,
+                    Some(label) => {
+                        by == DecidedBy::Person
+                            && label.status == LabelStatus::Confirmed
+                            && label.classes().iter().all(|class| line.plan.route(class) == Some(Route::Pass))
+                    }
+                };
+                prop_assert!(outcome != Outcome::Pass || may_pass, "{step:?}: {by:?} passes {label:?}");
+                if let Some((Outcome::Pass, by)) = state.decision {
+                    prop_assert!(by != DecidedBy::Station);
+                    prop_assert!(state.items.iter().all(|(_, outcome, _)| *outcome == Outcome::Pass));
+                    prop_assert!(state.items.len() >= items as usize, "incomplete, and passed");
+                }
+                if state.decision.is_some_and(|(outcome, _)| outcome == Outcome::Review) {
+                    prop_assert!(state.items.iter().any(|(_, outcome, _)| *outcome == Outcome::Review));
+                }
+                let waits = outcome == Outcome::Review;
+                let queue = view.queue(None, usize::MAX).unwrap();
+                prop_assert_eq!(queue.iter().any(|row| row.item.id == id), waits, "asked if and only if in review");
+            }
+        }
+    }
+}
+
+#[test]
+fn below_partial_no_model_decides() {
+    for level in [Level::Manual, Level::Shadow, Level::Assist] {
+        let mut line = Line::new(1);
+        line.level = level;
+        for p in [0.0, 0.5, 1.0] {
+            let item = line.arrive(p);
+            assert_eq!(line.store.view().outcome(item).unwrap(), Some(Outcome::Review), "{level} {p}");
+        }
+    }
+}
