@@ -156,7 +156,7 @@ pub struct Train {
     #[arg(long)]
     pub init: Option<String>,
     #[arg(long)]
-    pub epochs: Option<u32>,
+    pub epochs: Option<usize>,
     #[arg(long)]
     pub minutes: Option<f64>,
     #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]

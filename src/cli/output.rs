@@ -2,6 +2,7 @@
 //! on standard error.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::learn::Progress;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -83,4 +84,52 @@ pub fn bar(what: &str, total: u64) -> ProgressBar {
     }
     bar.set_prefix(what.to_owned());
     bar
+}
+
+/// A training's progress: a bar on a terminal, else one line an epoch.
+pub struct Training {
+    bar: ProgressBar,
+    epoch: usize,
+}
+
+impl Training {
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr_with_hz(5));
+        if let Ok(style) = ProgressStyle::with_template("training {bar:30} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, epoch: 0 }
+    }
+
+    pub fn show(&mut self, progress: &Progress) {
+        let text = training_text(progress);
+        if self.bar.is_hidden() && progress.epoch > self.epoch {
+            self.epoch = progress.epoch;
+            eprintln!("{text}");
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1000")]
+        self.bar.set_position((progress.done.clamp(0.0, 1.0) * 1000.0) as u64);
+        self.bar.set_message(text);
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn training_text(progress: &Progress) -> String {
+    let mut text = format!("epoch {}", progress.epoch);
+    if let Some(epochs) = progress.epochs {
+        let _ = write!(text, " of {epochs}");
+    }
+    let _ = write!(text, ", loss {:.3}", progress.loss);
+    if let (Some(now), Some(best)) = (progress.validation, progress.best) {
+        let _ = write!(text, ", validation {now:.3} (best {best:.3})");
+    }
+    if let Some(left) = progress.seconds_left {
+        let _ = write!(text, ", {} left", indicatif::HumanDuration(std::time::Duration::from_secs_f64(left.max(0.0))));
+    }
+    text
 }

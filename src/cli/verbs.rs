@@ -141,21 +141,16 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
     job.settings.minutes = args.minutes;
     job.settings.command = command_line();
     let cancel = cancel_flag()?;
-    let bar = output::bar("training", 0);
-    let report = engine::train(&line, job, &cancel, &mut |progress| {
-        bar.set_length(progress.epochs.into());
-        bar.set_position(progress.epoch.into());
-        bar.set_message(progress.to_string());
-        if bar.is_hidden() {
-            eprintln!("{progress}");
-        }
-    })?;
-    bar.finish_and_clear();
+    let mut shown = output::Training::new();
+    let report = engine::train(&line, job, &cancel, &mut |progress| shown.show(progress))?;
     Ok(Report::ok(json!({
-        "model": report.model,
+        "model": report.model.model_ref().name,
         "metrics": to_json(&report.metrics)?,
         "seconds": report.seconds,
         "epochs": report.epochs,
+        "best_epoch": report.best_epoch,
+        "stopped": report.stopped,
+        "skipped": report.skipped,
     })))
 }
 
@@ -174,15 +169,15 @@ pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
     let cancel = cancel_flag()?;
     let dataset = args.data.open(&parse_filter(&args.filter)?, simulator)?;
     let bar = output::bar("evaluating", dataset.items.len() as u64);
-    let report = engine::evaluate(Some(&line), &model, dataset, args.seed, &cancel, &mut |done, _| {
+    let evaluation = engine::evaluate(&line, &model, &dataset, args.seed, &cancel, &mut |done, _| {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
     if let Some(path) = &args.predictions {
-        write_lines(path, &report.predictions)?;
+        write_lines(path, &evaluation.predictions)?;
     }
-    let mut json = to_json(&report.evaluation)?;
-    json["skipped"] = to_json(&report.skipped)?;
+    let mut json = to_json(&evaluation.report)?;
+    json["skipped_lines"] = to_json(&dataset.skipped)?;
     Ok(Report::ok(json))
 }
 

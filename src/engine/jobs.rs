@@ -1,13 +1,14 @@
 //! The long jobs beside a station: import, training, evaluation, export and its check.
 
 use super::data::{Dataset, absolute, labelled_items};
-use super::line::population_name;
+use super::line::{policy_in_force, population_name};
 use super::{EngineError, Line, find_model};
-use crate::domain::{Arrival, Event, Filter, ItemId, LabelledItem, MediaHash};
+use crate::domain::{Arrival, Event, Filter, ItemId, LabelledItem, MediaHash, Plan, Policy, Prediction, Timing};
+use crate::decide::{Seen, decide_item};
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
-use crate::learn::{self, Evaluation, ItemPrediction, Progress, TrainReport, TrainSettings};
-use crate::store::Blobs;
+use crate::learn::{self, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings};
+use crate::store::{Blobs, Store};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::fs;
@@ -135,9 +136,11 @@ pub fn train(
         return Err(EngineError::Usage(format!("this line already has a model \"{name}\"")));
     }
     let mut settings = job.settings;
-    settings.name = name;
+    settings.name.clone_from(&name);
     settings.population = population_of(line)?;
-    Ok(learn::train(&items, &settings, init.as_ref(), &folder, cancel, progress)?)
+    let report = learn::train(&items, &settings, init.as_ref(), cancel, progress)?;
+    report.model.save(&folder).map_err(|error| EngineError::Model { name, error })?;
+    Ok(report)
 }
 
 /// The population that the line's labels are a sample of: known only where all of them were
@@ -164,33 +167,34 @@ fn free_name(models: &Path, line: &str) -> String {
     format!("{slug}-{number}")
 }
 
-pub struct EvaluateReport {
-    pub evaluation: Evaluation,
-    pub predictions: Vec<ItemPrediction>,
-    pub skipped: Vec<Skipped>,
-}
-
-/// Measures a model on labelled data that is not imported. With a line, its policy says what
-/// would have been decided.
+/// Measures a model on labelled data that is not imported; the line's policy says what would
+/// have been decided.
 pub fn evaluate(
-    line: Option<&Line>,
+    line: &Line,
     model: &Model,
-    dataset: Dataset,
+    dataset: &Dataset,
     seed: u64,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<EvaluateReport, EngineError> {
-    let (evaluation, mut predictions) = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
-    if let Some(line) = line {
-        let hash = &model.model_ref().hash;
-        let policy = super::line::policy_in_force(&line.store.view().settings()?, Some(hash));
-        for row in &mut predictions {
-            let decision =
-                crate::decide::decide_item(&line.plan, &policy, crate::decide::Seen::Predicted(&row.prediction));
-            row.decision = Some(decision.outcome);
-        }
+) -> Result<Evaluation, EngineError> {
+    let mut evaluation = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
+    let policy = policy_in_force(&line.store.view().settings()?, Some(&model.model_ref().hash));
+    for row in &mut evaluation.predictions {
+        row.decision = Some(decision_on(&line.plan, &policy, model, row));
     }
-    Ok(EvaluateReport { evaluation, predictions, skipped: dataset.skipped })
+    Ok(evaluation)
+}
+
+/// What the line's policy would have decided on this prediction.
+fn decision_on(plan: &Plan, policy: &Policy, model: &Model, row: &PredictionRow) -> String {
+    let prediction = Prediction {
+        model: model.model_ref().clone(),
+        probabilities: row.probabilities.clone(),
+        regions: Vec::new(),
+        transcript: None,
+        timing: Timing::default(),
+    };
+    decide_item(plan, policy, Seen::Predicted(&prediction)).outcome.to_string()
 }
 
 /// Writes the line's labels to the new folder `out`, and notes in the log that they left.
@@ -207,7 +211,7 @@ pub fn export(line: &mut Line, format: Format, out: &Path, filter: &Filter, acto
         Ok(tx.append(&Event::Exported {
             format: format.to_string(),
             items: sheet.items,
-            digest: sheet.labels_digest.clone(),
+            digest: sheet.digest.clone(),
         })?)
     })?;
     Ok(sheet)
@@ -217,11 +221,13 @@ pub fn export(line: &mut Line, format: Format, out: &Path, filter: &Filter, acto
 /// from (named in its count sheet, or given).
 pub fn recheck_export(out: &Path, line: Option<&Path>) -> Result<CheckReport, EngineError> {
     let mut report = labels::check_export(out, None)?;
-    let folder = line.map_or_else(|| Path::new(&report.provenance.folder).to_owned(), Path::to_owned);
-    match crate::store::Store::open(&folder) {
-        Ok(store) if store.view().has_exported(&report.labels_digest)? => {}
-        Ok(_) => report.fail(format!("the log of the line has no export of these labels: {}", folder.display())),
-        Err(error) => report.fail(format!("cannot compare with the line. Hint: --line: {error}")),
-    }
+    let folder = line.map_or_else(|| Path::new(&report.line_folder).to_owned(), Path::to_owned);
+    let missing = match Store::open(&folder) {
+        Ok(store) if store.view().has_exported(&report.digest)? => None,
+        Ok(_) => Some(format!("the log of the line knows no such export: {}", folder.display())),
+        Err(error) => Some(format!("cannot compare with the log of the line; name it with --line: {error}")),
+    };
+    report.differences.extend(missing);
+    report.ok = report.differences.is_empty();
     Ok(report)
 }

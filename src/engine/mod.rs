@@ -15,7 +15,7 @@ mod writer;
 
 pub use data::{Dataset, DatasetSource};
 pub use error::EngineError;
-pub use jobs::{EvaluateReport, ImportReport, TrainJob, evaluate, export, import, recheck_export, train};
+pub use jobs::{ImportReport, TrainJob, evaluate, export, import, recheck_export, train};
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};
 pub use model::{find_model, model_names};

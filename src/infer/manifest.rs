@@ -95,6 +95,10 @@ pub struct DataNote {
     pub items: usize,
     pub groups: usize,
     pub licence: String,
+    /// Names the population that all items are a sample of, where that is known; only then do
+    /// the evidence groups say something of the outgoing rate on a line of that population.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<String>,
 }
 
 /// A measured value with its 95 % interval and the number of items behind it.

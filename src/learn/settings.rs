@@ -61,6 +61,8 @@ pub struct TrainSettings {
     pub command: String,
     pub description: String,
     pub licence: String,
+    /// The population that the items are a sample of, where that is known.
+    pub population: Option<String>,
 }
 
 impl Default for TrainSettings {
@@ -80,6 +82,7 @@ impl Default for TrainSettings {
             command: String::new(),
             description: String::new(),
             licence: String::new(),
+            population: None,
         }
     }
 }

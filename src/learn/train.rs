@@ -382,6 +382,7 @@ impl<'a> Run<'a> {
             data: DataNote {
                 description: s.description.clone(),
                 licence: s.licence.clone(),
+                population: s.population.clone(),
                 ..DataNote::default()
             },
             metrics: BTreeMap::new(),

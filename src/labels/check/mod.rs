@@ -37,6 +37,8 @@ pub struct CheckReport {
     pub compared: BTreeMap<String, u64>,
     /// The digest in the export's count sheet, to compare with the one noted when exporting.
     pub digest: String,
+    /// Where the line lay that it came from.
+    pub line_folder: String,
 }
 
 /// Reads the export in `out` back and compares it with itself and, where given, with `truth`:
@@ -77,6 +79,7 @@ pub fn check_export(out: &Path, truth: Option<&[LabelledItem]>) -> Result<CheckR
         format: sheet.format,
         items: exported.items.len() as u64,
         digest: sheet.digest,
+        line_folder: sheet.provenance.folder,
         compared: findings.compared.clone(),
         differences: findings.into_lines(),
     })
