@@ -292,6 +292,35 @@ fn damaged_missing_and_expired_media_are_told_apart() {
 }
 
 #[test]
+fn bytes_that_come_again_while_they_expire_are_kept() {
+    let mut line = Line::new(1);
+    let item = line.arrive(0.9);
+    let media = line.store.view().item(item).unwrap().unwrap().media;
+    let bytes = line.store.blobs().read(&media).unwrap();
+    let rule = RetentionRule { name: "all".into(), days: 1.0, decision: None, labelled_too: false };
+    let expire =
+        |line: &mut Line| line.store.apply_retention(std::slice::from_ref(&rule), "station").unwrap();
+    let exists = |line: &Line| line.store.blobs().path(&media).exists();
+
+    let path = line.store.blobs().path(&media);
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
+    fs::File::options().append(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    line.hands.move_secs(86_401.0);
+    // The rule's event is in the log and the file still there, as after a crash in between; then
+    // the same picture comes again: its bytes are written before its event.
+    line.transact(|tx| tx.append(&Event::BlobExpired { media: media.clone(), rule: "all".into() }).map(drop));
+    line.hands.move_secs(-86_401.0);
+    line.store.blobs().put(&bytes).unwrap();
+    assert_eq!(expire(&mut line), 0);
+    assert!(exists(&line), "an arrival is on the way");
+
+    line.hands.move_secs(86_401.0);
+    assert_eq!(expire(&mut line), 0, "expired already");
+    assert!(!exists(&line), "it never came");
+    assert!(line.store.verify(None).unwrap().ok);
+}
+
+#[test]
 fn a_projection_changed_by_hand_is_found_and_put_right() {
     let spoils = [
         "UPDATE decisions SET decision = 'pass'",
