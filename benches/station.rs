@@ -7,7 +7,7 @@ use secondlook::domain::{
     Arrival, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Level, MediaHash, MediaKind, ModelRef,
     Outcome, Plan, Policy, Prediction, Probability, Reason, Route, Task, Thresholds, Timing,
 };
-use secondlook::store::{Store, StoreError, Tx};
+use secondlook::store::{Store, StoreError, Tx, Work};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -132,7 +132,7 @@ fn events_of_items_per_commit(bencher: divan::Bencher<'_, '_>, items: usize) {
     let (_folder, mut store) = small_line();
     let mut n = 0;
     bencher.counter(divan::counter::ItemsCount::new(items * 4)).bench_local(|| {
-        let mut works: Vec<Box<dyn FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send>> = vec![];
+        let mut works: Vec<Work<()>> = vec![];
         for _ in 0..items {
             n += 1;
             let number = n;
@@ -190,7 +190,10 @@ fn ms(time: Duration) -> f64 {
 fn million() {
     let folder = large_line();
     let size = fs::metadata(folder.join("secondlook.db")).map_or(0, |file| file.len());
-    println!("\nline of {ITEMS} items, all in the queue; database {:.2} GiB", size as f64 / (1 << 30) as f64);
+    println!(
+        "\nline of {ITEMS} items, all in the queue; database {:.2} GiB",
+        size as f64 / f64::from(1 << 30)
+    );
     println!("{:<34} {:>10} {:>10}", "", "first", "best of 5");
     let mut rows: Vec<(&str, Vec<f64>)> = vec![];
     let mut record = |name: &'static str, time: Duration| match rows.iter_mut().find(|(n, _)| *n == name) {

@@ -191,7 +191,7 @@ impl Line {
     }
 
     pub fn reopen(&mut self) {
-        self.store = Store::open_with_clock(&self.path().to_owned(), self.hands.clock()).unwrap();
+        self.store = Store::open_with_clock(self.path(), self.hands.clock()).unwrap();
     }
 
     pub fn raw(&self) -> rusqlite::Connection {
@@ -345,7 +345,9 @@ impl Line {
     }
 
     pub fn take_all(&mut self, steps: &[Step]) {
-        steps.iter().for_each(|step| self.take(step));
+        for step in steps {
+            self.take(step);
+        }
     }
 
     /// Every row of every projection.

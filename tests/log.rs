@@ -250,7 +250,9 @@ fn a_cut_tail_and_a_rewritten_log_show_against_an_anchor_alone() {
         "an anchor reads back from where it was noted"
     );
 
-    let cut = |raw: &Connection| drop(raw.execute("DELETE FROM events WHERE seq > ?1", [last - 3]).unwrap());
+    let cut = |raw: &Connection| {
+        raw.execute("DELETE FROM events WHERE seq > ?1", [last - 3]).unwrap();
+    };
     assert_eq!(found(&spoilt.after(None, cut)), None, "no chain shows this by itself");
     assert_eq!(found(&spoilt.after(Some(anchor), cut)), Some((last - 2, FaultKind::CutOff)));
 
@@ -292,6 +294,35 @@ fn damaged_missing_and_expired_media_are_told_apart() {
 }
 
 #[test]
+fn bytes_that_come_again_while_they_expire_are_kept() {
+    let mut line = Line::new(1);
+    let item = line.arrive(0.9);
+    let media = line.store.view().item(item).unwrap().unwrap().media;
+    let bytes = line.store.blobs().read(&media).unwrap();
+    let rule = RetentionRule { name: "all".into(), days: 1.0, decision: None, labelled_too: false };
+    let expire =
+        |line: &mut Line| line.store.apply_retention(std::slice::from_ref(&rule), "station").unwrap();
+    let exists = |line: &Line| line.store.blobs().path(&media).exists();
+
+    let path = line.store.blobs().path(&media);
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(72);
+    fs::File::options().append(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    line.hands.move_secs(86_401.0);
+    // The rule's event is in the log and the file still there, as after a crash in between; then
+    // the same picture comes again: its bytes are written before its event.
+    line.transact(|tx| tx.append(&Event::BlobExpired { media: media.clone(), rule: "all".into() }).map(drop));
+    line.hands.move_secs(-86_401.0);
+    line.store.blobs().put(&bytes).unwrap();
+    assert_eq!(expire(&mut line), 0);
+    assert!(exists(&line), "an arrival is on the way");
+
+    line.hands.move_secs(86_401.0);
+    assert_eq!(expire(&mut line), 0, "expired already");
+    assert!(!exists(&line), "it never came");
+    assert!(line.store.verify(None).unwrap().ok);
+}
+
+#[test]
 fn a_projection_changed_by_hand_is_found_and_put_right() {
     let spoils = [
         "UPDATE decisions SET decision = 'pass'",
@@ -309,8 +340,7 @@ fn a_projection_changed_by_hand_is_found_and_put_right() {
     line.answer(open, "ann", "crack").unwrap();
     let truth = line.projections();
     for spoil in spoils {
-        let spoil = spoil.replace("", "");
-        let changed = line.raw().execute(&spoil, []).unwrap();
+        let changed = line.raw().execute(spoil, []).unwrap();
         assert!(changed > 0, "{spoil}");
         let report = line.store.verify(None).unwrap();
         assert!(report.first_bad.is_none(), "the log is whole");
@@ -344,7 +374,7 @@ proptest! {
 
 #[test]
 fn several_writers_keep_one_chain() {
-    const EACH: usize = 40;
+    const EACH: i64 = 40;
     let line = Line::new(1);
     thread::scope(|scope| {
         for who in REVIEWERS {
@@ -366,7 +396,7 @@ fn several_writers_keep_one_chain() {
     let mut store = Store::open(line.path()).unwrap();
     let report = store.verify(None).unwrap();
     assert!(report.first_bad.is_none(), "{:?}", report.first_bad);
-    assert_eq!(report.events, 1 + (EACH * REVIEWERS.len()) as i64);
+    assert_eq!(report.events, 1 + EACH * 3);
 }
 
 #[test]

@@ -4,10 +4,14 @@
 //! event speaks of it. So an event without its blob means damage or expiry, never a crash.
 
 use super::StoreError;
-use crate::domain::MediaHash;
+use crate::domain::{MediaHash, Timestamp};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// An arrival is in the log long before this time has passed since its blob was written.
+const ARRIVAL_SECS_MAX: f64 = 600.0;
 
 #[derive(Clone, Debug)]
 pub struct Blobs {
@@ -40,7 +44,11 @@ impl Blobs {
         let media = MediaHash::of(bytes);
         let path = self.path(&media);
         if fs::metadata(&path).is_ok_and(|found| found.len() == bytes.len() as u64) {
-            return Ok(media);
+            // Wanted again from now on; where that cannot be noted, the bytes are written again.
+            let noted = File::options().append(true).open(&path);
+            if noted.and_then(|file| file.set_modified(SystemTime::now())).is_ok() {
+                return Ok(media);
+            }
         }
         let folder = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder).map_err(StoreError::io("cannot create", folder))?;
@@ -69,9 +77,16 @@ impl Blobs {
         }
     }
 
-    /// After the event that says so is committed; a blob that is already gone is fine.
-    pub(super) fn erase(&self, media: &MediaHash) -> Result<(), StoreError> {
+    /// After the event that says so is committed; a blob that is already gone is fine. One that
+    /// was put in lately stays for now: the event of its arrival may be on the way.
+    pub(super) fn erase(&self, media: &MediaHash, now: Timestamp) -> Result<(), StoreError> {
         let path = self.path(media);
+        let put_at = fs::metadata(&path).and_then(|found| found.modified()).ok();
+        let put_at = put_at.and_then(|at| jiff::Timestamp::try_from(at).ok());
+        let put_at = put_at.map(|at| Timestamp::from_micros(at.as_microsecond()));
+        if put_at.is_some_and(|at| now.secs_since(at) < ARRIVAL_SECS_MAX) {
+            return Ok(());
+        }
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(StoreError::io("cannot erase", &path)(error))

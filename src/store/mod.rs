@@ -47,6 +47,9 @@ static MIGRATIONS: LazyLock<Result<rusqlite_migration::Migrations<'static>, rusq
 /// Says what time it is; tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// One piece of [`Store::transact_group`].
+pub type Work<T> = Box<dyn FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send>;
+
 /// One line's memory, open for reading and writing.
 pub struct Store {
     conn: Connection,
@@ -207,7 +210,7 @@ impl Store {
     pub fn transact_group<T>(
         &mut self,
         actor: &str,
-        works: Vec<Box<dyn FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send>>,
+        works: Vec<Work<T>>,
     ) -> Result<Vec<Result<T, StoreError>>, StoreError> {
         let now = (self.clock)();
         let station = self.station;

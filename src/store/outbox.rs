@@ -161,13 +161,11 @@ fn drop_torn_line(file: &mut File) -> std::io::Result<i64> {
             length = start;
             continue;
         }
-        match serde_json::from_slice::<OutboxLine>(&tail[line_start..whole]) {
-            Ok(line) => return Ok(line.seq),
-            // Garbage from a power loss: drop that line too and look at the one before.
-            Err(_) => {
-                length = start + line_start as u64;
-                file.set_len(length)?;
-            }
+        if let Ok(line) = serde_json::from_slice::<OutboxLine>(&tail[line_start..whole]) {
+            return Ok(line.seq);
         }
+        // Garbage from a power loss: drop that line too and look at the one before.
+        length = start + line_start as u64;
+        file.set_len(length)?;
     }
 }
