@@ -3,8 +3,9 @@
 
 use super::{EngineError, find_model};
 use crate::decide::{Evidence, EvidenceUnit, Support, support};
-use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Promise, Route, Task, Thresholds};
+use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Promise, Route, Task, Thresholds, Verdict};
 use crate::infer::Model;
+use crate::review::{self, Recorded};
 use crate::store::Store;
 use std::fs;
 use std::path::Path;
@@ -108,6 +109,16 @@ impl Line {
             tx.append(&Event::PolicyAdopted { policy, evidence })?;
             Ok(())
         })
+    }
+
+    /// Records one verdict, durably, with what follows from it.
+    pub fn answer(&mut self, verdict: &Verdict) -> Result<Recorded, EngineError> {
+        Ok(review::answer(&mut self.store, &self.plan, verdict)?)
+    }
+
+    /// Takes the reviewer's newest standing answer back.
+    pub fn undo(&mut self, reviewer: &str) -> Result<Recorded, EngineError> {
+        Ok(review::undo(&mut self.store, &self.plan, reviewer)?)
     }
 
     /// Changes the automation level. Partial and full need a promise that the live model's
