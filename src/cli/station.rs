@@ -3,15 +3,13 @@
 use super::args::{Demo, Run};
 use super::verbs::{ACTOR, cancel_flag};
 use super::{Report, Window, output};
-use crate::engine::{Command, EngineError, Line, LineRequest, Station, StationEvent, StationOptions, find_model};
+use crate::engine::{Command, EngineError, Line, LineRequest, Station, StationEvent, StationOptions};
 use crate::store::Store;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The shipped model of the demo line.
-const DEMO_MODEL: &str = "phone-line";
 /// What the headless demo runs without `--items`: enough for percentiles, over in seconds.
 const DEMO_ITEMS: u64 = 100;
 /// How often a waiting front end looks whether to stop.
@@ -57,7 +55,7 @@ fn show(window: Option<Window>, folder: &Path, simulate: Option<Option<u64>>) ->
 fn demo_line(folder: Option<&Path>, seed: Option<u64>) -> Result<PathBuf, EngineError> {
     let folder = folder.map_or_else(demo_folder, Path::to_owned);
     if !Store::exists(&folder) {
-        let mut request = LineRequest::demo(&find_model(None, DEMO_MODEL)?);
+        let mut request = LineRequest::demo()?;
         if let (Some(seed), Some(simulator)) = (seed, &mut request.plan.simulator) {
             simulator.seed = seed;
         }
