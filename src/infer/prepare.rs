@@ -219,6 +219,7 @@ mod tests {
             width_px: 64,
             height_px: 32,
             channels: 1,
+            levels: Levels::Absolute,
             mean: vec![0.5],
             std: vec![0.25],
             view,
@@ -253,5 +254,21 @@ mod tests {
         let values = input.tile(&spec, (0, 0));
         assert_eq!(values.len(), 2 * 64 * 32);
         assert!((values[0] - 2.0).abs() < 1e-6 && (values[64 * 32] + 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn levelled_images_do_not_depend_on_exposure() {
+        let mut spec = spec(View::Single, false);
+        spec.levels = Levels::PerItem;
+        let image = |gain: u8, offset: u8| Raster {
+            width: 64,
+            height: 32,
+            channels: 1,
+            pixels: (0..64 * 32_u16).map(|i| offset + gain * u8::try_from(i % 40).unwrap()).collect(),
+        };
+        let values = |r: Raster| prepare(&spec, &r, None).unwrap().tile(&spec, (0, 0));
+        let (dark, light) = (values(image(2, 10)), values(image(4, 60)));
+        let worst = dark.iter().zip(&light).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 0.05, "{worst}");
     }
 }
