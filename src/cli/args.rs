@@ -1,7 +1,7 @@
 //! The verbs and their arguments.
 
 use crate::domain::Level;
-use crate::engine::{DatasetSource, Format};
+use crate::engine::{DatasetSource, Format, ViewChoice};
 use crate::store::Head;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -165,6 +165,18 @@ pub struct Train {
     /// Name of the candidate
     #[arg(long)]
     pub name: Option<String>,
+    /// single or tiles; chosen from the data when absent
+    #[arg(long)]
+    pub view: Option<ViewChoice>,
+    /// Side in pixels of a square input of the same area
+    #[arg(long)]
+    pub side: Option<u32>,
+    /// What the data are, for the package's card
+    #[arg(long, default_value = "")]
+    pub description: String,
+    /// Licence of the data, for the package's card
+    #[arg(long, default_value = "")]
+    pub licence: String,
 }
 
 #[derive(clap::Args)]

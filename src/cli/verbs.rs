@@ -139,6 +139,10 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
     job.settings.epochs = args.epochs;
     job.settings.minutes = args.minutes;
     job.settings.command = command_line();
+    job.settings.view = args.view;
+    job.settings.side_px = args.side.unwrap_or(job.settings.side_px);
+    job.settings.description.clone_from(&args.description);
+    job.settings.licence.clone_from(&args.licence);
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
     let report = engine::train(&line, job, &cancel, &mut |progress| shown.show(progress))?;

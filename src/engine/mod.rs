@@ -20,5 +20,5 @@ pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};
 pub use model::{find_model, model_names};
 pub use crate::labels::Format;
-pub use crate::learn::Progress;
+pub use crate::learn::{Progress, ViewChoice};
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};

@@ -21,10 +21,11 @@ pub use model::Model;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};
 pub use predict::{Heat, Output};
 pub(crate) use prepare::normalisation;
-pub use prepare::{Input, prepare, resize};
+pub use prepare::{Input, prepare};
 pub use regions::{RawScores, raw_scores};
 pub use shipped::{shipped, shipped_names};
 
+use crate::media::MediaError;
 use crate::nn::NnError;
 use thiserror::Error;
 
@@ -49,8 +50,10 @@ pub enum InferError {
     ReferenceMissing,
     #[error("the image is {width} × {height} px; the model takes at most {limit} tiles")]
     TooLarge { width: u32, height: u32, limit: usize },
-    #[error("cannot resize the image: {0}")]
-    Resize(String),
+    #[error("the image has no pixels")]
+    Empty,
+    #[error(transparent)]
+    Media(#[from] MediaError),
     #[error("no shipped model is called \"{name}\" (there are: {known})")]
     UnknownShipped { name: String, known: String },
     #[error("{0}")]

@@ -2,10 +2,8 @@
 
 use super::InferError;
 use super::manifest::{InputSpec, Levels, View};
-use crate::media::Raster;
+use crate::media::{Raster, resize};
 use crate::nn::PIXEL_STRIDE;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 /// More tiles would keep a station busy for half a minute on one item: a line-scan image of
 /// 2 k × 27 k px gives about 1,200.
@@ -31,21 +29,6 @@ pub struct Input {
     pub(super) scale: [f32; 2],
     /// Canvas pixels that show the item; the rest repeats its border.
     pub(super) used: [usize; 2],
-}
-
-/// Resizes an 8-bit image of 1 or 3 channels with an anti-aliased linear filter.
-pub fn resize(image: &Raster, width: u32, height: u32) -> Result<Raster, InferError> {
-    if (image.width, image.height) == (width, height) {
-        return Ok(image.clone());
-    }
-    let failed = |error: &dyn std::fmt::Display| InferError::Resize(error.to_string());
-    let kind = if image.channels == 3 { PixelType::U8x3 } else { PixelType::U8 };
-    let source = ImageRef::new(image.width, image.height, &image.pixels, kind).map_err(|e| failed(&e))?;
-    let mut target = Image::new(width, height, kind);
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
-    Ok(Raster { width, height, channels: image.channels, pixels: target.into_vec() })
 }
 
 /// Grey from colour by the usual luma weights, colour from grey by repetition.
@@ -93,7 +76,7 @@ fn level(pixels: &mut [u8]) {
 /// Pixels → input. The reference is resized to the image where the two differ in size.
 pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> Result<Input, InferError> {
     if image.width == 0 || image.height == 0 {
-        return Err(InferError::Resize("it has no pixels".to_owned()));
+        return Err(InferError::Empty);
     }
     let mut rasters = Vec::with_capacity(2);
     let (width, height) = match spec.view {

@@ -3,8 +3,8 @@
 use super::LearnError;
 use super::truth::draw;
 use crate::domain::{Label, LabelStatus, LabelledItem, MediaKind};
-use crate::infer::{Input, InputSpec, View, prepare, resize};
-use crate::media::{Raster, decode_image};
+use crate::infer::{Input, InputSpec, View, prepare};
+use crate::media::{Raster, decode_image, resize};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

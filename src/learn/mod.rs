@@ -15,7 +15,7 @@ mod train;
 mod truth;
 
 pub use evaluate::{ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, evaluate};
-pub use settings::{Augmentation, TrainSettings};
+pub use settings::{Augmentation, TrainSettings, ViewChoice};
 pub use split::{Part, split};
 pub use train::{Progress, TrainReport, train};
 

@@ -36,6 +36,25 @@ impl Default for Augmentation {
     }
 }
 
+/// How a new network is to look at items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ViewChoice {
+    Single,
+    Tiles,
+}
+
+impl std::str::FromStr for ViewChoice {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "single" => Ok(Self::Single),
+            "tiles" => Ok(Self::Tiles),
+            _ => Err(format!("\"{text}\" is not single or tiles")),
+        }
+    }
+}
+
 /// Settings of one training. With `epochs` the weights are reproducible; with `minutes` alone they
 /// depend on the machine's speed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +76,11 @@ pub struct TrainSettings {
     pub augmentation: Augmentation,
     /// Chosen from the data when absent.
     pub input: Option<InputSpec>,
+    /// One resized view of the whole item, or tiles; chosen from the data when absent.
+    pub view: Option<ViewChoice>,
+    /// Side of a square input of the same area as the one that is used; more shows finer defects
+    /// and costs time.
+    pub side_px: u32,
     /// Recorded in the manifest: the command line, what the data are, their licence.
     pub command: String,
     pub description: String,
@@ -79,6 +103,8 @@ impl Default for TrainSettings {
             evidence_share: 0.15,
             augmentation: Augmentation::default(),
             input: None,
+            view: None,
+            side_px: SIDE_PX,
             command: String::new(),
             description: String::new(),
             licence: String::new(),
@@ -100,20 +126,27 @@ const OVERLAP_PX: u32 = 32;
 const ASPECT_MAX: f32 = 3.0;
 
 /// Chooses channels, size, view and reference from what the data look like.
-pub(super) fn choose_input(look: &Look) -> InputSpec {
+pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
     let aspect = (look.width / look.height).clamp(1.0 / ASPECT_MAX, ASPECT_MAX);
     // The area stays that of the square, so that the time per item does.
     let side = |ratio: f32| {
-        let px = SIDE_PX as f32 * ratio.sqrt();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 148 and 444")]
+        let px = settings.side_px as f32 * ratio.sqrt();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most twice the side")]
         let blocks = (px / 32.0).round() as u32;
-        blocks * 32
+        blocks.max(1) * 32
     };
     let (width_px, height_px) = (side(aspect), side(1.0 / aspect));
     let shrink = (look.width / width_px as f32).max(look.height / height_px as f32);
     let lost = look.defect_side.is_some_and(|d| d / shrink < DEFECT_SIDE_MIN_PX);
-    let view = if lost && shrink > 1.0 { View::Tiles { overlap_px: OVERLAP_PX } } else { View::Single };
-    let (width_px, height_px) = if view == View::Single { (width_px, height_px) } else { (SIDE_PX, SIDE_PX) };
+    let in_tiles = match settings.view {
+        Some(choice) => choice == ViewChoice::Tiles,
+        None => lost && shrink > 1.0,
+    };
+    let (view, [width_px, height_px]) = if in_tiles {
+        (View::Tiles { overlap_px: OVERLAP_PX }, [settings.side_px.next_multiple_of(32); 2])
+    } else {
+        (View::Single, [width_px, height_px])
+    };
     let channels: u32 = if look.grey { 1 } else { 3 };
     InputSpec {
         width_px,

@@ -30,11 +30,12 @@ use std::time::Instant;
 const WARM_UP: f64 = 0.08;
 /// Epochs without a better validation score before training stops early.
 const PATIENCE: usize = 20;
-/// How much more a defect's pixel weighs than a good one.
-const PIXEL_POSITIVE: f32 = 2.0;
-/// Parts of the loss beside the item's own.
-const PIXEL_PART: f64 = 4.0;
+/// Parts of the loss beside the item's own. Cells with and without a defect are averaged apart:
+/// defects cover so little that a common average would hardly see them.
+const DEFECT_CELLS_PART: f32 = 1.0;
+const GOOD_CELLS_PART: f32 = 4.0;
 const OVERLAP_PART: f64 = 1.0;
+const ITEM_PART: f64 = 0.5;
 const HEAD_PART: f64 = 0.5;
 /// Logits at the start: defects are rare, and without this the first epoch only learns that.
 const PIXEL_PRIOR: f32 = -4.0;
@@ -113,7 +114,7 @@ pub fn train(
     let spec = match (&settings.input, init) {
         (Some(spec), _) => spec.clone(),
         (None, Some(init)) => init.manifest().input.clone(),
-        (None, None) => choose_input(&data::look(&usable)?),
+        (None, None) => choose_input(&data::look(&usable)?, settings),
     };
     let loaded = data::load(&usable, &spec, &classes[1..], cancel)?;
     skipped.extend(loaded.skipped.iter().cloned());
@@ -474,18 +475,21 @@ fn loss(pixels: &Tensor, item: &Tensor, examples: &[Example]) -> Result<Tensor, 
         examples.iter().flat_map(|e| pick(e).iter().copied()).collect()
     };
     let (target, valid) = (gather(|e| &e.target), gather(|e| &e.weight));
-    let weight: Vec<f32> = valid.iter().zip(&target).map(|(v, t)| v * (1.0 + PIXEL_POSITIVE * t)).collect();
-    let per_pixel = weighted_bce(pixels, target.clone(), weight, (n * rows * columns) as f32)?;
+    let covered: f32 = valid.iter().zip(&target).map(|(v, t)| v * t).sum();
+    let free: f32 = valid.iter().zip(&target).map(|(v, t)| v * (1.0 - t)).sum();
+    let (defect, good) = (DEFECT_CELLS_PART / covered.max(1.0), GOOD_CELLS_PART / free.max(1.0));
+    let weight: Vec<f32> = valid.iter().zip(&target).map(|(v, t)| v * (t * defect + (1.0 - t) * good)).collect();
+    let per_pixel = weighted_bce(pixels, target.clone(), weight, 1.0)?;
 
     let (y, v) = (gather(|e| &e.item_target), gather(|e| &e.item_weight));
     let count: f32 = v.iter().sum::<f32>().max(1.0) / classes as f32;
     let most = pixels.reshape((n, classes, rows * columns))?.max(2)?;
     let whole = item.reshape((n, classes))?;
     let own = weighted_bce(&most.maximum(&whole)?, y.clone(), v.clone(), count)?;
-    let heads = (weighted_bce(&most, y.clone(), v.clone(), count)? + weighted_bce(&whole, y, v, count)?)?;
-
+    let head = weighted_bce(&whole, y, v, count)?;
     let overlap = overlap_loss(pixels, target, &valid)?;
-    Ok((((per_pixel * PIXEL_PART)? + own)? + ((heads * HEAD_PART)? + (overlap * OVERLAP_PART)?)?)?)
+    let items = ((own * ITEM_PART)? + (head * HEAD_PART)?)?;
+    Ok(((per_pixel + items)? + (overlap * OVERLAP_PART)?)?)
 }
 
 /// 1 − Dice coefficient, averaged over the pairs of item and class that have defect pixels.
