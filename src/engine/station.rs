@@ -145,14 +145,20 @@ impl Shared {
         if now.level == settings.level && now.wanted == settings.model {
             return Ok(());
         }
-        let loaded = load(&self.folder, settings.level, settings.model);
+        let loaded = Arc::new(load(&self.folder, settings.level, settings.model));
+        *self.model.lock() = loaded;
+        self.tell_of_missing_model();
+        Ok(())
+    }
+
+    /// A line that has no model yet is no trouble; one whose model cannot be used is.
+    fn tell_of_missing_model(&self) {
+        let loaded = self.loaded();
         if let Err(Reason::NoModel { why }) = &loaded.model
             && loaded.wanted.is_some()
         {
             self.tell(StationEvent::Trouble(format!("every item goes to a person: {why}")));
         }
-        *self.model.lock() = Arc::new(loaded);
-        Ok(())
     }
 
     /// Adds one committed item to the summary.
@@ -220,6 +226,7 @@ impl Station {
             latencies: Mutex::new(Latencies::default()),
             events,
         });
+        shared.tell_of_missing_model();
         let mut station =
             Self { shared, events: event_receiver, threads: Vec::new(), started: Instant::now(), _lock: lock };
         station.spawn_stages(store)?;
