@@ -27,16 +27,31 @@ fn wrong_usage_is_status_2_and_says_what_would_be_right() {
     let queue = Program::run(&["queue", line]).done();
     let item = queue[0]["item"].as_str().unwrap();
     for (arguments, expected) in [
-        (&["answer", line, item, "--class", "krack", "--reviewer", "ann"][..], "\"krack\" is not a class of this line: good, dust, crack, stain"),
-        (&["answer", line, item, "--class", "crack", "--region", "1,2,3", "--reviewer", "ann"], "\"1,2,3\" is not a region like"),
-        (&["answer", line, item, "--class", "crack", "--region", "9,9,1,1", "--reviewer", "ann"], "is not a region like"),
-        (&["answer", line, item, "--class", "crack", "--region", "krack:1,1,9,9", "--reviewer", "ann"], "\"krack\" is not a class"),
+        (
+            &["answer", line, item, "--class", "krack", "--reviewer", "ann"][..],
+            "\"krack\" is not a class of this line: good, dust, crack, stain",
+        ),
+        (
+            &["answer", line, item, "--class", "crack", "--region", "1,2,3", "--reviewer", "ann"],
+            "\"1,2,3\" is not a region like",
+        ),
+        (
+            &["answer", line, item, "--class", "crack", "--region", "9,9,1,1", "--reviewer", "ann"],
+            "is not a region like",
+        ),
+        (
+            &["answer", line, item, "--class", "crack", "--region", "krack:1,1,9,9", "--reviewer", "ann"],
+            "\"krack\" is not a class",
+        ),
         (&["answer", line, "17", "--class", "crack", "--reviewer", "ann"], "\"17\" is not an item's id"),
         (&["run", line, "--once", "--source", "camera:1"], "--source is folder:DIR"),
         (&["import", line, "nowhere", "--where", "fold"], "\"fold\" is not KEY=VALUE"),
         (&["new", "never-made", "--task", "defekt"], "--task is defect, classify or transcribe"),
         (&["new", "never-made", "--task", "defect", "--classes", "good:pas"], "\"pas\" is not a route"),
-        (&["new", "never-made", "--task", "defect", "--classes", "good,crack", "--promise", "miss=often"], "is not a promise like"),
+        (
+            &["new", "never-made", "--task", "defect", "--classes", "good,crack", "--promise", "miss=often"],
+            "is not a promise like",
+        ),
         (&["new", "never-made", "--task", "defect"], "a line needs classes"),
     ] {
         let ran = Program::run(arguments);
@@ -44,10 +59,16 @@ fn wrong_usage_is_status_2_and_says_what_would_be_right() {
         assert!(ran.complaint().contains(expected), "{arguments:?}: {}", ran.stderr);
     }
     // These never get as far as the verbs.
-    for arguments in [&["anser", line][..], &["answer", line], &["run", line, "--speed", "9"], &["verify", line, "--anchor", "7"]] {
+    for arguments in [
+        &["anser", line][..],
+        &["answer", line],
+        &["run", line, "--speed", "9"],
+        &["verify", line, "--anchor", "7"],
+    ] {
         let ran = Program::run(arguments);
         assert_eq!(ran.status, Some(2), "{arguments:?}");
         assert!(ran.stderr.starts_with("error: "), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.json()["error"].as_str().is_some_and(|error| !error.is_empty()), "{arguments:?}");
     }
     assert!(!std::path::Path::new("never-made").exists());
     assert_eq!(floor.count("SELECT count(*) FROM verdicts"), 0);
@@ -62,6 +83,7 @@ fn what_fails_is_status_1_with_one_line_that_ends_in_the_path() {
     for (arguments, expected) in [
         (&["run", text(&beside), "--once"][..], "this folder is not a line"),
         (&["verify", text(&beside)], "this folder is not a line"),
+        (&["run", line, "--once", "--source", "folder:never-made"], "there is no such folder: never-made"),
         (&["answer", line, nobody, "--class", "good", "--reviewer", "ann"], "there is no item 01900000"),
         (&["undo", line, "--reviewer", "nobody"], "nobody has no answer that could be taken back"),
         (&["promote", line, "tinny"], "there is no model \"tinny\"; did you mean \"tiny\"?"),
@@ -92,7 +114,10 @@ fn an_unsupported_level_is_refused_with_what_is_missing() {
     assert!(!made.exists(), "nothing is made when it is refused");
     for (arguments, expected) in [
         (&arguments[..], "needs a promise"),
-        (&["new", text(&made), "--task", "defect", "--classes", "good,crack", "--level", "full"], "needs a live model"),
+        (
+            &["new", text(&made), "--task", "defect", "--classes", "good,crack", "--level", "full"],
+            "needs a live model",
+        ),
         (&["level", text(&floor.path), "partial"], "needs a promise"),
     ] {
         let ran = Program::run(arguments);
@@ -147,7 +172,10 @@ fn a_damaged_database_or_file_is_an_answer_and_no_stack_trace() {
     let ran = Program::run(&["verify", line]);
     assert_eq!(ran.status, Some(1));
     let report = ran.json();
-    assert_eq!((report["ok"].as_bool(), report["blobs"]["damaged"].as_array().map(Vec::len)), (Some(false), Some(1)));
+    assert_eq!(
+        (report["ok"].as_bool(), report["blobs"]["damaged"].as_array().map(Vec::len)),
+        (Some(false), Some(1))
+    );
     fs::write(floor.path.join("secondlook.db"), b"this was a database once, and it is not any more").unwrap();
     let _ = fs::remove_file(floor.path.join("secondlook.db-wal"));
     let ran = Program::run(&["verify", line]);
@@ -170,7 +198,8 @@ fn a_small_line_makes_its_whole_way() {
     assert_eq!(summary["latency_ms"]["n"], 6);
 
     let queue = Program::run(&["queue", line]).done();
-    let items: Vec<&str> = queue.as_array().unwrap().iter().map(|row| row["item"].as_str().unwrap()).collect();
+    let items: Vec<&str> =
+        queue.as_array().unwrap().iter().map(|row| row["item"].as_str().unwrap()).collect();
     assert_eq!(items.len(), 6);
     assert!(queue[0]["prediction"]["probabilities"]["crack"].is_number(), "{queue:#}");
     assert_eq!(queue[0]["reason"], "level assist: people decide");
@@ -297,6 +326,7 @@ fn for_people_the_same_is_text_and_help_is_no_error() {
     }
     // The level is a promise to people too: an automatic one is never the default.
     let made = floor.beside("made");
-    let new = Program::run(&["new", text(&made), "--task", "defect", "--classes", "good:pass,crack:divert"]).done();
+    let new =
+        Program::run(&["new", text(&made), "--task", "defect", "--classes", "good:pass,crack:divert"]).done();
     assert_eq!(new["level"], Level::Assist.as_str());
 }
