@@ -18,7 +18,9 @@ impl SmallDisk {
         if done.is_ok_and(|output| output.status.success()) {
             Some(Self(folder.to_owned()))
         } else {
-            eprintln!("SKIPPED: a full disk is tried on a file system of its own, and this user may not mount");
+            eprintln!(
+                "SKIPPED: a full disk is tried on a file system of its own, and this user may not mount"
+            );
             None
         }
     }
@@ -61,7 +63,9 @@ fn on_a_full_disk_items_wait_and_nothing_is_lost() {
             put(1 + round * 30 + n);
         }
         running.until("the station says that the disk is full", |running| {
-            running.said[said_before..].iter().any(|said| said.starts_with("trouble: ") && said.contains("full"))
+            running.said[said_before..]
+                .iter()
+                .any(|said| said.starts_with("trouble: ") && said.contains("full"))
         });
         fs::remove_file(&ballast).unwrap();
         running.until_decided(u64::from(1 + (round + 1) * 30));

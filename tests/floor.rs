@@ -67,7 +67,16 @@ pub fn model() -> &'static Model {
                 }
                 let group = format!("unit {seed}");
                 let (votes, extra) = (vec![], BTreeMap::new());
-                LabelledItem { path, name, kind: MediaKind::Image, reference: None, group, label, votes, extra }
+                LabelledItem {
+                    path,
+                    name,
+                    kind: MediaKind::Image,
+                    reference: None,
+                    group,
+                    label,
+                    votes,
+                    extra,
+                }
             })
             .collect();
         let input = InputSpec {
@@ -203,7 +212,11 @@ impl Floor {
 
     /// Runs the station until the inbox is empty.
     pub fn run_once(&self) -> Ran {
-        let options = StationOptions { once: true, ..StationOptions::default() };
+        self.run_with(StationOptions { once: true, ..StationOptions::default() })
+    }
+
+    /// Runs the station until it ends by itself.
+    pub fn run_with(&self, options: StationOptions) -> Ran {
         let running = Running { station: Station::start(&self.path, options).unwrap(), said: vec![] };
         running.finish()
     }
@@ -299,7 +312,11 @@ impl Running {
             if happened(self) {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "waited in vain until {what}; the station said {:?}", self.said);
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited in vain until {what}; the station said {:?}",
+                self.said
+            );
             std::thread::sleep(LOOK);
         }
     }

@@ -104,7 +104,8 @@ fn cut(mut bytes: Vec<u8>, keep: usize) -> Vec<u8> {
 fn undecodable() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let jpeg = encoded(&picture(1, true).into(), ImageFormat::Jpeg);
     let half = jpeg.len() / 2;
-    let broken: Vec<u8> = png(2).into_iter().enumerate().map(|(i, b)| if i > 60 { b ^ 0x55 } else { b }).collect();
+    let broken: Vec<u8> =
+        png(2).into_iter().enumerate().map(|(i, b)| if i > 60 { b ^ 0x55 } else { b }).collect();
     vec![
         ("cut off.jpg", cut(jpeg.clone(), half), "cut off"),
         ("cut off at its header.jpg", cut(jpeg, 12), "JPEG"),

@@ -97,7 +97,8 @@ fn restart(floor: &Floor, number: u32) -> Duration {
 
 #[test]
 fn kill_9_loses_nothing_and_does_nothing_twice() {
-    let kills: usize = std::env::var("SECONDLOOK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS_DEFAULT);
+    let kills: usize =
+        std::env::var("SECONDLOOK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS_DEFAULT);
     let floor = Floor::with_model(|_| {});
     // The station decides about each that a person is to be asked.
     floor.adopt(secondlook::domain::Level::Partial, Some(0.0), None);
@@ -178,18 +179,18 @@ fn check(floor: &Floor, dropped: u32, answers: &BTreeSet<String>) {
     assert!(answers.is_subset(&given), "lost: {:?}", answers.difference(&given));
 
     // Every committed decision went out once, in order, on a whole line.
-    let mut statement =
-        raw.prepare("SELECT seq, lower(hex(hash)) FROM events WHERE kind = 'ItemDecided' ORDER BY seq").unwrap();
-    let committed: Vec<(i64, String)> = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let mut statement = raw
+        .prepare("SELECT seq, lower(hex(hash)) FROM events WHERE kind = 'ItemDecided' ORDER BY seq")
+        .unwrap();
+    let committed: Vec<(i64, String)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
     let text = fs::read_to_string(floor.path.join("out/decisions.jsonl")).unwrap();
     assert!(text.ends_with('\n'));
     let out: Vec<(i64, String)> = text
         .lines()
-        .map(|line| serde_json::from_str::<OutboxLine>(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .map(|line| {
+            serde_json::from_str::<OutboxLine>(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        })
         .map(|line| (line.seq, line.hash))
         .collect();
     assert_eq!(out, committed);

@@ -36,7 +36,11 @@ fn without_a_model_every_item_goes_to_a_person_with_the_reason() {
 #[test]
 fn a_broken_package_leaves_everything_to_people_and_says_so() {
     let spoil: [(&str, fn(&Path), &str); 6] = [
-        ("the folder is missing", |package| fs::remove_dir_all(package).unwrap(), "there is no model \"tiny\""),
+        (
+            "the folder is missing",
+            |package| fs::remove_dir_all(package).unwrap(),
+            "there is no model \"tiny\"",
+        ),
         (
             "the weights are cut off",
             |package| {
@@ -61,8 +65,12 @@ fn a_broken_package_leaves_everything_to_people_and_says_so() {
             },
             "is not the one that was released (another hash)",
         ),
-        ("shapes that the graph does not have", with_wrong_shapes, "shape"),
-        ("no manifest", |package| fs::write(package.join("manifest.json"), "{").unwrap(), "manifest.json is not valid"),
+        ("shapes that the graph does not have", with_wrong_shapes, "do not fit the layer graph"),
+        (
+            "no manifest",
+            |package| fs::write(package.join("manifest.json"), "{").unwrap(),
+            "manifest.json is not valid",
+        ),
     ];
     for (what, spoil, expected) in spoil {
         let floor = Floor::permissive(|_| {});
@@ -87,7 +95,8 @@ fn with_wrong_shapes(package: &Path) {
     let model = Model::load(package).unwrap();
     let (manifest, weights) = model.package();
     let mut tensors = weights_from_bytes(weights).unwrap();
-    let (shape, _) = tensors.values_mut().find(|(shape, _)| shape.len() == 4 && shape[0] != shape[1]).unwrap();
+    let (shape, _) =
+        tensors.values_mut().find(|(shape, _)| shape.len() == 4 && shape[0] != shape[1]).unwrap();
     shape.swap(0, 1);
     let spoilt = weights_to_bytes(&tensors).unwrap();
     let mut manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
@@ -114,15 +123,29 @@ fn the_same_file_is_known_again_however_often_the_station_starts() {
         assert_eq!((ran.summary.arrived, ran.summary.known), expected, "run {run}, left in place");
         assert!(floor.inbox("a.png").is_file());
         // Another file time alone is no other file.
-        File::options().append(true).open(floor.inbox("a.png")).unwrap().set_modified(
-            std::time::SystemTime::now() + Duration::from_secs(run),
-        )
-        .unwrap();
+        File::options()
+            .append(true)
+            .open(floor.inbox("a.png"))
+            .unwrap()
+            .set_modified(std::time::SystemTime::now() + Duration::from_secs(run))
+            .unwrap();
     }
     assert_eq!(floor.rows().len(), 3);
     floor.put("a.png", &png(99));
     assert_eq!(floor.run_once().summary.arrived, 1, "another picture under an old name is another item");
     floor.check();
+}
+
+#[test]
+fn a_folder_is_the_same_source_however_it_is_spelled() {
+    let floor = Floor::permissive(leave);
+    put_some(&floor, &["a", "b"]);
+    assert_eq!(floor.run_once().summary.arrived, 2);
+    let spelled = floor.path.join("out/../inbox");
+    let ran =
+        floor.run_with(StationOptions { once: true, folder: Some(spelled), ..StationOptions::default() });
+    assert_eq!((ran.summary.arrived, ran.summary.known), (0, 2));
+    assert_eq!(floor.count("SELECT count(*) FROM items WHERE source = 'folder:inbox'"), 2);
 }
 
 #[test]
