@@ -1,8 +1,7 @@
 //! The verbs and their arguments.
 
 use crate::domain::Level;
-use crate::engine::DatasetSource;
-use crate::labels::Format;
+use crate::engine::{DatasetSource, Format};
 use crate::store::Head;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

@@ -57,11 +57,12 @@ fn graphics() -> Result<String, String> {
 
 #[cfg(feature = "audio")]
 fn audio() -> Result<String, String> {
-    use cpal::traits::HostTrait;
-    let host = cpal::default_host();
-    match host.default_output_device() {
-        Some(_) => Ok("a device to play sound".into()),
-        None => Err("no sound device: clips are shown but not played".into()),
+    use cpal::traits::{DeviceTrait, HostTrait};
+    // ALSA always names a default device; only one with a format can play.
+    let device = cpal::default_host().default_output_device();
+    match device.and_then(|device| device.default_output_config().ok()) {
+        Some(config) => Ok(format!("a device that plays {} Hz", config.sample_rate())),
+        None => Err("no sound device: pictures are inspected, clips would not be heard".into()),
     }
 }
 

@@ -7,11 +7,12 @@ mod output;
 mod station;
 mod verbs;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, StationOptions};
 use args::{Args, Verb};
 use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What a verb comes to: its document, and whether all is well (`verify` and `check-export` give
@@ -27,7 +28,11 @@ impl Report {
     }
 }
 
-pub fn main() -> ExitCode {
+/// Opens the window on a line, with a station; the error says in one line why it cannot.
+pub type Window = fn(&Path, StationOptions) -> Result<(), String>;
+
+/// `window` is the other front end, where this build has it: the two do not know each other.
+pub fn main(window: Option<Window>) -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -43,7 +48,7 @@ pub fn main() -> ExitCode {
         }
     };
     let json = args.json;
-    match run(args) {
+    match run(args, window) {
         Ok(Some(report)) => {
             output::print(&report.json, json);
             ExitCode::from(u8::from(!report.ok))
@@ -69,12 +74,12 @@ fn fail(error: &EngineError, json: bool) {
     }
 }
 
-fn run(args: Args) -> Result<Option<Report>, EngineError> {
+fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError> {
     let Some(verb) = args.verb else {
-        return station::open_window(args.line.as_deref()).map(|()| None);
+        return station::open_window(args.line.as_deref(), window).map(|()| None);
     };
     match verb {
-        Verb::Demo(demo) => station::demo(&demo),
+        Verb::Demo(demo) => station::demo(&demo, window),
         Verb::Run(run) => station::run(&run).map(Some),
         Verb::New(new) => verbs::new(&new).map(Some),
         Verb::Import(import) => verbs::import(&import).map(Some),

@@ -2,7 +2,7 @@
 //! on standard error.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use crate::learn::Progress;
+use crate::engine::Progress;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -2,26 +2,24 @@
 
 use super::args::{Demo, Run};
 use super::verbs::{ACTOR, cancel_flag};
-use super::{Report, output};
-use crate::engine::{Command, EngineError, Line, LineRequest, Station, StationEvent, StationOptions, find_model};
+use super::{Report, Window, output};
+use crate::engine::{Command, EngineError, Line, LineRequest, Station, StationEvent, StationOptions};
 use crate::store::Store;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The shipped model of the demo line.
-const DEMO_MODEL: &str = "phone-line";
 /// What the headless demo runs without `--items`: enough for percentiles, over in seconds.
 const DEMO_ITEMS: u64 = 100;
 /// How often a waiting front end looks whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// `demo`: the simulated phone line, in the window where there is one.
-pub fn demo(args: &Demo) -> Result<Option<Report>, EngineError> {
+pub fn demo(args: &Demo, window: Option<Window>) -> Result<Option<Report>, EngineError> {
     let folder = demo_line(args.line.as_deref(), args.seed)?;
     if !args.headless {
-        match window(&folder, Some(args.items)) {
+        match show(window, &folder, Some(args.items)) {
             Ok(()) => return Ok(None),
             Err(why) => eprintln!("{why}; going on without a window"),
         }
@@ -30,16 +28,16 @@ pub fn demo(args: &Demo) -> Result<Option<Report>, EngineError> {
 }
 
 /// Without a verb: the named line in the window, else the demo line.
-pub fn open_window(line: Option<&Path>) -> Result<(), EngineError> {
+pub fn open_window(line: Option<&Path>, window: Option<Window>) -> Result<(), EngineError> {
     if let Some(folder) = line {
         // Opened once here, so that a folder that is no line is told before a window opens.
         let line = Line::open(folder, ACTOR)?;
         let simulate = line.plan.simulator.is_some().then_some(None);
         drop(line);
-        return window(folder, simulate).map_err(EngineError::Failed);
+        return show(window, folder, simulate).map_err(EngineError::Failed);
     }
     let folder = demo_line(None, None)?;
-    if let Err(why) = window(&folder, Some(None)) {
+    if let Err(why) = show(window, &folder, Some(None)) {
         eprintln!("{why}; running the demo line headless");
         let report = headless_demo(&folder, DEMO_ITEMS)?;
         output::print(&report.json, false);
@@ -48,21 +46,16 @@ pub fn open_window(line: Option<&Path>) -> Result<(), EngineError> {
 }
 
 /// `simulate` as in [`StationOptions`].
-#[cfg(feature = "gui")]
-fn window(folder: &Path, simulate: Option<Option<u64>>) -> Result<(), String> {
-    crate::gui::run(folder, StationOptions { simulate, ..StationOptions::default() })
-}
-
-#[cfg(not(feature = "gui"))]
-fn window(_: &Path, _: Option<Option<u64>>) -> Result<(), String> {
-    Err("this build has no window (feature gui)".into())
+fn show(window: Option<Window>, folder: &Path, simulate: Option<Option<u64>>) -> Result<(), String> {
+    let window = window.ok_or("this build has no window (feature gui)")?;
+    window(folder, StationOptions { simulate, ..StationOptions::default() })
 }
 
 /// Opens the demo line, or makes it.
 fn demo_line(folder: Option<&Path>, seed: Option<u64>) -> Result<PathBuf, EngineError> {
     let folder = folder.map_or_else(demo_folder, Path::to_owned);
     if !Store::exists(&folder) {
-        let mut request = LineRequest::demo(&find_model(None, DEMO_MODEL)?);
+        let mut request = LineRequest::demo()?;
         if let (Some(seed), Some(simulator)) = (seed, &mut request.plan.simulator) {
             simulator.seed = seed;
         }

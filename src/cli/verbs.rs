@@ -7,7 +7,6 @@ use crate::domain::{
     VerdictStatus,
 };
 use crate::engine::{self, EngineError, Line, LineRequest, TrainJob, find_model};
-use crate::review;
 use crate::store::{self, Head, Store};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -237,7 +236,7 @@ pub fn answer(args: &Answer) -> Result<Report, EngineError> {
         regions_shown: Vec::new(),
         seconds: args.seconds,
     };
-    let recorded = review::answer(&mut line.store, &line.plan, &verdict)?;
+    let recorded = line.answer(&verdict)?;
     Ok(Report::ok(json!({ "item": recorded.item, "event": recorded.event })))
 }
 
@@ -254,7 +253,7 @@ fn parse_region(text: &str, class: &str) -> Result<Region, EngineError> {
 
 pub fn undo(folder: &Path, reviewer: &str) -> Result<Report, EngineError> {
     let mut line = Line::open(folder, ACTOR)?;
-    let recorded = review::undo(&mut line.store, &line.plan, reviewer)?;
+    let recorded = line.undo(reviewer)?;
     Ok(Report::ok(json!({ "item": recorded.item, "event": recorded.event })))
 }
 

@@ -3,8 +3,9 @@
 
 use super::{EngineError, find_model};
 use crate::decide::{Evidence, EvidenceUnit, Support, support};
-use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Promise, Route, Task, Thresholds};
+use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Route, Task, Thresholds, Verdict};
 use crate::infer::Model;
+use crate::review::{self, Recorded};
 use crate::store::Store;
 use std::fs;
 use std::path::Path;
@@ -108,6 +109,16 @@ impl Line {
             tx.append(&Event::PolicyAdopted { policy, evidence })?;
             Ok(())
         })
+    }
+
+    /// Records one verdict, durably, with what follows from it.
+    pub fn answer(&mut self, verdict: &Verdict) -> Result<Recorded, EngineError> {
+        Ok(review::answer(&mut self.store, &self.plan, verdict)?)
+    }
+
+    /// Takes the reviewer's newest standing answer back.
+    pub fn undo(&mut self, reviewer: &str) -> Result<Recorded, EngineError> {
+        Ok(review::undo(&mut self.store, &self.plan, reviewer)?)
     }
 
     /// Changes the automation level. Partial and full need a promise that the live model's
@@ -221,20 +232,18 @@ fn classes_of(model: &Model) -> Vec<Class> {
         .collect()
 }
 
+/// The plan of the line that opens when there is no other.
+const DEMO_PLAN: &str = include_str!("../../assets/phone-line.toml");
+/// Its shipped model.
+const DEMO_MODEL: &str = "phone-line";
+
 impl LineRequest {
-    /// The line that `secondlook` opens when there is nothing else: the simulated phone line.
-    #[must_use]
-    pub fn demo(model: &Model) -> Self {
-        let limit = |limit: f64| crate::domain::Limit {
-            limit: Probability::saturating(limit),
-            confidence: Probability::saturating(0.95),
-        };
-        let mut plan = Plan::new("Phone line (simulated)", Task::Defect, classes_of(model));
-        plan.promise = Promise { miss: Some(limit(0.05)), overkill: Some(limit(0.05)), ..Promise::default() };
-        plan.simulator = Some(crate::domain::SimulatorSettings::default());
-        plan.source.settle_secs = 0.05;
-        let supported = model_support(&plan, model).supported;
+    /// The simulated phone line, as far automated as the shipped model's evidence supports.
+    pub fn demo() -> Result<Self, EngineError> {
+        let plan = Plan::from_toml(DEMO_PLAN)
+            .map_err(|error| EngineError::Plan { error, path: "assets/phone-line.toml".into() })?;
+        let supported = model_support(&plan, &find_model(None, DEMO_MODEL)?).supported;
         let level = if supported { Level::Partial } else { Level::Assist };
-        Self { plan, level, model: Some(model.model_ref().name.clone()) }
+        Ok(Self { plan, level, model: Some(DEMO_MODEL.into()) })
     }
 }

@@ -19,4 +19,6 @@ pub use jobs::{ImportReport, TrainJob, evaluate, export, import, recheck_export,
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};
 pub use model::{find_model, model_names};
+pub use crate::labels::Format;
+pub use crate::learn::Progress;
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};

@@ -4,7 +4,7 @@
 use super::line::policy_in_force;
 use crate::decide::{Seen, decide_item};
 use crate::domain::{
-    Arrival, DecidedBy, Decision, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan, Prediction,
+    Arrival, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan, Prediction,
     Reason, Timestamp,
 };
 use crate::review::redecide;
@@ -94,26 +94,10 @@ fn inspection_of(tx: &Tx<'_>, plan: &Plan, seen: &Inspected) -> Result<Inspectio
     Ok(InspectionId::generate())
 }
 
-/// Gives up waiting for the missing items of overdue inspections: what the model had passed goes
-/// to a person, for a unit of which not every side was seen is not known to be good.
+/// Gives up waiting for the missing items of overdue inspections.
 pub(super) fn close_overdue(tx: &Tx<'_>, plan: &Plan) -> Result<u64, StoreError> {
     let overdue = tx.overdue_inspections(tx.now().plus_secs(-plan.inspection.timeout_secs))?;
     for &inspection in &overdue {
-        let Some(state) = tx.inspection(inspection)? else { continue };
-        let have = u32::try_from(state.items.len()).unwrap_or(u32::MAX);
-        let diverts = state.items.iter().any(|(_, outcome, _)| *outcome == Outcome::Divert);
-        for (item, outcome, by) in state.items {
-            if outcome == Outcome::Pass && by == DecidedBy::Model && !diverts {
-                let decision = Decision {
-                    outcome: Outcome::Review,
-                    decided_by: DecidedBy::Station,
-                    reason: Reason::Incomplete { have, want: plan.inspection.items },
-                    policy: tx.settings()?.policy,
-                    model: None,
-                };
-                tx.append(&Event::ItemDecided { item, inspection, decision })?;
-            }
-        }
         redecide(tx, plan, inspection, true)?;
     }
     Ok(overdue.len() as u64)

@@ -27,6 +27,16 @@ pub enum View {
     Tiles { overlap_px: u32 },
 }
 
+/// What brightness means to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Levels {
+    /// As the camera gave it.
+    Absolute,
+    /// Relative to the mean and spread of the same image, so that exposure does not matter.
+    PerItem,
+}
+
 /// From pixels to numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +45,8 @@ pub struct InputSpec {
     pub height_px: u32,
     /// Channels taken from an image: 1 (grey) or 3 (RGB).
     pub channels: u32,
-    /// For each image channel, on the scale 0 to 1.
+    pub levels: Levels,
+    /// For each image channel, on the scale 0 to 1, after `levels`.
     pub mean: Vec<f32>,
     pub std: Vec<f32>,
     pub view: View,

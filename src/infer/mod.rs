@@ -14,8 +14,8 @@ mod regions;
 mod shipped;
 
 pub use manifest::{
-    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Manifest, Metric, RegionSettings,
-    TrainingNote, View,
+    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Levels, Manifest, Metric,
+    RegionSettings, TrainingNote, View,
 };
 pub use model::Model;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};

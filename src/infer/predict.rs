@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A suspicion whose peak stays under the pixel threshold still gets a place: the cells within
 /// this logit of the peak.
 const WEAK_MARGIN: f32 = 1.0;
+/// A weak suspicion spread over more of the item than this has no place: it is the whole item.
+const WEAK_SHARE_MAX: f32 = 0.25;
 /// Of two regions of different classes that share more than this part of the smaller one, the
 /// weaker is left out: it is the same defect under a second name.
 const SAME_PLACE: f32 = 0.5;
@@ -115,8 +117,11 @@ fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32
         if peak >= top {
             let level = peak - WEAK_MARGIN;
             let cells = component_at(raw.map(class), raw.width, at, level).cells;
-            candidates.push(Candidate { class, peak, level, cells });
-        } else {
+            if cells.len() as f32 <= WEAK_SHARE_MAX * (raw.width * raw.height) as f32 {
+                candidates.push(Candidate { class, peak, level, cells });
+            }
+        }
+        if candidates.iter().all(|c| c.peak < top) {
             found.push(Region {
                 class: classes[class].clone(),
                 shape: Shape::Whole,

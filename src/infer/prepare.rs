@@ -1,7 +1,7 @@
 //! Decoded pixels → what the network sees: channels, size, tiles. Training uses the same code.
 
 use super::InferError;
-use super::manifest::{InputSpec, View};
+use super::manifest::{InputSpec, Levels, View};
 use crate::media::Raster;
 use crate::nn::PIXEL_STRIDE;
 use fast_image_resize::images::{Image, ImageRef};
@@ -10,6 +10,11 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 /// More tiles would keep a station busy for half a minute on one item: a line-scan image of
 /// 2 k × 27 k px gives about 1,200.
 const TILES_MAX: usize = 4096;
+
+/// Standard deviation after levelling: three of them fit into the range on either side.
+const SPREAD_LEVELS: f64 = 42.0;
+/// An image flatter than this is not stretched further: that would only show the sensor's noise.
+const SPREAD_MIN_LEVELS: f64 = 4.0;
 
 /// One item, ready for the network: 8-bit planes, image channels first, then the reference's.
 #[derive(Clone, Debug)]
@@ -61,6 +66,30 @@ fn with_channels(image: Raster, channels: u32) -> Raster {
     Raster { channels, pixels, ..image }
 }
 
+/// Moves the mean to the middle of the range and the spread to [`SPREAD_LEVELS`].
+fn level(pixels: &mut [u8]) {
+    let mut counts = [0_u64; 256];
+    for &v in pixels.iter() {
+        counts[usize::from(v)] += 1;
+    }
+    let n = (pixels.len() as f64).max(1.0);
+    let moment = |f: &dyn Fn(f64) -> f64| -> f64 {
+        counts.iter().enumerate().map(|(v, &count)| f(v as f64) * count as f64).sum::<f64>() / n
+    };
+    let mean = moment(&|v| v);
+    let spread = moment(&|v| (v - mean).powi(2)).sqrt().max(SPREAD_MIN_LEVELS);
+    let mut table = [0_u8; 256];
+    for (v, entry) in table.iter_mut().enumerate() {
+        let value = 127.5 + (v as f64 - mean) * SPREAD_LEVELS / spread;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+        let byte = value.round().clamp(0.0, 255.0) as u8;
+        *entry = byte;
+    }
+    for v in pixels {
+        *v = table[usize::from(*v)];
+    }
+}
+
 /// Pixels → input. The reference is resized to the image where the two differ in size.
 pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> Result<Input, InferError> {
     if image.width == 0 || image.height == 0 {
@@ -77,7 +106,11 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
         vec![image]
     };
     for source in sources {
-        rasters.push(with_channels(resize(source, width, height)?, spec.channels));
+        let mut raster = with_channels(resize(source, width, height)?, spec.channels);
+        if spec.levels == Levels::PerItem {
+            level(&mut raster.pixels);
+        }
+        rasters.push(raster);
     }
     let used = [width as usize, height as usize];
     let (canvas, tiles) = match spec.view {
@@ -186,6 +219,7 @@ mod tests {
             width_px: 64,
             height_px: 32,
             channels: 1,
+            levels: Levels::Absolute,
             mean: vec![0.5],
             std: vec![0.25],
             view,
@@ -220,5 +254,21 @@ mod tests {
         let values = input.tile(&spec, (0, 0));
         assert_eq!(values.len(), 2 * 64 * 32);
         assert!((values[0] - 2.0).abs() < 1e-6 && (values[64 * 32] + 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn levelled_images_do_not_depend_on_exposure() {
+        let mut spec = spec(View::Single, false);
+        spec.levels = Levels::PerItem;
+        let image = |gain: u8, offset: u8| Raster {
+            width: 64,
+            height: 32,
+            channels: 1,
+            pixels: (0..64 * 32_u16).map(|i| offset + gain * u8::try_from(i % 40).unwrap()).collect(),
+        };
+        let values = |r: Raster| prepare(&spec, &r, None).unwrap().tile(&spec, (0, 0));
+        let (dark, light) = (values(image(2, 10)), values(image(4, 60)));
+        let worst = dark.iter().zip(&light).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 0.05, "{worst}");
     }
 }

@@ -115,6 +115,7 @@ fn item_of(dir: &Path, index: usize, spec: &Spec) -> LabelledItem {
 fn provenance() -> Provenance {
     Provenance {
         line: "test \"line\"".to_owned(),
+        folder: String::new(),
         head: Some("3:abc".to_owned()),
         exported_at: "2026-01-01T00:00:00Z".to_owned(),
     }

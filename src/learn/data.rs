@@ -21,9 +21,6 @@ pub(super) struct Look {
     pub defect_side: Option<f32>,
     pub grey: bool,
     pub reference: bool,
-    /// Over image channels, on the scale 0 to 1.
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
 }
 
 /// One item, ready to be augmented or measured.
@@ -73,7 +70,7 @@ pub(super) fn classes(items: &[&LabelledItem]) -> Vec<String> {
     std::iter::once(Label::GOOD).chain(names).map(str::to_owned).collect()
 }
 
-/// Sizes, colours and defects of a seeded handful of items (every n-th).
+/// Sizes, colours and defects of a handful of items (every n-th).
 pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     let step = items.len().div_ceil(LOOKED_AT).max(1);
     let seen: Vec<(&LabelledItem, Raster)> =
@@ -89,38 +86,13 @@ pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     };
     let sides = items.iter().flat_map(|item| item.label.regions.iter()).filter_map(|r| r.shape.bounds());
     let defect_side = median(sides.map(|b| (b.x2 - b.x1).min(b.y2 - b.y1)).collect(), 0.25);
-    let (mut mean, mut std) = ([0.5; 3], [0.25; 3]);
     let grey = seen.iter().all(|(_, r)| r.channels == 1);
-    let channels = if grey { 1 } else { 3 };
-    for channel in 0..channels {
-        let (mut n, mut sum, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
-        for (_, raster) in &seen {
-            let at = if raster.channels == 1 { 0 } else { channel };
-            for &v in raster.pixels.iter().skip(at).step_by(raster.channels as usize) {
-                let v = f64::from(v) / 255.0;
-                n += 1.0;
-                sum += v;
-                squares += v * v;
-            }
-        }
-        let average = sum / n;
-        let deviation = (squares / n - average * average).max(0.0).sqrt();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "three digits are kept, so that the manifest stays readable"
-        )]
-        let short = |v: f64| ((v * 1000.0).round() / 1000.0) as f32;
-        mean[channel] = short(average);
-        std[channel] = short(deviation).max(0.02);
-    }
     Ok(Look {
         width: median(seen.iter().map(|(_, r)| r.width as f32).collect(), 0.5).unwrap_or(1.0),
         height: median(seen.iter().map(|(_, r)| r.height as f32).collect(), 0.5).unwrap_or(1.0),
         defect_side,
         grey,
         reference: items.iter().all(|item| item.reference.is_some()),
-        mean,
-        std,
     })
 }
 

@@ -166,10 +166,12 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let input = model.prepare(&image, reference.as_ref()).map_err(|error| error.to_string())?;
     let output = model.predict(&input).map_err(|error| error.to_string())?;
     let seconds = start.elapsed().as_secs_f64();
+    let pixel_logit = f64::from(model.manifest().regions.pixel_logit);
+    let threshold = model.manifest().calibration.probability(pixel_logit);
     let placed = item.label.is_good() || item.label.regions.iter().any(|r| r.shape.bounds().is_some());
     Ok(Measured {
         item: index,
-        overlap: placed.then(|| overlap(&item.label, &output, &image)),
+        overlap: placed.then(|| overlap(&item.label, &output, &image, threshold)),
         detections: placed.then(|| detections(&item.label, &output.regions)),
         output,
         seconds,
@@ -178,15 +180,16 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
 }
 
 /// Defect pixels at source resolution: intersection and union of truth and prediction. Regions of
-/// the whole item have no pixels of their own.
-fn overlap(label: &Label, output: &Output, image: &Raster) -> (u64, u64) {
+/// the whole item have no pixels of their own, and weak suspicions below the manifest's threshold
+/// do not count as found pixels.
+fn overlap(label: &Label, output: &Output, image: &Raster, threshold: f64) -> (u64, u64) {
     let (width, height) = (image.width as usize, image.height as usize);
     let mut truth = vec![0_u8; width * height];
     let mut found = vec![0_u8; width * height];
     for region in &label.regions {
         draw(region, width, height, &mut truth);
     }
-    for region in &output.regions {
+    for region in output.regions.iter().filter(|r| r.score.is_some_and(|s| s.get() >= threshold)) {
         draw(region, width, height, &mut found);
     }
     let mut sums = (0, 0);

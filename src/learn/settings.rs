@@ -1,7 +1,7 @@
 //! What a training can be told, and sensible choices from the data where it is told nothing.
 
 use super::data::Look;
-use crate::infer::{InputSpec, View};
+use crate::infer::{InputSpec, Levels, View};
 use serde::{Deserialize, Serialize};
 
 /// Random changes of a training image; each is drawn anew for every epoch and item.
@@ -27,11 +27,11 @@ impl Default for Augmentation {
         Self {
             flip_x: true,
             flip_y: true,
-            rotate_deg: 8.0,
-            scale: 0.15,
-            shift: 0.06,
-            light: 0.2,
-            noise: 0.03,
+            rotate_deg: 4.0,
+            scale: 0.1,
+            shift: 0.04,
+            light: 0.1,
+            noise: 0.015,
         }
     }
 }
@@ -73,7 +73,7 @@ impl Default for TrainSettings {
             epochs: None,
             minutes: None,
             batch: 16,
-            rate: 3e-3,
+            rate: 2e-3,
             weight_decay: 0.02,
             validation_share: 0.15,
             evidence_share: 0.15,
@@ -119,8 +119,9 @@ pub(super) fn choose_input(look: &Look) -> InputSpec {
         width_px,
         height_px,
         channels,
-        mean: look.mean[..channels as usize].to_vec(),
-        std: look.std[..channels as usize].to_vec(),
+        levels: Levels::PerItem,
+        mean: vec![0.5; channels as usize],
+        std: vec![0.165; channels as usize],
         view,
         reference: look.reference,
     }

@@ -31,9 +31,9 @@ const WARM_UP: f64 = 0.08;
 /// Epochs without a better validation score before training stops early.
 const PATIENCE: usize = 20;
 /// How much more a defect's pixel weighs than a good one.
-const PIXEL_POSITIVE: f32 = 4.0;
+const PIXEL_POSITIVE: f32 = 2.0;
 /// Parts of the loss beside the item's own.
-const PIXEL_PART: f64 = 8.0;
+const PIXEL_PART: f64 = 4.0;
 const OVERLAP_PART: f64 = 1.0;
 const HEAD_PART: f64 = 0.5;
 /// Logits at the start: defects are rare, and without this the first epoch only learns that.
@@ -608,7 +608,7 @@ fn evidence_groups(items: &[LabelledItem], predictions: &[super::PredictionRow])
 mod tests {
     use super::*;
     use crate::domain::{BoxPx, LabelStatus, MediaKind, Region, Shape};
-    use crate::infer::{InferError, View, prepare};
+    use crate::infer::{InferError, Levels, View, prepare};
     use crate::media::Raster;
     use std::path::Path;
 
@@ -649,8 +649,9 @@ mod tests {
             width_px: 64,
             height_px: 64,
             channels: 1,
-            mean: vec![0.4],
-            std: vec![0.1],
+            levels: Levels::PerItem,
+            mean: vec![0.5],
+            std: vec![0.165],
             view: View::Single,
             reference: false,
         };

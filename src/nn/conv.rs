@@ -98,9 +98,16 @@ impl Geometry {
                 let start = (channel * self.height + row) * self.width;
                 let from = start + first * self.stride + kx - pad;
                 let source = &source[i * out_width + first..i * out_width + last];
-                let target = image[from..start + self.width].iter_mut().step_by(self.stride);
-                for (t, s) in target.zip(source) {
-                    *t += *s;
+                let target = &mut image[from..start + self.width];
+                // The plain loop is the one that the compiler turns into vector instructions.
+                if self.stride == 1 {
+                    for (t, s) in target.iter_mut().zip(source) {
+                        *t += *s;
+                    }
+                } else {
+                    for (t, s) in target.iter_mut().step_by(self.stride).zip(source) {
+                        *t += *s;
+                    }
                 }
             }
         }

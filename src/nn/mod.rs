@@ -17,6 +17,7 @@ mod optim;
 mod plan;
 mod slices;
 mod train;
+mod upsample;
 
 pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network};
 pub use graph::{Act, Graph, Node, Op, Shape3, WeightSpec};

@@ -4,6 +4,7 @@
 use super::conv::{self, Geometry};
 use super::graph::{Act, Graph, INPUT, Op, Shape3};
 use super::norm::EPSILON;
+use super::upsample::doubled;
 use super::{NnError, Weights};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
@@ -185,13 +186,7 @@ fn run_step(step: &Step, read: &[&PlanOutput]) -> Result<PlanOutput, NnError> {
         }
         Step::Upsample2 => {
             let shape = Shape3 { height: 2 * s.height, width: 2 * s.width, ..s };
-            let mut values = Vec::with_capacity(4 * x.values.len());
-            for row in x.values.chunks_exact(s.width) {
-                let start = values.len();
-                values.extend(row.iter().flat_map(|&v| [v, v]));
-                values.extend_from_within(start..);
-            }
-            PlanOutput { shape, values }
+            PlanOutput { shape, values: doubled(&x.values, s.width) }
         }
         Step::Concat => {
             let channels = read.iter().map(|r| r.shape.channels).sum();
