@@ -11,7 +11,7 @@ use secondlook::domain::{
     Shape, Thresholds,
 };
 use secondlook::engine::{Command, Line, LineRequest, Station, StationEvent, StationOptions, Summary};
-use secondlook::infer::{InputSpec, Model, View};
+use secondlook::infer::{InputSpec, Levels, Model, View};
 use secondlook::learn::{self, TrainSettings};
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,6 +83,7 @@ pub fn model() -> &'static Model {
             width_px: 32,
             height_px: 32,
             channels: 1,
+            levels: Levels::Absolute,
             mean: vec![0.7],
             std: vec![0.2],
             view: View::Single,
