@@ -1,7 +1,15 @@
 //! One binary, so that it links once: each module below holds the program to one promise.
 
+mod cli;
+#[cfg(target_os = "linux")]
+mod disk;
+mod floor;
+mod hostile;
+#[cfg(unix)]
+mod kill;
 mod lines;
 mod log;
 mod outbox;
 mod review;
+mod station;
 mod tidy;

@@ -39,6 +39,11 @@ pub fn main(window: Option<Window>) -> ExitCode {
             // Help and version are answers; everything else is wrong usage.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if !asked && std::env::args().any(|argument| argument == "--json") {
+                let text = error.render().to_string();
+                let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                output::print(&json!({ "error": first, "support": Value::Null }), true);
+            }
             return ExitCode::from(if asked { 0 } else { 2 });
         }
     };

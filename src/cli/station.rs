@@ -93,6 +93,10 @@ fn headless_demo(folder: &Path, items: u64) -> Result<Report, EngineError> {
 pub fn run(args: &Run) -> Result<Report, EngineError> {
     let folder = match args.source.as_deref().map(|source| source.split_once(':')) {
         None => None,
+        // A folder that is named by hand and not there is a slip; the plan's own is made.
+        Some(Some(("folder", dir))) if !dir.is_empty() && !Path::new(dir).is_dir() => {
+            return Err(EngineError::Failed(format!("there is no such folder: {dir}")));
+        }
         Some(Some(("folder", dir))) if !dir.is_empty() => Some(PathBuf::from(dir)),
         Some(_) => return Err(EngineError::Usage("--source is folder:DIR".into())),
     };

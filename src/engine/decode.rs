@@ -2,7 +2,6 @@
 //! prediction. Panics are caught here; whatever goes wrong becomes a reason to ask a person.
 
 use super::record::Inspected;
-use super::source::source_name;
 use super::station::{Finished, Loaded, Prepared, Shared, StationEvent, Taken};
 use crate::domain::{Level, MediaHash, MediaKind, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};
@@ -20,10 +19,9 @@ use std::time::{Duration, Instant};
 const DISK_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn run_decode(shared: &Shared, from_source: &Receiver<Taken>, to_network: &Sender<Prepared>) {
-    let source = source_name(shared);
     for taken in from_source {
         let loaded = shared.loaded();
-        let prepared = match prepare(shared, &source, taken, loaded) {
+        let prepared = match prepare(shared, taken, loaded) {
             Ok(prepared) => prepared,
             Err(why) => {
                 shared.in_flight.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
@@ -52,7 +50,7 @@ pub(super) fn run_network(shared: &Shared, from_decode: &Receiver<Prepared>, to_
 }
 
 /// `Err` only when there is nothing to record: the file is gone.
-fn prepare(shared: &Shared, source: &str, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepared, String> {
+fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepared, String> {
     let (bytes, unreadable) = match read_file(&taken) {
         Ok(bytes) => (bytes, None),
         Err(ReadFailure::Gone) => return Err(format!("{} vanished before it was read", taken.file.name)),
@@ -62,7 +60,7 @@ fn prepare(shared: &Shared, source: &str, taken: Taken, loaded: Arc<Loaded>) -> 
     let media = put_blob(shared, &blobs, &bytes)?;
     let named = shared.pattern.read(&taken.file.name);
     let mut item = Inspected {
-        source: source.to_owned(),
+        source: shared.source.clone(),
         name: taken.file.name.clone(),
         unit: named.unit.clone(),
         position: named.position.clone(),

@@ -1,14 +1,14 @@
 //! The front of the station: complete files of the watched folder, handed on one by one, and the
 //! simulator that fills the folder.
 
-use super::station::{Shared, StationEvent, Taken};
+use super::station::{Shared, StationEvent, StationOptions, Taken};
 use super::writer::Written;
 use super::EngineError;
-use crate::domain::{AfterIngest, SimulatorSettings};
+use crate::domain::{AfterIngest, Plan, SimulatorSettings};
 use crate::ingest::folder::{FolderStatus, FolderWatcher, FoundFile};
 use crate::ingest::simulator::{Simulator, write_unit};
 use crate::store::Store;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -20,18 +20,21 @@ const TICK: Duration = Duration::from_millis(20);
 const SIMULATED_AHEAD: usize = 3;
 
 /// The watched folder of a station.
-pub(super) fn source_folder(shared: &Shared) -> PathBuf {
-    match &shared.options.folder {
+pub(super) fn source_folder(line: &Path, plan: &Plan, options: &StationOptions) -> PathBuf {
+    match &options.folder {
         Some(folder) => folder.clone(),
-        None => shared.folder.join(&shared.plan.source.path),
+        None => line.join(&plan.source.path),
     }
 }
 
-/// Names the source in the log; relative to the line where it lies in it.
-pub(super) fn source_name(shared: &Shared) -> String {
-    let folder = source_folder(shared);
-    let shown = folder.strip_prefix(&shared.folder).unwrap_or(&folder);
-    format!("folder:{}", shown.display())
+/// Names the source in the log: relative to the line where it lies in it, else in full. The same
+/// folder has one name however it is spelled, or its files would not be known again.
+pub(super) fn source_name(line: &Path, folder: &Path) -> String {
+    let full = |path: &Path| {
+        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+    };
+    let (line, folder) = (full(line), full(folder));
+    format!("folder:{}", folder.strip_prefix(&line).unwrap_or(&folder).display())
 }
 
 pub(super) fn run_source(
@@ -40,12 +43,7 @@ pub(super) fn run_source(
     to_decode: &Sender<Taken>,
     from_writer: &Receiver<Written>,
 ) {
-    let folder = source_folder(shared);
-    if let Err(error) = std::fs::create_dir_all(&folder) {
-        shared.tell(StationEvent::Trouble(format!("cannot make the watched folder: {error}: {}", folder.display())));
-    }
-    let mut watcher = FolderWatcher::new(&folder, &shared.plan.source);
-    let name = source_name(shared);
+    let mut watcher = FolderWatcher::new(&shared.source_folder, &shared.plan.source);
     let mut trouble: Option<String> = None;
     while !shared.is_stopping() {
         for written in from_writer.try_iter() {
@@ -64,7 +62,7 @@ pub(super) fn run_source(
         report(shared, &mut trouble, trouble_of(&poll.status));
         let found_any = !poll.ready.is_empty();
         for file in poll.ready {
-            if shared.is_stopping() || !take(shared, store, &mut watcher, &name, file, to_decode) {
+            if shared.is_stopping() || !take(shared, store, &mut watcher, file, to_decode) {
                 break;
             }
             for written in from_writer.try_iter() {
@@ -77,10 +75,12 @@ pub(super) fn run_source(
         }
         watcher.wait(TICK);
     }
-    // Nothing is taken any more; wait until the writer has finished the rest.
+    // Nothing is taken any more; wait until the writer has finished the rest, or is no more.
     while shared.in_flight.load(Ordering::Acquire) > 0 {
-        if let Ok(written) = from_writer.recv_timeout(TICK) {
-            finish(shared, &mut watcher, &written);
+        match from_writer.recv_timeout(TICK) {
+            Ok(written) => finish(shared, &mut watcher, &written),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     for written in from_writer.try_iter() {
@@ -109,16 +109,16 @@ fn report(shared: &Shared, before: &mut Option<String>, now: Option<String>) {
     *before = now;
 }
 
-/// Hands one file on, unless it is known unchanged. False when the station is stopping.
+/// Hands one file on, unless it is known unchanged. False when nobody takes it any more: a stage
+/// behind has broken, and the station ends and says so instead of standing still.
 fn take(
     shared: &Shared,
     store: &Store,
     watcher: &mut FolderWatcher,
-    source: &str,
     file: FoundFile,
     to_decode: &Sender<Taken>,
 ) -> bool {
-    let known = store.view().knows_unchanged_file(source, &file.name, file.bytes, file.modified);
+    let known = store.view().knows_unchanged_file(&shared.source, &file.name, file.bytes, file.modified);
     // When in doubt the file goes in: the writer looks again at its content.
     if known.unwrap_or(false) {
         finish(shared, watcher, &Written { path: file.path, is_recorded: true });
@@ -128,6 +128,7 @@ fn take(
     shared.in_flight.fetch_add(1, Ordering::AcqRel);
     if to_decode.send(Taken { file, taken_at: Instant::now() }).is_err() {
         shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+        shared.stop.store(true, Ordering::Relaxed);
         return false;
     }
     true
@@ -160,7 +161,7 @@ impl Simulated {
         let settings = shared.plan.simulator.unwrap_or_default();
         let store = Store::open(&shared.folder)?;
         let first = u64::try_from(store.view().tallies()?.arrived).unwrap_or(0);
-        Ok(Some(Self { settings, first, count, folder: source_folder(shared) }))
+        Ok(Some(Self { settings, first, count, folder: shared.source_folder.clone() }))
     }
 }
 

@@ -7,7 +7,7 @@
 use super::decode::run_decode;
 use super::latency::{Latencies, LatencyMs};
 use super::record::{Inspected, Recorded};
-use super::source::{Simulated, run_simulator, run_source};
+use super::source::{Simulated, run_simulator, run_source, source_folder, source_name};
 use super::writer::{Written, run_writer};
 use super::{EngineError, Line, find_model};
 use crate::domain::{Level, ModelRef, Plan, Reason};
@@ -80,6 +80,9 @@ pub(super) struct Shared {
     /// The plan's file name pattern, read.
     pub pattern: Pattern,
     pub folder: PathBuf,
+    /// Where files arrive, and its name in the log.
+    pub source_folder: PathBuf,
+    pub source: String,
     pub options: StationOptions,
     pub stop: AtomicBool,
     pub paused: AtomicBool,
@@ -145,14 +148,20 @@ impl Shared {
         if now.level == settings.level && now.wanted == settings.model {
             return Ok(());
         }
-        let loaded = load(&self.folder, settings.level, settings.model);
+        let loaded = Arc::new(load(&self.folder, settings.level, settings.model));
+        *self.model.lock() = loaded;
+        self.tell_of_missing_model();
+        Ok(())
+    }
+
+    /// A line that has no model yet is no trouble; one whose model cannot be used is.
+    fn tell_of_missing_model(&self) {
+        let loaded = self.loaded();
         if let Err(Reason::NoModel { why }) = &loaded.model
             && loaded.wanted.is_some()
         {
             self.tell(StationEvent::Trouble(format!("every item goes to a person: {why}")));
         }
-        *self.model.lock() = Arc::new(loaded);
-        Ok(())
     }
 
     /// Adds one committed item to the summary.
@@ -206,11 +215,16 @@ impl Station {
         let lock = store.lock_station()?;
         let settings = store.view().settings()?;
         let (events, event_receiver) = bounded(EVENTS_CAPACITY);
+        let source_folder = source_folder(folder, &plan, &options);
+        // Made before it is named; where that fails, the watcher says that it is missing.
+        let made = std::fs::create_dir_all(&source_folder);
         let shared = Arc::new(Shared {
             model: Mutex::new(Arc::new(load(folder, settings.level, settings.model))),
             plan,
             pattern,
             folder: folder.to_owned(),
+            source: source_name(folder, &source_folder),
+            source_folder,
             simulator_done: AtomicBool::new(options.simulate.is_none()),
             options,
             stop: AtomicBool::new(false),
@@ -220,6 +234,11 @@ impl Station {
             latencies: Mutex::new(Latencies::default()),
             events,
         });
+        shared.tell_of_missing_model();
+        if let Err(error) = made {
+            let path = shared.source_folder.display();
+            shared.tell(StationEvent::Trouble(format!("cannot make the watched folder: {error}: {path}")));
+        }
         let mut station =
             Self { shared, events: event_receiver, threads: Vec::new(), started: Instant::now(), _lock: lock };
         station.spawn_stages(store)?;

@@ -131,8 +131,12 @@ impl Writer<'_> {
         self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Overdue inspections and media whose time is over.
+    /// Decisions that could not be given out, overdue inspections, media whose time is over.
     fn tend(&mut self) {
+        // Without this they would wait for the next item, and on a quiet line for hours.
+        if self.is_troubled {
+            self.give_out();
+        }
         if self.plan.inspection.items > 1 {
             let plan = Arc::clone(&self.plan);
             match self.store.transact(ACTOR, |tx| close_overdue(tx, &plan)) {
