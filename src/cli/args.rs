@@ -7,8 +7,14 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Parser)]
-#[command(name = "secondlook", version, about = "An inspection station: a model decides what it is sure of, a person decides the rest")]
-#[command(after_help = "Without a verb the window opens. Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (the data cannot support it).")]
+#[command(
+    name = "secondlook",
+    version,
+    about = "An inspection station: a model decides what it is sure of, a person decides the rest"
+)]
+#[command(
+    after_help = "Without a verb the window opens. Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (the data cannot support it)."
+)]
 pub struct Args {
     #[command(subcommand)]
     pub verb: Option<Verb>,

@@ -30,7 +30,9 @@ fn display() -> Result<String, String> {
     ["WAYLAND_DISPLAY", "DISPLAY"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()).map(|v| format!("{name}={v}")))
-        .ok_or_else(|| "no display: the window cannot open, everything else works (secondlook demo --headless)".into())
+        .ok_or_else(|| {
+            "no display: the window cannot open, everything else works (secondlook demo --headless)".into()
+        })
 }
 
 /// Looks for the library that the window draws with, where the loader would look.
@@ -85,9 +87,7 @@ fn disk() -> Result<String, String> {
 
 fn models() -> Result<String, String> {
     let names = model_names(None);
-    let broken: Vec<String> = names
-        .iter()
-        .filter_map(|name| find_model(None, name).err().map(|error| error.to_string()))
-        .collect();
+    let broken: Vec<String> =
+        names.iter().filter_map(|name| find_model(None, name).err().map(|error| error.to_string())).collect();
     if broken.is_empty() { Ok(names.join(", ")) } else { Err(broken.join("; ")) }
 }

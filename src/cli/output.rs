@@ -1,8 +1,8 @@
 //! Printing: one JSON document for programs, or the same as readable lines for people; progress
 //! on standard error.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::engine::Progress;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -129,7 +129,11 @@ fn training_text(progress: &Progress) -> String {
         let _ = write!(text, ", validation {now:.3} (best {best:.3})");
     }
     if let Some(left) = progress.seconds_left {
-        let _ = write!(text, ", {} left", indicatif::HumanDuration(std::time::Duration::from_secs_f64(left.max(0.0))));
+        let _ = write!(
+            text,
+            ", {} left",
+            indicatif::HumanDuration(std::time::Duration::from_secs_f64(left.max(0.0)))
+        );
     }
     text
 }

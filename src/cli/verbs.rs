@@ -3,8 +3,8 @@
 use super::args::{Answer, Evaluate, Export, Import, New, Train};
 use super::{Report, output};
 use crate::domain::{
-    Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict, VerdictMode,
-    VerdictStatus,
+    Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict,
+    VerdictMode, VerdictStatus,
 };
 use crate::engine::{self, EngineError, Line, LineRequest, TrainJob, find_model};
 use crate::store::{self, Head, Store};
@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const ACTOR: &str = "command line";
 
 fn to_json<T: Serialize>(value: &T) -> Result<Value, EngineError> {
-    serde_json::to_value(value).map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))
 }
 
 fn usage(message: impl Into<String>) -> EngineError {
@@ -38,7 +39,9 @@ pub(super) fn cancel_flag() -> Result<Arc<AtomicBool>, EngineError> {
 pub fn new(args: &New) -> Result<Report, EngineError> {
     let mut plan = match &args.plan {
         Some(path) => read_plan(path)?,
-        None => Plan::new(line_name(&args.line), parse_task(args.task.as_deref())?, parse_classes(&args.classes)?),
+        None => {
+            Plan::new(line_name(&args.line), parse_task(args.task.as_deref())?, parse_classes(&args.classes)?)
+        }
     };
     if !args.promise.is_empty() {
         plan.promise = parse_promise(&args.promise)?;
@@ -55,8 +58,11 @@ pub fn new(args: &New) -> Result<Report, EngineError> {
 }
 
 fn read_plan(path: &Path) -> Result<Plan, EngineError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| EngineError::Io { what: "cannot read the plan", source, path: path.to_owned() })?;
+    let text = std::fs::read_to_string(path).map_err(|source| EngineError::Io {
+        what: "cannot read the plan",
+        source,
+        path: path.to_owned(),
+    })?;
     Plan::from_toml(&text).map_err(|error| EngineError::Plan { error, path: path.to_owned() })
 }
 
@@ -69,7 +75,9 @@ fn parse_task(text: Option<&str>) -> Result<Task, EngineError> {
         Some("defect") => Ok(Task::Defect),
         Some("classify") => Ok(Task::Classify),
         Some("transcribe") => Ok(Task::Transcribe),
-        other => Err(usage(format!("--task is defect, classify or transcribe, not \"{}\"", other.unwrap_or("")))),
+        other => {
+            Err(usage(format!("--task is defect, classify or transcribe, not \"{}\"", other.unwrap_or(""))))
+        }
     }
 }
 
@@ -121,8 +129,7 @@ pub fn import(args: &Import) -> Result<Report, EngineError> {
     let cancel = cancel_flag()?;
     let dataset = args.dataset.open(&parse_filter(&args.filter)?, simulator)?;
     let bar = output::bar("importing", dataset.items.len() as u64);
-    let report =
-        engine::import(&mut line, dataset, ACTOR, &cancel, |done, _| bar.set_position(done as u64))?;
+    let report = engine::import(&mut line, dataset, ACTOR, &cancel, |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
     Ok(Report::ok(to_json(&report)?))
 }
@@ -185,7 +192,8 @@ pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
 }
 
 fn write_lines<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), EngineError> {
-    let failed = |source: std::io::Error| EngineError::Io { what: "cannot write", source, path: path.to_owned() };
+    let failed =
+        |source: std::io::Error| EngineError::Io { what: "cannot write", source, path: path.to_owned() };
     let mut file = BufWriter::new(std::fs::File::create(path).map_err(failed)?);
     for row in rows {
         writeln!(file, "{}", to_json(row)?).map_err(failed)?;
@@ -247,7 +255,8 @@ pub fn answer(args: &Answer) -> Result<Report, EngineError> {
 fn parse_region(text: &str, class: &str) -> Result<Region, EngineError> {
     let (class, numbers) = text.rsplit_once(':').unwrap_or((class, text));
     let bad = || usage(format!("\"{text}\" is not a region like 10,20,30,40 or scratch:10,20,30,40"));
-    let numbers: Vec<f32> = numbers.split(',').map(|n| n.trim().parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
+    let numbers: Vec<f32> =
+        numbers.split(',').map(|n| n.trim().parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
     let &[x1, y1, x2, y2] = numbers.as_slice() else { return Err(bad()) };
     if !(x2 > x1 && y2 > y1 && numbers.iter().all(|n| n.is_finite())) {
         return Err(bad());
@@ -268,7 +277,10 @@ pub fn promise(folder: &Path, model: Option<&str>) -> Result<Report, EngineError
         None => line.support()?,
     };
     let Some(support) = support else {
-        return Err(EngineError::Refused { why: "this line has no live model".into(), support: Box::new(None) });
+        return Err(EngineError::Refused {
+            why: "this line has no live model".into(),
+            support: Box::new(None),
+        });
     };
     let decisive = support.decisive();
     Ok(Report::ok(json!({

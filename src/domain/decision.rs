@@ -125,22 +125,51 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Reason {
-    BelowPass { p: Probability, pass_below: Probability },
-    AboveDivert { p: Probability, divert_above: Probability },
-    Between { p: Probability, thresholds: Thresholds },
+    BelowPass {
+        p: Probability,
+        pass_below: Probability,
+    },
+    AboveDivert {
+        p: Probability,
+        divert_above: Probability,
+    },
+    Between {
+        p: Probability,
+        thresholds: Thresholds,
+    },
     /// Level full leaves nothing to people: what is not safely good is diverted.
-    NotSafelyGood { p: Probability },
+    NotSafelyGood {
+        p: Probability,
+    },
     /// The level leaves every decision to people.
-    LevelAsks { level: Level },
-    NoModel { why: String },
-    ModelFault { why: String },
-    Undecodable { why: String },
+    LevelAsks {
+        level: Level,
+    },
+    NoModel {
+        why: String,
+    },
+    ModelFault {
+        why: String,
+    },
+    Undecodable {
+        why: String,
+    },
     /// The same bytes came before under another unit or name: a frozen camera, or a copy.
-    SameBytes { unit: String, name: String },
+    SameBytes {
+        unit: String,
+        name: String,
+    },
     /// The golden image that the plan names is not there.
-    NoReference { why: String },
-    Incomplete { have: u32, want: u32 },
-    Answered { class: String },
+    NoReference {
+        why: String,
+    },
+    Incomplete {
+        have: u32,
+        want: u32,
+    },
+    Answered {
+        class: String,
+    },
     CannotTell,
     BadInput,
     /// People gave different answers.

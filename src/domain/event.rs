@@ -46,21 +46,64 @@ pub struct Arrival {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "payload")]
 pub enum Event {
-    LineCreated { name: String, plan: String },
+    LineCreated {
+        name: String,
+        plan: String,
+    },
     /// `plan` is the BLAKE3 of the plan's text.
-    PlanChanged { plan: String },
-    LevelChanged { from: Option<Level>, to: Level, reason: String },
-    ModelPromoted { model: ModelRef, reason: String },
-    PolicyAdopted { policy: Policy, evidence: String },
+    PlanChanged {
+        plan: String,
+    },
+    LevelChanged {
+        from: Option<Level>,
+        to: Level,
+        reason: String,
+    },
+    ModelPromoted {
+        model: ModelRef,
+        reason: String,
+    },
+    PolicyAdopted {
+        policy: Policy,
+        evidence: String,
+    },
     ItemArrived(Arrival),
-    ItemPredicted { item: ItemId, prediction: Prediction },
-    ItemDecided { item: ItemId, inspection: InspectionId, decision: Decision },
-    InspectionDecided { inspection: InspectionId, unit: String, items: u32, decision: Decision },
+    ItemPredicted {
+        item: ItemId,
+        prediction: Prediction,
+    },
+    ItemDecided {
+        item: ItemId,
+        inspection: InspectionId,
+        decision: Decision,
+    },
+    InspectionDecided {
+        inspection: InspectionId,
+        unit: String,
+        items: u32,
+        decision: Decision,
+    },
     VerdictGiven(Verdict),
     /// `verdict` is the id of the `VerdictGiven` event that is taken back.
-    VerdictUndone { verdict: EventId, item: ItemId, reviewer: String },
-    LabelSettled { item: ItemId, label: Label },
-    LabelWithdrawn { item: ItemId },
-    BlobExpired { media: MediaHash, rule: String },
-    Exported { format: String, items: u64, digest: String },
+    VerdictUndone {
+        verdict: EventId,
+        item: ItemId,
+        reviewer: String,
+    },
+    LabelSettled {
+        item: ItemId,
+        label: Label,
+    },
+    LabelWithdrawn {
+        item: ItemId,
+    },
+    BlobExpired {
+        media: MediaHash,
+        rule: String,
+    },
+    Exported {
+        format: String,
+        items: u64,
+        digest: String,
+    },
 }

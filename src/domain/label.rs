@@ -55,7 +55,12 @@ impl Label {
 
     #[must_use]
     pub fn confirmed(class: impl Into<String>) -> Self {
-        Self { status: LabelStatus::Confirmed, class: Some(class.into()), regions: Vec::new(), transcript: None }
+        Self {
+            status: LabelStatus::Confirmed,
+            class: Some(class.into()),
+            regions: Vec::new(),
+            transcript: None,
+        }
     }
 
     /// Every class that the item has: those of its regions, and its own. Good only if nothing else.

@@ -77,7 +77,9 @@ impl Plan {
                 && simulator.units_per_minute > 0.0
                 && simulator.light > 0.0)
         {
-            return refuse("simulator: defect_share must lie in 0 to 1, units_per_minute and light above 0".into());
+            return refuse(
+                "simulator: defect_share must lie in 0 to 1, units_per_minute and light above 0".into(),
+            );
         }
         Ok(())
     }
@@ -88,7 +90,9 @@ fn check_limit(name: &str, limit: Limit) -> Result<(), PlanError> {
     if inside(limit.limit) && inside(limit.confidence) {
         Ok(())
     } else {
-        Err(PlanError::Meaning(format!("promise.{name}: limit and confidence must lie strictly between 0 and 1")))
+        Err(PlanError::Meaning(format!(
+            "promise.{name}: limit and confidence must lie strictly between 0 and 1"
+        )))
     }
 }
 
@@ -123,7 +127,8 @@ fn suggestion(message: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const PLAN: &str = "name = \"Tiles\"\ntask = \"defect\"\n\n[[class]]\nname = \"good\"\nroute = \"pass\"\n";
+    const PLAN: &str =
+        "name = \"Tiles\"\ntask = \"defect\"\n\n[[class]]\nname = \"good\"\nroute = \"pass\"\n";
 
     #[test]
     fn a_plan_reads_back_as_it_was_written() {

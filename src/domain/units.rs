@@ -79,7 +79,10 @@ impl Timestamp {
 
     #[must_use]
     pub fn plus_secs(self, secs: f64) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "float to int saturates, and no plan spans 292,000 years")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "float to int saturates, and no plan spans 292,000 years"
+        )]
         Self(self.0.saturating_add((secs * 1e6) as i64))
     }
 }

@@ -44,7 +44,9 @@ impl DatasetSource {
             Self::Folder(folder) => {
                 let read = labels::read(folder, filter)?;
                 let full = folder.canonicalize().unwrap_or_else(|_| folder.clone());
-                let name = full.file_name().map_or_else(|| full.display().to_string(), |n| n.to_string_lossy().into());
+                let name = full
+                    .file_name()
+                    .map_or_else(|| full.display().to_string(), |n| n.to_string_lossy().into());
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: None })
             }
             Self::Simulator(count) => {

@@ -3,8 +3,10 @@
 use super::data::{Dataset, absolute, labelled_items};
 use super::line::{policy_in_force, population_name};
 use super::{EngineError, Line, find_model};
-use crate::domain::{Arrival, Event, Filter, ItemId, LabelledItem, MediaHash, Plan, Policy, Prediction, Timing};
 use crate::decide::{Seen, decide_item};
+use crate::domain::{
+    Arrival, Event, Filter, ItemId, LabelledItem, MediaHash, Plan, Policy, Prediction, Timing,
+};
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
 use crate::learn::{self, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings};
@@ -44,7 +46,8 @@ pub fn import(
             break;
         }
         let blobs = line.store.blobs().clone();
-        let stored: Vec<Result<Stored, Skipped>> = chunk.par_iter().map(|item| store_media(&blobs, item)).collect();
+        let stored: Vec<Result<Stored, Skipped>> =
+            chunk.par_iter().map(|item| store_media(&blobs, item)).collect();
         let (labels, known) = line.store.transact::<_, EngineError>(actor, |tx| {
             let (mut labels, mut known) = (0, 0);
             for (item, stored) in chunk.iter().zip(&stored) {
@@ -83,7 +86,8 @@ fn store_media(blobs: &Blobs, item: &LabelledItem) -> Result<Stored, Skipped> {
     };
     let stored = || -> Result<Stored, EngineError> {
         let (media, bytes) = put(&item.path)?;
-        let reference = item.reference.as_deref().map(|path| put(path).map(|(media, _)| media)).transpose()?;
+        let reference =
+            item.reference.as_deref().map(|path| put(path).map(|(media, _)| media)).transpose()?;
         Ok(Stored { media, bytes, reference })
     };
     stored().map_err(|error| Skipped { line: 0, media: Some(item.name.clone()), reason: error.to_string() })
@@ -157,7 +161,8 @@ fn population_of(line: &Line) -> Result<Option<String>, EngineError> {
 
 /// `magnet-tiles-1`, `magnet-tiles-2`, …
 fn free_name(models: &Path, line: &str) -> String {
-    let slug: String = line.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let slug: String =
+        line.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     let slug = slug.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
     let slug = if slug.is_empty() { "model".to_owned() } else { slug };
     let mut number = 1;
@@ -198,7 +203,13 @@ fn decision_on(plan: &Plan, policy: &Policy, model: &Model, row: &PredictionRow)
 }
 
 /// Writes the line's labels to the new folder `out`, and notes in the log that they left.
-pub fn export(line: &mut Line, format: Format, out: &Path, filter: &Filter, actor: &str) -> Result<CountSheet, EngineError> {
+pub fn export(
+    line: &mut Line,
+    format: Format,
+    out: &Path,
+    filter: &Filter,
+    actor: &str,
+) -> Result<CountSheet, EngineError> {
     let items = labelled_items(line, filter)?;
     let provenance = Provenance {
         line: line.plan.name.clone(),

@@ -33,7 +33,8 @@ impl Line {
         let plan = Plan::from_toml(&text).map_err(|error| EngineError::Plan { error, path })?;
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
         if store.view().settings()?.plan.as_ref() != Some(&hash) {
-            store.transact::<_, EngineError>(actor, |tx| Ok(tx.append(&Event::PlanChanged { plan: hash })?))?;
+            store
+                .transact::<_, EngineError>(actor, |tx| Ok(tx.append(&Event::PlanChanged { plan: hash })?))?;
         }
         Ok(Self { plan, store })
     }
@@ -90,7 +91,9 @@ impl Line {
         self.check_classes(model)?;
         let folder = self.store.folder().join("models").join(&model.model_ref().name);
         if !folder.exists() {
-            model.save(&folder).map_err(|error| EngineError::Model { name: model.model_ref().name.clone(), error })?;
+            model
+                .save(&folder)
+                .map_err(|error| EngineError::Model { name: model.model_ref().name.clone(), error })?;
         }
         let support = model_support(&self.plan, model);
         let evidence = serde_json::to_string(&support.limits)
@@ -201,9 +204,8 @@ fn may_run_at(level: Level, support: &Support) -> bool {
 }
 
 fn require_support(support: Option<Support>, level: Level) -> Result<(), EngineError> {
-    let refuse = |why: String, support: Option<Support>| {
-        Err(EngineError::Refused { why, support: Box::new(support) })
-    };
+    let refuse =
+        |why: String, support: Option<Support>| Err(EngineError::Refused { why, support: Box::new(support) });
     let Some(support) = support else {
         return refuse(format!("level {level} needs a live model"), None);
     };

@@ -13,12 +13,12 @@ mod source;
 mod station;
 mod writer;
 
+pub use crate::labels::Format;
+pub use crate::learn::{Progress, ViewChoice};
 pub use data::{Dataset, DatasetSource};
 pub use error::EngineError;
 pub use jobs::{ImportReport, TrainJob, evaluate, export, import, recheck_export, train};
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};
 pub use model::{find_model, model_names};
-pub use crate::labels::Format;
-pub use crate::learn::{Progress, ViewChoice};
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};

@@ -4,8 +4,7 @@
 use super::line::policy_in_force;
 use crate::decide::{Seen, decide_item};
 use crate::domain::{
-    Arrival, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan, Prediction,
-    Reason, Timestamp,
+    Arrival, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan, Prediction, Reason, Timestamp,
 };
 use crate::review::redecide;
 use crate::store::{StoreError, Tx};
@@ -30,7 +29,11 @@ pub(super) struct Inspected {
 pub(super) enum Recorded {
     /// This very file came before; nothing was written.
     Known,
-    Decided { item: ItemId, outcome: Outcome, is_quarantined: bool },
+    Decided {
+        item: ItemId,
+        outcome: Outcome,
+        is_quarantined: bool,
+    },
 }
 
 pub(super) fn record(tx: &Tx<'_>, plan: &Plan, seen: &Inspected) -> Result<Recorded, StoreError> {

@@ -1,9 +1,9 @@
 //! The front of the station: complete files of the watched folder, handed on one by one, and the
 //! simulator that fills the folder.
 
+use super::EngineError;
 use super::station::{Shared, StationEvent, StationOptions, Taken};
 use super::writer::Written;
-use super::EngineError;
 use crate::domain::{AfterIngest, Plan, SimulatorSettings};
 use crate::ingest::folder::{FolderStatus, FolderWatcher, FoundFile};
 use crate::ingest::simulator::{Simulator, write_unit};

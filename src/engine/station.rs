@@ -43,7 +43,11 @@ pub enum Command {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum StationEvent {
-    Decided { name: String, outcome: crate::domain::Outcome, latency_ms: f64 },
+    Decided {
+        name: String,
+        outcome: crate::domain::Outcome,
+        latency_ms: f64,
+    },
     /// Something a person should know; the station goes on.
     Trouble(String),
     /// An earlier trouble is over.
@@ -189,9 +193,10 @@ fn load(folder: &Path, level: Level, wanted: Option<ModelRef>) -> Loaded {
         None => no_model("none is released on this line".into()),
         Some(model_ref) => match find_model(Some(folder), &model_ref.name) {
             Err(error) => no_model(error.to_string()),
-            Ok(model) if model.model_ref() != model_ref => {
-                no_model(format!("package {} is not the one that was released (another hash)", model_ref.name))
-            }
+            Ok(model) if model.model_ref() != model_ref => no_model(format!(
+                "package {} is not the one that was released (another hash)",
+                model_ref.name
+            )),
             Ok(model) => Ok(model),
         },
     };
@@ -239,8 +244,13 @@ impl Station {
             let path = shared.source_folder.display();
             shared.tell(StationEvent::Trouble(format!("cannot make the watched folder: {error}: {path}")));
         }
-        let mut station =
-            Self { shared, events: event_receiver, threads: Vec::new(), started: Instant::now(), _lock: lock };
+        let mut station = Self {
+            shared,
+            events: event_receiver,
+            threads: Vec::new(),
+            started: Instant::now(),
+            _lock: lock,
+        };
         station.spawn_stages(store)?;
         Ok(station)
     }

@@ -33,8 +33,7 @@ pub(super) fn run_writer(
     to_source: &Sender<Written>,
 ) {
     let plan = Arc::new(shared.plan.clone());
-    let mut writer =
-        Writer { shared, store, plan, retention_due: Instant::now(), is_troubled: false };
+    let mut writer = Writer { shared, store, plan, retention_due: Instant::now(), is_troubled: false };
     writer.give_out();
     loop {
         match from_network.recv_timeout(TICK) {
@@ -109,7 +108,12 @@ impl Writer<'_> {
         Box::new(move |tx| record(tx, &plan, &item))
     }
 
-    fn finish(&mut self, finished: Finished, result: Result<Recorded, StoreError>, to_source: &Sender<Written>) {
+    fn finish(
+        &mut self,
+        finished: Finished,
+        result: Result<Recorded, StoreError>,
+        to_source: &Sender<Written>,
+    ) {
         let path = finished.taken.file.path;
         let is_recorded = result.is_ok();
         match result {

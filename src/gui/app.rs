@@ -2,7 +2,8 @@
 
 use super::data::{Ask, Feed, Recent, Snapshot};
 use super::theme::{
-    self, BODY, CONTROL_HEIGHT, FIGURE, NOTE, RADIUS_CARD, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens, tokens,
+    self, BODY, CONTROL_HEIGHT, FIGURE, NOTE, RADIUS_CARD, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens,
+    tokens,
 };
 use crate::domain::{Level, Outcome};
 use crate::engine::LatencyMs;
@@ -85,14 +86,15 @@ fn levels_ui(ui: &mut egui::Ui, level: Option<Level>, t: Tokens) {
         let is_in_force = level == Some(each);
         let (fill, color) =
             if is_in_force { (t.background[3], t.text[0]) } else { (Color32::TRANSPARENT, t.text[2]) };
-        egui::Frame::new().fill(fill).corner_radius(RADIUS_CONTROL).inner_margin(vec2(SPACE[2], SPACE[1])).show(
-            ui,
-            |ui| {
+        egui::Frame::new()
+            .fill(fill)
+            .corner_radius(RADIUS_CONTROL)
+            .inner_margin(vec2(SPACE[2], SPACE[1]))
+            .show(ui, |ui| {
                 let text = RichText::new(name).size(SECONDARY).color(color);
                 let label = ui.label(if is_in_force { text.strong() } else { text });
                 label.on_hover_text(if is_in_force { "The level in force" } else { "Not in force" });
-            },
-        );
+            });
     }
 }
 
@@ -108,7 +110,13 @@ fn counts_ui(ui: &mut egui::Ui, shown: &Snapshot, t: Tokens) {
     ui.columns(6, |columns| {
         let items = |n: i64| format!("of {n} items");
         card_ui(&mut columns[0], "Passed", &tallies.passed.to_string(), &items(tallies.arrived), t.pass);
-        card_ui(&mut columns[1], "Diverted", &tallies.diverted.to_string(), &items(tallies.arrived), t.divert);
+        card_ui(
+            &mut columns[1],
+            "Diverted",
+            &tallies.diverted.to_string(),
+            &items(tallies.arrived),
+            t.divert,
+        );
         card_ui(&mut columns[2], "Waiting", &tallies.waiting.to_string(), "for a person", t.review);
         let n = format!("n = {} inspections", tallies.inspections);
         card_ui(&mut columns[3], "Decided without a person", &automation, &n, t.text[0]);
@@ -160,7 +168,11 @@ fn outcome_ui(ui: &mut egui::Ui, outcome: Outcome, t: Tokens) {
                 t.pass
             }
             Outcome::Divert => {
-                ui.painter().rect_filled(egui::Rect::from_center_size(center, vec2(2.0 * r, 2.0 * r)), 1.0, t.divert);
+                ui.painter().rect_filled(
+                    egui::Rect::from_center_size(center, vec2(2.0 * r, 2.0 * r)),
+                    1.0,
+                    t.divert,
+                );
                 t.divert
             }
             Outcome::Review => {

@@ -71,13 +71,16 @@ impl Feed {
                 let station = match Station::start(&folder, options) {
                     Ok(station) => Ok(station),
                     Err(EngineError::Store(StoreError::StationRuns(_))) => {
-                        Err("the station of this line runs in another program; here are its counts".to_owned())
+                        Err("the station of this line runs in another program; here are its counts"
+                            .to_owned())
                     }
                     Err(error) => Err(error.to_string()),
                 };
                 serve(line, station, &from_window, &to_window, &ctx);
             })
-            .map_err(|error| EngineError::Failed(format!("cannot start the window's data thread: {error}")))?;
+            .map_err(|error| {
+                EngineError::Failed(format!("cannot start the window's data thread: {error}"))
+            })?;
         Ok(Self { snapshots, asks: Some(asks), thread: Some(thread) })
     }
 

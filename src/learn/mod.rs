@@ -7,12 +7,15 @@
 mod augment;
 mod calibrate;
 mod data;
+mod draw;
 mod evaluate;
+mod loss;
 mod metrics;
 mod settings;
 mod split;
 mod train;
 mod truth;
+mod validate;
 
 pub use evaluate::{ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, evaluate};
 pub use settings::{Augmentation, TrainSettings, ViewChoice};

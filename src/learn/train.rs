@@ -4,23 +4,21 @@ use super::LearnError;
 use super::augment::{Example, example};
 use super::calibrate::calibration;
 use super::data::{self, Loaded, Sample, unusable};
+use super::draw::{draw_epoch, draw_weights};
 use super::evaluate::evaluate;
-use super::metrics::average_precision;
+use super::loss::loss;
 use super::settings::{EPOCHS_DEFAULT, TrainSettings, choose_input};
 use super::split::{Part, split};
+use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{Label, LabelledItem, Task};
 use crate::infer::{
     Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Manifest, Metric, Model, RawScores,
     RegionSettings, TrainingNote, raw_scores, weights_from_bytes, weights_to_bytes,
 };
 use crate::nn::{
-    Graph, ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, Schedule, TrainNet, Weights,
-    defect_network, weighted_bce,
+    Graph, ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
 };
 use candle_core::{Device, Tensor};
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,18 +28,9 @@ use std::time::Instant;
 const WARM_UP: f64 = 0.08;
 /// Epochs without a better validation score before training stops early.
 const PATIENCE: usize = 20;
-/// Parts of the loss beside the item's own. Cells with and without a defect are averaged apart:
-/// defects cover so little that a common average would hardly see them.
-const DEFECT_CELLS_PART: f32 = 1.0;
-const GOOD_CELLS_PART: f32 = 4.0;
-const OVERLAP_PART: f64 = 1.0;
-const ITEM_PART: f64 = 0.5;
-const HEAD_PART: f64 = 0.5;
 /// Logits at the start: defects are rare, and without this the first epoch only learns that.
 const PIXEL_PRIOR: f32 = -4.0;
 const ITEM_PRIOR: f32 = -2.0;
-/// Half of the drawn items are defective, as far as there are any.
-const DEFECTIVE_SHARE: f64 = 0.5;
 /// Regions: least calibrated score, least cells, largest number.
 const REGION_SCORE_MIN: f64 = 0.02;
 const REGION_CELLS_MIN: usize = 2;
@@ -411,179 +400,6 @@ fn priors(graph: &Graph, defects: usize) -> Weights {
         .collect()
 }
 
-/// How likely each training item is drawn: half of the draws are defective, and among the
-/// defective a class with few items gets more than its share (by the square root of its count).
-fn draw_weights(train: &[&Sample]) -> Vec<f64> {
-    let classes = train.first().map_or(0, |s| s.positive.len());
-    let counts: Vec<f64> =
-        (0..classes).map(|c| train.iter().filter(|s| s.positive[c]).count() as f64).collect();
-    let raw: Vec<f64> = train
-        .iter()
-        .map(|s| {
-            let rarest = s
-                .positive
-                .iter()
-                .zip(&counts)
-                .filter(|(p, _)| **p)
-                .map(|(_, n)| *n)
-                .fold(f64::INFINITY, f64::min);
-            if rarest.is_finite() { 1.0 / rarest.sqrt() } else { 1.0 }
-        })
-        .collect();
-    let sum = |defective: bool| -> f64 {
-        train.iter().zip(&raw).filter(|(s, _)| s.is_defective() == defective).map(|(_, w)| w).sum()
-    };
-    let (good, defective) = (sum(false), sum(true));
-    train
-        .iter()
-        .zip(&raw)
-        .map(|(s, w)| {
-            if s.is_defective() {
-                w / defective * DEFECTIVE_SHARE
-            } else {
-                w / good * (1.0 - DEFECTIVE_SHARE)
-            }
-        })
-        .collect()
-}
-
-/// As many draws as there are items, spread evenly over the weights (systematic sampling), in
-/// random order.
-fn draw_epoch(weights: &[f64], n: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (epoch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let total: f64 = weights.iter().sum();
-    let step = total / n as f64;
-    let mut next = rng.random::<f64>() * step;
-    let mut reached = 0.0;
-    let mut order = Vec::with_capacity(n);
-    for (at, weight) in weights.iter().enumerate() {
-        reached += weight;
-        while next < reached && order.len() < n {
-            order.push(at);
-            next += step;
-        }
-    }
-    order.shuffle(&mut rng);
-    order
-}
-
-/// Per-pixel cross-entropy and overlap, plus cross-entropy of the item's score exactly as it is
-/// used: the highest pixel or the whole item's logit, whichever is higher.
-fn loss(pixels: &Tensor, item: &Tensor, examples: &[Example]) -> Result<Tensor, LearnError> {
-    let (n, classes, rows, columns) = pixels.dims4()?;
-    let gather = |pick: fn(&Example) -> &Vec<f32>| -> Vec<f32> {
-        examples.iter().flat_map(|e| pick(e).iter().copied()).collect()
-    };
-    let (target, valid) = (gather(|e| &e.target), gather(|e| &e.weight));
-    let covered: f32 = valid.iter().zip(&target).map(|(v, t)| v * t).sum();
-    let free: f32 = valid.iter().zip(&target).map(|(v, t)| v * (1.0 - t)).sum();
-    let (defect, good) = (DEFECT_CELLS_PART / covered.max(1.0), GOOD_CELLS_PART / free.max(1.0));
-    let weight: Vec<f32> = valid.iter().zip(&target).map(|(v, t)| v * (t * defect + (1.0 - t) * good)).collect();
-    let per_pixel = weighted_bce(pixels, target.clone(), weight, 1.0)?;
-
-    let (y, v) = (gather(|e| &e.item_target), gather(|e| &e.item_weight));
-    let count: f32 = v.iter().sum::<f32>().max(1.0) / classes as f32;
-    let most = pixels.reshape((n, classes, rows * columns))?.max(2)?;
-    let whole = item.reshape((n, classes))?;
-    let own = weighted_bce(&most.maximum(&whole)?, y.clone(), v.clone(), count)?;
-    let head = weighted_bce(&whole, y, v, count)?;
-    let overlap = overlap_loss(pixels, target, &valid)?;
-    let items = ((own * ITEM_PART)? + (head * HEAD_PART)?)?;
-    Ok(((per_pixel + items)? + (overlap * OVERLAP_PART)?)?)
-}
-
-/// 1 − Dice coefficient, averaged over the pairs of item and class that have defect pixels.
-fn overlap_loss(pixels: &Tensor, target: Vec<f32>, valid: &[f32]) -> Result<Tensor, LearnError> {
-    let (n, classes, rows, columns) = pixels.dims4()?;
-    let plane = rows * columns;
-    let has: Vec<f32> = target
-        .chunks_exact(plane)
-        .zip(valid.chunks_exact(plane))
-        .map(|(t, v)| if v[0] > 0.0 && t.iter().sum::<f32>() > 0.0 { 1.0 } else { 0.0 })
-        .collect();
-    let count = has.iter().sum::<f32>().max(1.0);
-    let target = Tensor::from_vec(target, (n * classes, plane), &Device::Cpu)?;
-    let has = Tensor::from_vec(has, n * classes, &Device::Cpu)?;
-    let logits = pixels.reshape((n * classes, plane))?;
-    // σ through tanh: candle can differentiate it, and it does not overflow.
-    let p = (((logits * 0.5)?.tanh()? + 1.0)? * 0.5)?;
-    let both = (&p * &target)?.sum(1)?;
-    let either = (p.sum(1)? + target.sum(1)?)?;
-    let dice = (((both * 2.0)? + 1.0)? / (either + 1.0)?)?;
-    Ok(((1.0 - dice)? * has)?.sum_all()?.affine(1.0 / f64::from(count), 0.0)?)
-}
-
-/// Average precision of "defective", and the pixels' overlap at its best threshold where there are
-/// masks, in equal parts; 0 to 1.
-fn validation_score(scores: &[RawScores], samples: &[&Sample]) -> f64 {
-    let pairs: Vec<(f64, bool)> =
-        scores.iter().zip(samples).map(|(raw, s)| (f64::from(raw.score()), s.is_defective())).collect();
-    let ranking = average_precision(&pairs).unwrap_or(0.0);
-    match pixel_threshold(scores, samples).1 {
-        Some(overlap) => 0.5 * (ranking + overlap),
-        None => ranking,
-    }
-}
-
-/// The logit threshold with the best overlap of predicted and true defect cells, and that overlap
-/// (`None`, and 0, without masks).
-fn pixel_threshold(scores: &[RawScores], samples: &[&Sample]) -> (f32, Option<f64>) {
-    let levels: Vec<f32> = (-12..=12_i16).map(|i| f32::from(i) * 0.25).collect();
-    let sums = scores
-        .par_iter()
-        .zip(samples)
-        .filter(|(_, s)| !s.unplaced.iter().any(|u| *u))
-        .map(|(raw, s)| {
-            let truth = cells(s, raw.width, raw.height);
-            let plane = raw.width * raw.height;
-            let most: Vec<f32> = (0..plane)
-                .map(|at| (0..raw.item.len()).map(|c| raw.map(c)[at]).fold(f32::NEG_INFINITY, f32::max))
-                .collect();
-            levels
-                .iter()
-                .map(|level| {
-                    let mut sums = (0_u64, 0_u64);
-                    for (t, z) in truth.iter().zip(&most) {
-                        sums.0 += u64::from(*t && z >= level);
-                        sums.1 += u64::from(*t || z >= level);
-                    }
-                    sums
-                })
-                .collect::<Vec<_>>()
-        })
-        .reduce(
-            || vec![(0, 0); levels.len()],
-            |a, b| a.iter().zip(&b).map(|(a, b)| (a.0 + b.0, a.1 + b.1)).collect(),
-        );
-    if samples.iter().all(|s| s.masks.is_empty()) {
-        return (0.0, None);
-    }
-    let overlap = |s: &(u64, u64)| if s.1 == 0 { 0.0 } else { s.0 as f64 / s.1 as f64 };
-    let best = levels.iter().zip(&sums).max_by(|a, b| overlap(a.1).total_cmp(&overlap(b.1)));
-    best.map_or((0.0, None), |(level, s)| (*level, Some(overlap(s))))
-}
-
-/// Cells at least half covered by a defect of any class.
-fn cells(sample: &Sample, width: usize, height: usize) -> Vec<bool> {
-    let stride = PIXEL_STRIDE as usize;
-    let (_, columns, rows) = sample.input.canvas();
-    let mut truth = vec![false; width * height];
-    for (_, mask) in &sample.masks {
-        for (at, cell) in truth.iter_mut().enumerate() {
-            let (x, y) = (at % width * stride, at / width * stride);
-            let mut sum = 0_usize;
-            for row in y..(y + stride).min(rows) {
-                sum += mask[row * columns + x..row * columns + (x + stride).min(columns)]
-                    .iter()
-                    .map(|&m| usize::from(m))
-                    .sum::<usize>();
-            }
-            *cell |= sum * 2 >= 255 * stride * stride;
-        }
-    }
-    truth
-}
-
 /// One score for each group: the smallest defect probability of a defective group's defective
 /// items, the largest of a good group's items.
 fn evidence_groups(items: &[LabelledItem], predictions: &[super::PredictionRow]) -> Vec<EvidenceGroup> {
@@ -609,147 +425,5 @@ fn evidence_groups(items: &[LabelledItem], predictions: &[super::PredictionRow])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{BoxPx, LabelStatus, MediaKind, Region, Shape};
-    use crate::infer::{InferError, Levels, View, prepare};
-    use crate::media::Raster;
-    use std::path::Path;
-
-    /// Grey noise; some pictures carry a bright spot, marked by a box.
-    fn spots(dir: &Path) -> Vec<LabelledItem> {
-        let mut rng = ChaCha8Rng::seed_from_u64(11);
-        (0..24)
-            .map(|i| {
-                let mut picture =
-                    image::GrayImage::from_fn(64, 64, |_, _| image::Luma([rng.random_range(80..120)]));
-                let mut regions = Vec::new();
-                if i % 3 == 0 {
-                    let (x, y) = (rng.random_range(4..44), rng.random_range(4..44));
-                    for (dx, dy) in (0..144).map(|k| (k % 12, k / 12)) {
-                        picture.put_pixel(x + dx, y + dy, image::Luma([240]));
-                    }
-                    let corner = BoxPx::new(x as f32, y as f32, (x + 12) as f32, (y + 12) as f32);
-                    regions.push(Region::new("spot", Shape::Box(corner)));
-                }
-                let name = format!("{i}.png");
-                picture.save(dir.join(&name)).unwrap();
-                LabelledItem {
-                    path: dir.join(&name),
-                    name,
-                    kind: MediaKind::Image,
-                    reference: None,
-                    group: format!("g{i}"),
-                    label: Label { status: LabelStatus::Confirmed, class: None, regions, transcript: None },
-                    votes: Vec::new(),
-                    extra: BTreeMap::new(),
-                }
-            })
-            .collect()
-    }
-
-    fn small() -> TrainSettings {
-        let input = InputSpec {
-            width_px: 64,
-            height_px: 64,
-            channels: 1,
-            levels: Levels::PerItem,
-            mean: vec![0.5],
-            std: vec![0.165],
-            view: View::Single,
-            reference: false,
-        };
-        TrainSettings {
-            epochs: Some(3),
-            batch: 4,
-            validation_share: 0.25,
-            evidence_share: 0.25,
-            input: Some(input),
-            ..TrainSettings::default()
-        }
-    }
-
-    #[test]
-    fn two_trainings_give_the_same_package_and_scores_share_one_scale() {
-        let dir = tempfile::tempdir().unwrap();
-        let items = spots(dir.path());
-        let go = || train(&items, &small(), None, &AtomicBool::new(false), &mut |_| {}).unwrap();
-        let (a, b) = (go(), go());
-        assert_eq!(a.model.package(), b.model.package());
-        let manifest = a.model.manifest();
-        assert_eq!(manifest.classes, ["good", "spot"]);
-        assert_eq!((manifest.data.items, manifest.data.groups), (24, 24));
-        assert!(
-            manifest.evidence.iter().any(|e| e.defective) && manifest.evidence.iter().any(|e| !e.defective)
-        );
-        assert!(a.metrics.contains_key("auroc") && a.metrics.contains_key("defect_iou"));
-        for item in &items {
-            let (image, _) = data::rasters(item).unwrap();
-            let out = a.model.predict(&a.model.prepare(&image, None).unwrap()).unwrap();
-            let sum: f64 = out.probabilities.values().map(|p| p.get()).sum();
-            assert!((sum - 1.0).abs() < 1e-9);
-            let defect = 1.0 - out.probabilities["good"].get();
-            match out.regions.first().and_then(|r| r.score) {
-                Some(score) => assert!((score.get() - defect).abs() < 1e-9, "{score} {defect}"),
-                None => assert!(defect < manifest.regions.score_min),
-            }
-        }
-        loads_back_and_refuses_damage(&a.model, dir.path());
-        goes_on_from_a_model_and_stops_when_told(&items, &a.model);
-    }
-
-    fn loads_back_and_refuses_damage(model: &Model, dir: &Path) {
-        let folder = dir.join("package");
-        model.save(&folder).unwrap();
-        assert_eq!(Model::load(&folder).unwrap().model_ref(), model.model_ref());
-        let (manifest, weights) = model.package();
-        let says = |m: &[u8], w: &[u8]| Model::from_bytes(m, w).unwrap_err().to_string();
-        assert!(says(manifest, &weights[..weights.len() - 1]).contains("damaged"));
-        let text = String::from_utf8(manifest.to_vec()).unwrap();
-        assert!(says(text.replace("\"classes\"", "\"clases\"").as_bytes(), weights).contains("clases"));
-        assert!(
-            says(text.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes(), weights)
-                .contains("newer")
-        );
-        // A narrower network in the manifest than in the weights.
-        let narrow = text.replace("\"out\": 48", "\"out\": 40");
-        let difference = says(narrow.as_bytes(), weights);
-        assert!(difference.contains("expected [40, 24, 3, 3]"), "{difference}");
-        std::fs::remove_file(folder.join("weights.safetensors")).unwrap();
-        assert!(matches!(Model::load(&folder), Err(InferError::Read { what: "weights.safetensors", .. })));
-    }
-
-    fn goes_on_from_a_model_and_stops_when_told(items: &[LabelledItem], model: &Model) {
-        let cancel = AtomicBool::new(false);
-        let mut seen = Vec::new();
-        let settings = TrainSettings { epochs: Some(50), input: None, ..small() };
-        let report = train(items, &settings, Some(model), &cancel, &mut |p| {
-            seen.push(p.done);
-            if p.epoch == 2 {
-                cancel.store(true, Ordering::Relaxed);
-            }
-        })
-        .unwrap();
-        assert!(report.stopped && report.best_epoch == 1, "{}", report.best_epoch);
-        assert!(seen.windows(2).all(|w| w[0] <= w[1]));
-        let never = AtomicBool::new(true);
-        assert!(matches!(train(items, &small(), None, &never, &mut |_| {}), Err(LearnError::Cancelled)));
-    }
-
-    #[test]
-    fn tiles_are_stitched_and_found_where_they_are() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut settings = small();
-        if let Some(input) = settings.input.as_mut() {
-            input.view = View::Tiles { overlap_px: 16 };
-        }
-        let report =
-            train(&spots(dir.path()), &settings, None, &AtomicBool::new(false), &mut |_| {}).unwrap();
-        let image = Raster { width: 150, height: 90, channels: 1, pixels: vec![100; 150 * 90] };
-        let input = prepare(&report.model.manifest().input, &image, None).unwrap();
-        assert_eq!(input.tile_count(), 6);
-        let out = report.model.predict(&input).unwrap();
-        assert_eq!((out.heat.width, out.heat.height), (38, 23));
-        assert!(out.heat.values.iter().all(|v| (0.0..=1.0).contains(v)));
-    }
-}
+#[path = "train_tests.rs"]
+mod tests;

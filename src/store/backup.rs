@@ -102,9 +102,8 @@ fn copy_database(source: &Store, target: &Path) -> Result<(), StoreError> {
 /// Blobs named by the copied database, each once; one that is missing shows in the verification.
 fn copy_blobs(source: &Store, target: &Path) -> Result<(), StoreError> {
     let copied = Store::open(target)?;
-    let named = copied.column(
-        "SELECT media FROM items UNION SELECT reference FROM items WHERE reference IS NOT NULL",
-    )?;
+    let named = copied
+        .column("SELECT media FROM items UNION SELECT reference FROM items WHERE reference IS NOT NULL")?;
     for hex in named {
         let media = crate::domain::MediaHash::from_hex(&hex);
         if let Ok(bytes) = source.blobs().read(&media) {

@@ -38,7 +38,12 @@ impl Store {
     }
 
     /// Reserves one given item; the name of the person who has it when that is somebody else.
-    pub fn lease(&mut self, item: ItemId, reviewer: &str, secs: f64) -> Result<Result<(), String>, StoreError> {
+    pub fn lease(
+        &mut self,
+        item: ItemId,
+        reviewer: &str,
+        secs: f64,
+    ) -> Result<Result<(), String>, StoreError> {
         let now = (self.clock)();
         let tx = begin(&mut self.conn)?;
         tx.execute("DELETE FROM leases WHERE until <= ?1", [now.as_micros()])?;
@@ -68,7 +73,10 @@ fn holder(conn: &Connection, item: ItemId) -> Result<Option<String>, StoreError>
 }
 
 fn take(conn: &Connection, item: ItemId, reviewer: &str, until: i64) -> Result<(), StoreError> {
-    conn.prepare_cached("INSERT OR REPLACE INTO leases VALUES (?1, ?2, ?3)")?
-        .execute(params![item.to_string(), reviewer, until])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO leases VALUES (?1, ?2, ?3)")?.execute(params![
+        item.to_string(),
+        reviewer,
+        until
+    ])?;
     Ok(())
 }

@@ -106,11 +106,14 @@ impl Store {
             fs::create_dir_all(&path).map_err(StoreError::io("cannot create", &path))?;
         }
         let plan_path = folder.join(PLAN_FILE);
-        blobs::write_synced(&plan_path, text.as_bytes()).map_err(StoreError::io("cannot write", &plan_path))?;
+        blobs::write_synced(&plan_path, text.as_bytes())
+            .map_err(StoreError::io("cannot write", &plan_path))?;
         // The database appears under its name only when it is complete, so that a line that was
         // interrupted while it was made is not a line.
         let making = folder.join(".secondlook.db.tmp");
-        for leftover in [making.clone(), folder.join(".secondlook.db.tmp-wal"), folder.join(".secondlook.db.tmp-shm")] {
+        for leftover in
+            [making.clone(), folder.join(".secondlook.db.tmp-wal"), folder.join(".secondlook.db.tmp-shm")]
+        {
             let _ = fs::remove_file(leftover);
         }
         {
@@ -154,9 +157,8 @@ impl Store {
             .query_row("SELECT station FROM line", [], |row| row.get(0))
             .optional()?
             .ok_or_else(|| StoreError::Damaged("it holds no line".into()))?;
-        let station = station
-            .parse()
-            .map_err(|_| StoreError::Damaged(format!("\"{station}\" is not a station id")))?;
+        let station =
+            station.parse().map_err(|_| StoreError::Damaged(format!("\"{station}\" is not a station id")))?;
         Ok(Self { conn, folder: folder.to_owned(), station, blobs: Blobs::of_line(folder), clock })
     }
 

@@ -57,22 +57,20 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
             inspection_decided(conn, record, *inspection, unit, *items, decision)
         }
         Event::VerdictGiven(verdict) => {
-            conn.prepare_cached(
-                "INSERT INTO verdicts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,0,?11)",
-            )?
-            .execute(params![
-                record.id,
-                record.seq,
-                verdict.item.to_string(),
-                verdict.reviewer,
-                verdict.class,
-                text(&verdict.status)?.trim_matches('"'),
-                verdict.mode.as_str(),
-                verdict.class_before,
-                verdict.seconds,
-                record.at,
-                text(verdict)?
-            ])?;
+            conn.prepare_cached("INSERT INTO verdicts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,0,?11)")?
+                .execute(params![
+                    record.id,
+                    record.seq,
+                    verdict.item.to_string(),
+                    verdict.reviewer,
+                    verdict.class,
+                    text(&verdict.status)?.trim_matches('"'),
+                    verdict.mode.as_str(),
+                    verdict.class_before,
+                    verdict.seconds,
+                    record.at,
+                    text(verdict)?
+                ])?;
             tally(conn, "verdicts", 1)
         }
         Event::VerdictUndone { verdict, .. } => {
@@ -81,15 +79,9 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
             tally(conn, "verdicts", -1)
         }
         Event::LabelSettled { item, label } => {
-            let new = conn
-                .prepare_cached("INSERT OR REPLACE INTO labels VALUES (?1,?2,?3,?4,?5)")?
-                .execute(params![
-                    item.to_string(),
-                    label.class,
-                    label.status.as_str(),
-                    record.at,
-                    text(label)?
-                ])?;
+            let new = conn.prepare_cached("INSERT OR REPLACE INTO labels VALUES (?1,?2,?3,?4,?5)")?.execute(
+                params![item.to_string(), label.class, label.status.as_str(), record.at, text(label)?],
+            )?;
             debug_assert_eq!(new, 1);
             Ok(())
         }
@@ -98,8 +90,11 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
             Ok(())
         }
         Event::BlobExpired { media, rule } => {
-            conn.prepare_cached("INSERT OR REPLACE INTO expired VALUES (?1,?2,?3)")?
-                .execute(params![media.as_str(), rule, record.at])?;
+            conn.prepare_cached("INSERT OR REPLACE INTO expired VALUES (?1,?2,?3)")?.execute(params![
+                media.as_str(),
+                rule,
+                record.at
+            ])?;
             Ok(())
         }
         Event::Exported { .. } => Ok(()),
@@ -179,8 +174,8 @@ fn item_decided(
         DecidedBy::Model | DecidedBy::Station => Some(record.seq),
     };
     let code = code(decision)?;
-    conn.prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")?.execute(
-        params![
+    conn.prepare_cached("INSERT OR REPLACE INTO decisions VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")?
+        .execute(params![
             item,
             inspection.to_string(),
             decision.outcome.as_str(),
@@ -191,8 +186,7 @@ fn item_decided(
             decision.policy.as_ref().map(text).transpose()?,
             record.at,
             before_answers
-        ],
-    )?;
+        ])?;
     if let Some(before) = before {
         tally(conn, &format!("items_{before}"), -1)?;
     }

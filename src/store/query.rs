@@ -1,7 +1,7 @@
 //! Reading: plain functions over the projections, for transactions and for readers beside them.
 
-use super::{StoreError, log};
 use super::project::{LEVEL, MODEL, PLAN, POLICY};
+use super::{StoreError, log};
 use crate::domain::{
     DecidedBy, Decision, Event, EventId, InspectionId, Item, ItemId, Label, Level, MediaHash, MediaKind,
     ModelRef, Outcome, Policy, Prediction, Timestamp, Verdict, Vote,
@@ -103,9 +103,7 @@ const ITEM: &str =
 /// A stored text that does not parse is damage, and named as such.
 fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
-    text.parse().map_err(|_| {
-        rusqlite::Error::InvalidColumnType(column, text, rusqlite::types::Type::Text)
-    })
+    text.parse().map_err(|_| rusqlite::Error::InvalidColumnType(column, text, rusqlite::types::Type::Text))
 }
 
 fn parsed_some<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
@@ -162,7 +160,10 @@ impl View<'_> {
     /// Whether this very file (same source, name, and content) was taken in before.
     pub fn knows_file(&self, source: &str, name: &str, media: &MediaHash) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM items WHERE source = ?1 AND name = ?2 AND media = ?3)";
-        Ok(self.conn.prepare_cached(sql)?.query_row(params![source, name, media.as_str()], |row| row.get(0))?)
+        Ok(self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![source, name, media.as_str()], |row| row.get(0))?)
     }
 
     /// As [`View::knows_file`] without reading the file: same source, name, size and file time.
@@ -233,10 +234,9 @@ impl View<'_> {
              WHERE (q.priority, q.opened_at, q.inspection_id, q.item_id) > (?1, ?2, ?3, ?4)
              ORDER BY q.priority, q.opened_at, q.inspection_id, q.item_id LIMIT ?5"
         );
-        let (priority, opened_at, inspection, item_id) = after.map_or(
-            (i64::MIN, i64::MIN, "", ""),
-            |a| (a.priority, a.opened_at, a.inspection.as_str(), a.item.as_str()),
-        );
+        let (priority, opened_at, inspection, item_id) = after.map_or((i64::MIN, i64::MIN, "", ""), |a| {
+            (a.priority, a.opened_at, a.inspection.as_str(), a.item.as_str())
+        });
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.conn.prepare_cached(&sql)?;
         let rows = statement.query_map(params![priority, opened_at, inspection, item_id, limit], |row| {
@@ -334,7 +334,9 @@ impl View<'_> {
                 "SELECT event_id, payload FROM verdicts WHERE reviewer = ?1 AND undone = 0
                  ORDER BY seq DESC LIMIT 1",
             )?
-            .query_row([reviewer], |row| Ok(StandingVerdict { event: parsed(row, 0)?, verdict: json(row, 1)? }))
+            .query_row([reviewer], |row| {
+                Ok(StandingVerdict { event: parsed(row, 0)?, verdict: json(row, 1)? })
+            })
             .optional()?)
     }
 
@@ -364,7 +366,12 @@ impl View<'_> {
         );
         let mut statement = self.conn.prepare_cached(&sql)?;
         let rows = statement.query_map([], |row| {
-            Ok(LabelRow { item: item(row)?, label: json(row, 9)?, votes: json(row, 10)?, extra: json(row, 11)? })
+            Ok(LabelRow {
+                item: item(row)?,
+                label: json(row, 9)?,
+                votes: json(row, 10)?,
+                extra: json(row, 11)?,
+            })
         })?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
@@ -379,8 +386,9 @@ impl View<'_> {
 
     pub fn tallies(&self) -> Result<Tallies, StoreError> {
         let mut statement = self.conn.prepare_cached("SELECT what, n FROM tallies")?;
-        let counts: BTreeMap<String, i64> =
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        let counts: BTreeMap<String, i64> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
         let n = |what: &str| counts.get(what).copied().unwrap_or(0);
         let prefix_sum = |prefix: &str| {
             counts.iter().filter(|(what, _)| what.starts_with(prefix)).map(|(_, n)| n).sum::<i64>()

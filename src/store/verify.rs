@@ -52,9 +52,8 @@ impl Store {
         if first_bad.is_none() {
             match self.replay_apart() {
                 Ok(0) => {}
-                Ok(changed) => faults.push(format!(
-                    "{changed} rows differ from what the log says. Hint: secondlook rebuild"
-                )),
+                Ok(changed) => faults
+                    .push(format!("{changed} rows differ from what the log says. Hint: secondlook rebuild")),
                 Err(error) => faults.push(error.to_string()),
             }
         }

@@ -1,0 +1,65 @@
+//! Which items an epoch shows, and how often: seeded, and balanced between classes.
+
+use super::data::Sample;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Half of the drawn items are defective, as far as there are any.
+const DEFECTIVE_SHARE: f64 = 0.5;
+
+/// How likely each training item is drawn: half of the draws are defective, and among the
+/// defective a class with few items gets more than its share (by the square root of its count).
+pub(super) fn draw_weights(train: &[&Sample]) -> Vec<f64> {
+    let classes = train.first().map_or(0, |s| s.positive.len());
+    let counts: Vec<f64> =
+        (0..classes).map(|c| train.iter().filter(|s| s.positive[c]).count() as f64).collect();
+    let raw: Vec<f64> = train
+        .iter()
+        .map(|s| {
+            let rarest = s
+                .positive
+                .iter()
+                .zip(&counts)
+                .filter(|(p, _)| **p)
+                .map(|(_, n)| *n)
+                .fold(f64::INFINITY, f64::min);
+            if rarest.is_finite() { 1.0 / rarest.sqrt() } else { 1.0 }
+        })
+        .collect();
+    let sum = |defective: bool| -> f64 {
+        train.iter().zip(&raw).filter(|(s, _)| s.is_defective() == defective).map(|(_, w)| w).sum()
+    };
+    let (good, defective) = (sum(false), sum(true));
+    train
+        .iter()
+        .zip(&raw)
+        .map(|(s, w)| {
+            if s.is_defective() {
+                w / defective * DEFECTIVE_SHARE
+            } else {
+                w / good * (1.0 - DEFECTIVE_SHARE)
+            }
+        })
+        .collect()
+}
+
+/// As many draws as there are items, spread evenly over the weights (systematic sampling), in
+/// random order.
+pub(super) fn draw_epoch(weights: &[f64], n: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (epoch as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let total: f64 = weights.iter().sum();
+    let step = total / n as f64;
+    let mut next = rng.random::<f64>() * step;
+    let mut reached = 0.0;
+    let mut order = Vec::with_capacity(n);
+    for (at, weight) in weights.iter().enumerate() {
+        reached += weight;
+        while next < reached && order.len() < n {
+            order.push(at);
+            next += step;
+        }
+    }
+    order.shuffle(&mut rng);
+    order
+}

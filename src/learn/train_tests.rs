@@ -1,0 +1,141 @@
+//! Tests of the training loop on rendered spots.
+
+use super::*;
+use crate::domain::{BoxPx, LabelStatus, MediaKind, Region, Shape};
+use crate::infer::{InferError, Levels, View, prepare};
+use crate::media::Raster;
+use std::path::Path;
+
+/// Grey noise; some pictures carry a bright spot, marked by a box.
+fn spots(dir: &Path) -> Vec<LabelledItem> {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    (0..24)
+        .map(|i| {
+            let mut picture =
+                image::GrayImage::from_fn(64, 64, |_, _| image::Luma([rng.random_range(80..120)]));
+            let mut regions = Vec::new();
+            if i % 3 == 0 {
+                let (x, y) = (rng.random_range(4..44), rng.random_range(4..44));
+                for (dx, dy) in (0..144).map(|k| (k % 12, k / 12)) {
+                    picture.put_pixel(x + dx, y + dy, image::Luma([240]));
+                }
+                let corner = BoxPx::new(x as f32, y as f32, (x + 12) as f32, (y + 12) as f32);
+                regions.push(Region::new("spot", Shape::Box(corner)));
+            }
+            let name = format!("{i}.png");
+            picture.save(dir.join(&name)).unwrap();
+            LabelledItem {
+                path: dir.join(&name),
+                name,
+                kind: MediaKind::Image,
+                reference: None,
+                group: format!("g{i}"),
+                label: Label { status: LabelStatus::Confirmed, class: None, regions, transcript: None },
+                votes: Vec::new(),
+                extra: BTreeMap::new(),
+            }
+        })
+        .collect()
+}
+
+fn small() -> TrainSettings {
+    let input = InputSpec {
+        width_px: 64,
+        height_px: 64,
+        channels: 1,
+        levels: Levels::PerItem,
+        mean: vec![0.5],
+        std: vec![0.165],
+        view: View::Single,
+        reference: false,
+    };
+    TrainSettings {
+        epochs: Some(3),
+        batch: 4,
+        validation_share: 0.25,
+        evidence_share: 0.25,
+        input: Some(input),
+        ..TrainSettings::default()
+    }
+}
+
+#[test]
+fn two_trainings_give_the_same_package_and_scores_share_one_scale() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let go = || train(&items, &small(), None, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let (a, b) = (go(), go());
+    assert_eq!(a.model.package(), b.model.package());
+    let manifest = a.model.manifest();
+    assert_eq!(manifest.classes, ["good", "spot"]);
+    assert_eq!((manifest.data.items, manifest.data.groups), (24, 24));
+    assert!(manifest.evidence.iter().any(|e| e.defective) && manifest.evidence.iter().any(|e| !e.defective));
+    assert!(a.metrics.contains_key("auroc") && a.metrics.contains_key("defect_iou"));
+    for item in &items {
+        let (image, _) = data::rasters(item).unwrap();
+        let out = a.model.predict(&a.model.prepare(&image, None).unwrap()).unwrap();
+        let sum: f64 = out.probabilities.values().map(|p| p.get()).sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+        let defect = 1.0 - out.probabilities["good"].get();
+        match out.regions.first().and_then(|r| r.score) {
+            Some(score) => assert!((score.get() - defect).abs() < 1e-9, "{score} {defect}"),
+            None => assert!(defect < manifest.regions.score_min),
+        }
+    }
+    loads_back_and_refuses_damage(&a.model, dir.path());
+    goes_on_from_a_model_and_stops_when_told(&items, &a.model);
+}
+
+fn loads_back_and_refuses_damage(model: &Model, dir: &Path) {
+    let folder = dir.join("package");
+    model.save(&folder).unwrap();
+    assert_eq!(Model::load(&folder).unwrap().model_ref(), model.model_ref());
+    let (manifest, weights) = model.package();
+    let says = |m: &[u8], w: &[u8]| Model::from_bytes(m, w).unwrap_err().to_string();
+    assert!(says(manifest, &weights[..weights.len() - 1]).contains("damaged"));
+    let text = String::from_utf8(manifest.to_vec()).unwrap();
+    assert!(says(text.replace("\"classes\"", "\"clases\"").as_bytes(), weights).contains("clases"));
+    assert!(
+        says(text.replace("\"format_version\": 1", "\"format_version\": 9").as_bytes(), weights)
+            .contains("newer")
+    );
+    // A narrower network in the manifest than in the weights.
+    let narrow = text.replace("\"out\": 48", "\"out\": 40");
+    let difference = says(narrow.as_bytes(), weights);
+    assert!(difference.contains("expected [40, 24, 3, 3]"), "{difference}");
+    std::fs::remove_file(folder.join("weights.safetensors")).unwrap();
+    assert!(matches!(Model::load(&folder), Err(InferError::Read { what: "weights.safetensors", .. })));
+}
+
+fn goes_on_from_a_model_and_stops_when_told(items: &[LabelledItem], model: &Model) {
+    let cancel = AtomicBool::new(false);
+    let mut seen = Vec::new();
+    let settings = TrainSettings { epochs: Some(50), input: None, ..small() };
+    let report = train(items, &settings, Some(model), &cancel, &mut |p| {
+        seen.push(p.done);
+        if p.epoch == 2 {
+            cancel.store(true, Ordering::Relaxed);
+        }
+    })
+    .unwrap();
+    assert!(report.stopped && report.best_epoch == 1, "{}", report.best_epoch);
+    assert!(seen.windows(2).all(|w| w[0] <= w[1]));
+    let never = AtomicBool::new(true);
+    assert!(matches!(train(items, &small(), None, &never, &mut |_| {}), Err(LearnError::Cancelled)));
+}
+
+#[test]
+fn tiles_are_stitched_and_found_where_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = small();
+    if let Some(input) = settings.input.as_mut() {
+        input.view = View::Tiles { overlap_px: 16 };
+    }
+    let report = train(&spots(dir.path()), &settings, None, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let image = Raster { width: 150, height: 90, channels: 1, pixels: vec![100; 150 * 90] };
+    let input = prepare(&report.model.manifest().input, &image, None).unwrap();
+    assert_eq!(input.tile_count(), 6);
+    let out = report.model.predict(&input).unwrap();
+    assert_eq!((out.heat.width, out.heat.height), (38, 23));
+    assert!(out.heat.values.iter().all(|v| (0.0..=1.0).contains(v)));
+}
