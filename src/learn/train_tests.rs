@@ -1,6 +1,8 @@
 //! Tests of the training loop on rendered spots.
 
 use super::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use crate::domain::{BoxPx, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{InferError, Levels, View, prepare};
 use crate::media::Raster;
