@@ -129,7 +129,8 @@ impl Floor {
     /// A line without a model, at level assist.
     pub fn new(change: impl FnOnce(&mut Plan)) -> Self {
         let folder = TempDir::new().unwrap();
-        Self::make(&folder.path().to_owned(), folder, None, change)
+        let place = folder.path().to_path_buf();
+        Self::make(&place, folder, None, change)
     }
 
     /// A line on which [`model`] decides; the policy lets everything pass that it looks at.
@@ -149,7 +150,8 @@ impl Floor {
     /// A line with [`model`] live, at level assist.
     pub fn with_model(change: impl FnOnce(&mut Plan)) -> Self {
         let folder = TempDir::new().unwrap();
-        Self::make_with_model(&folder.path().to_owned(), folder, change)
+        let place = folder.path().to_path_buf();
+        Self::make_with_model(&place, folder, change)
     }
 
     fn make_with_model(place: &Path, folder: TempDir, change: impl FnOnce(&mut Plan)) -> Self {

@@ -35,7 +35,7 @@ fn without_a_model_every_item_goes_to_a_person_with_the_reason() {
 
 #[test]
 fn a_broken_package_leaves_everything_to_people_and_says_so() {
-    let spoil: [(&str, fn(&Path), &str); 6] = [
+    let spoil: [(&str, Spoil, &str); 6] = [
         (
             "the folder is missing",
             |package| fs::remove_dir_all(package).unwrap(),
@@ -89,6 +89,8 @@ fn a_broken_package_leaves_everything_to_people_and_says_so() {
         floor.check();
     }
 }
+
+type Spoil = fn(&Path);
 
 /// A package that is sound but for one tensor, which has another shape than the graph's.
 fn with_wrong_shapes(package: &Path) {

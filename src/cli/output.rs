@@ -26,23 +26,21 @@ fn lines(text: &mut String, value: &Value, depth: usize) {
         Value::Object(map) => {
             for (key, value) in map {
                 let key = key.replace('_', " ");
-                match inline(value) {
-                    Some(short) => drop(writeln!(text, "{indent}{key}: {short}")),
-                    None => {
-                        let _ = writeln!(text, "{indent}{key}:");
-                        lines(text, value, depth + 1);
-                    }
+                if let Some(short) = inline(value) {
+                    let _ = writeln!(text, "{indent}{key}: {short}");
+                } else {
+                    let _ = writeln!(text, "{indent}{key}:");
+                    lines(text, value, depth + 1);
                 }
             }
         }
         Value::Array(list) => {
             for value in list {
-                match inline(value) {
-                    Some(short) => drop(writeln!(text, "{indent}- {short}")),
-                    None => {
-                        let _ = writeln!(text, "{indent}-");
-                        lines(text, value, depth + 1);
-                    }
+                if let Some(short) = inline(value) {
+                    let _ = writeln!(text, "{indent}- {short}");
+                } else {
+                    let _ = writeln!(text, "{indent}-");
+                    lines(text, value, depth + 1);
                 }
             }
         }

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub fn demo(args: &Demo, window: Option<Window>) -> Result<Option<Report>, EngineError> {
     let folder = demo_line(args.line.as_deref(), args.seed)?;
     if !args.headless {
-        match show(window, &folder, Some(args.items)) {
+        match show(window, &folder, StationOptions { simulate: Some(args.items), ..StationOptions::default() }) {
             Ok(()) => return Ok(None),
             Err(why) => eprintln!("{why}; going on without a window"),
         }
@@ -33,11 +33,12 @@ pub fn open_window(line: Option<&Path>, window: Option<Window>) -> Result<(), En
         // Opened once here, so that a folder that is no line is told before a window opens.
         let line = Line::open(folder, ACTOR)?;
         let simulate = line.plan.simulator.is_some().then_some(None);
+        let options = StationOptions { simulate, ..StationOptions::default() };
         drop(line);
-        return show(window, folder, simulate).map_err(EngineError::Failed);
+        return show(window, folder, options).map_err(EngineError::Failed);
     }
     let folder = demo_line(None, None)?;
-    if let Err(why) = show(window, &folder, Some(None)) {
+    if let Err(why) = show(window, &folder, StationOptions { simulate: Some(None), ..StationOptions::default() }) {
         eprintln!("{why}; running the demo line headless");
         let report = headless_demo(&folder, DEMO_ITEMS)?;
         output::print(&report.json, false);
@@ -45,10 +46,9 @@ pub fn open_window(line: Option<&Path>, window: Option<Window>) -> Result<(), En
     Ok(())
 }
 
-/// `simulate` as in [`StationOptions`].
-fn show(window: Option<Window>, folder: &Path, simulate: Option<Option<u64>>) -> Result<(), String> {
+fn show(window: Option<Window>, folder: &Path, options: StationOptions) -> Result<(), String> {
     let window = window.ok_or("this build has no window (feature gui)")?;
-    window(folder, StationOptions { simulate, ..StationOptions::default() })
+    window(folder, options)
 }
 
 /// Opens the demo line, or makes it.

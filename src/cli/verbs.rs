@@ -298,13 +298,13 @@ pub fn promise(folder: &Path, model: Option<&str>) -> Result<Report, EngineError
 
 pub fn models(folder: &Path) -> Result<Report, EngineError> {
     let line = Line::open(folder, ACTOR)?;
-    let live = line.store.view().settings()?.model;
+    let released = line.store.view().settings()?.model;
     let rows: Vec<Value> = engine::model_names(Some(folder))
         .into_iter()
         .map(|name| match find_model(Some(folder), &name) {
             Ok(model) => {
                 let reference = model.model_ref();
-                let is_live = live.as_ref() == Some(reference);
+                let is_live = released.as_ref() == Some(reference);
                 json!({ "model": name, "state": if is_live { "live" } else { "candidate" }, "hash": reference.hash })
             }
             Err(error) => json!({ "model": name, "state": "broken", "reason": error.to_string() }),

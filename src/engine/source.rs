@@ -167,7 +167,7 @@ impl Simulated {
 
 /// Writes units at the plan's rate; without a window and for a given number, as fast as the
 /// station takes them.
-pub(super) fn run_simulator(shared: &Shared, simulated: Simulated) {
+pub(super) fn run_simulator(shared: &Shared, simulated: &Simulated) {
     let simulator = Simulator::new(simulated.settings);
     let pause = if shared.options.once {
         Duration::ZERO

@@ -270,7 +270,7 @@ impl Station {
         self.spawn("network", move |shared| super::decode::run_network(shared, &from_decode, &to_writer))?;
         self.spawn("writer", move |shared| run_writer(shared, store, &from_network, &to_source))?;
         if let Some(simulator) = Simulated::of(&self.shared)? {
-            self.spawn("simulator", move |shared| run_simulator(shared, simulator))?;
+            self.spawn("simulator", move |shared| run_simulator(shared, &simulator))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const GROUP_MAX: usize = 16;
 /// How often overdue inspections are looked for.
 const TICK: Duration = Duration::from_millis(200);
-const RETENTION_EVERY: Duration = Duration::from_secs(3600);
+const RETENTION_EVERY: Duration = Duration::from_hours(1);
 /// Between two attempts to commit to a disk that is full or a database that is locked.
 const RETRY: Duration = Duration::from_secs(1);
 
