@@ -218,6 +218,7 @@ impl Station {
         let pattern = Pattern::parse(&plan.source.pattern)
             .map_err(|error| EngineError::Failed(format!("plan, source.pattern: {error}")))?;
         let lock = store.lock_station()?;
+        store.blobs().sweep();
         let settings = store.view().settings()?;
         let (events, event_receiver) = bounded(EVENTS_CAPACITY);
         let source_folder = source_folder(folder, &plan, &options);

@@ -28,6 +28,9 @@ use std::time::Instant;
 const WARM_UP: f64 = 0.08;
 /// Epochs without a better validation score before training stops early.
 const PATIENCE: usize = 20;
+/// Not before this share of the training: with few groups the score jumps by chance while the
+/// learning rate is high.
+const PATIENT_SHARE: f64 = 0.6;
 /// Logits at the start: defects are rare, and without this the first epoch only learns that.
 const PIXEL_PRIOR: f32 = -4.0;
 const ITEM_PRIOR: f32 = -2.0;
@@ -233,7 +236,7 @@ impl<'a> Run<'a> {
                 self.best_epoch = self.epoch;
             }
             progress(&self.progress(1.0, 0.0));
-            let out_of_patience = self.epoch >= self.best_epoch + PATIENCE;
+            let out_of_patience = self.epoch >= self.best_epoch + PATIENCE && self.done(1.0) >= PATIENT_SHARE;
             if self.done(1.0) >= 1.0 || out_of_patience {
                 return Ok(false);
             }

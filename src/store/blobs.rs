@@ -8,10 +8,15 @@ use crate::domain::{MediaHash, Timestamp};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// An arrival is in the log long before this time has passed since its blob was written.
 const ARRIVAL_SECS_MAX: f64 = 600.0;
+
+/// How half-written blobs end.
+const TEMPORARY: &str = ".tmp";
+/// Writing the largest blob to the slowest share takes less.
+const IN_THE_MAKING: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Debug)]
 pub struct Blobs {
@@ -51,8 +56,11 @@ impl Blobs {
             }
         }
         let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(StoreError::io("cannot create", folder))?;
-        let temporary = folder.join(format!(".{}.tmp", uuid::Uuid::now_v7()));
+        if !folder.is_dir() {
+            fs::create_dir_all(folder).map_err(StoreError::io("cannot create", folder))?;
+            sync_folder(&self.root)?;
+        }
+        let temporary = folder.join(format!(".{}{TEMPORARY}", uuid::Uuid::now_v7()));
         let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
         if let Err(error) = written {
             // Best effort: the error that matters is the one above.
@@ -61,6 +69,19 @@ impl Blobs {
         }
         sync_folder(folder)?;
         Ok(media)
+    }
+
+    /// Removes what a killed program left half-written. A file that may still be in the making
+    /// stays; one that cannot be removed costs only its space.
+    pub fn sweep(&self) {
+        let folders = fs::read_dir(&self.root).into_iter().flatten().filter_map(Result::ok);
+        let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().filter_map(Result::ok);
+        for file in files.filter(|file| file.file_name().to_string_lossy().ends_with(TEMPORARY)) {
+            let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > IN_THE_MAKING) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
     }
 
     pub fn read(&self, media: &MediaHash) -> Result<Vec<u8>, StoreError> {
