@@ -177,6 +177,12 @@ pub struct Train {
     /// Side in pixels of a square input of the same area
     #[arg(long)]
     pub side: Option<u32>,
+    /// Items in one step of training
+    #[arg(long)]
+    pub batch: Option<usize>,
+    /// Highest learning rate
+    #[arg(long)]
+    pub rate: Option<f64>,
     /// What the data are, for the package's card
     #[arg(long, default_value = "")]
     pub description: String,

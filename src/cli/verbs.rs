@@ -148,6 +148,8 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
     job.settings.command = command_line();
     job.settings.view = args.view;
     job.settings.side_px = args.side.unwrap_or(job.settings.side_px);
+    job.settings.batch = args.batch.unwrap_or(job.settings.batch).max(1);
+    job.settings.rate = args.rate.unwrap_or(job.settings.rate);
     job.settings.description.clone_from(&args.description);
     job.settings.licence.clone_from(&args.licence);
     let cancel = cancel_flag()?;
