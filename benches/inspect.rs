@@ -111,11 +111,8 @@ fn station(model: &str, files: &[PathBuf]) -> Summary {
     let mut plan = Plan::new("Bench", Task::Defect, vec![]);
     // The files are whole: waiting for them is not what is measured.
     plan.source.settle_secs = 0.01;
-    let request = LineRequest {
-        plan,
-        level: secondlook::domain::Level::Assist,
-        model: Some(model.to_owned()),
-    };
+    let request =
+        LineRequest { plan, level: secondlook::domain::Level::Assist, model: Some(model.to_owned()) };
     drop(Line::create(&line, request, "bench").unwrap());
     fs::create_dir_all(line.join("inbox")).unwrap();
     for file in files {

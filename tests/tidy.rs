@@ -193,8 +193,10 @@ fn rooms(document: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn check_source(path: &str, text: &str, rooms: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let mut findings = Vec::new();
     let blanked = Blanked::new(text);
-    let is_test_file =
-        path.starts_with("tests/") || path.starts_with("benches/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs");
+    let is_test_file = path.starts_with("tests/")
+        || path.starts_with("benches/")
+        || path.ends_with("/tests.rs")
+        || path.ends_with("_tests.rs");
     let in_src = path.starts_with("src/");
     let room = path.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next()).unwrap_or("");
     let shipped = if is_test_file { "" } else { blanked.shipped.as_str() };

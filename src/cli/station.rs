@@ -19,7 +19,11 @@ const LOOK: Duration = Duration::from_millis(50);
 pub fn demo(args: &Demo, window: Option<Window>) -> Result<Option<Report>, EngineError> {
     let folder = demo_line(args.line.as_deref(), args.seed)?;
     if !args.headless {
-        match show(window, &folder, StationOptions { simulate: Some(args.items), ..StationOptions::default() }) {
+        match show(
+            window,
+            &folder,
+            StationOptions { simulate: Some(args.items), ..StationOptions::default() },
+        ) {
             Ok(()) => return Ok(None),
             Err(why) => eprintln!("{why}; going on without a window"),
         }
@@ -38,7 +42,9 @@ pub fn open_window(line: Option<&Path>, window: Option<Window>) -> Result<(), En
         return show(window, folder, options).map_err(EngineError::Failed);
     }
     let folder = demo_line(None, None)?;
-    if let Err(why) = show(window, &folder, StationOptions { simulate: Some(None), ..StationOptions::default() }) {
+    if let Err(why) =
+        show(window, &folder, StationOptions { simulate: Some(None), ..StationOptions::default() })
+    {
         eprintln!("{why}; running the demo line headless");
         let report = headless_demo(&folder, DEMO_ITEMS)?;
         output::print(&report.json, false);

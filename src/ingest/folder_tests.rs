@@ -1,3 +1,5 @@
+//! Tests of the watched folder, with a clock of their own.
+
 use super::*;
 use std::io::Write;
 

@@ -1,11 +1,11 @@
 //! Tests of the training loop on rendered spots.
 
 use super::*;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use crate::domain::{BoxPx, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{InferError, Levels, View, prepare};
 use crate::media::Raster;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 
 /// Grey noise; some pictures carry a bright spot, marked by a box.

@@ -1,3 +1,5 @@
+//! Tests of decoding: every bad input that a camera or a person can deliver.
+
 use super::*;
 use crate::media::{encode_jpeg, encode_png_grey};
 use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};

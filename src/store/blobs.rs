@@ -75,7 +75,8 @@ impl Blobs {
     /// stays; one that cannot be removed costs only its space.
     pub fn sweep(&self) {
         let folders = fs::read_dir(&self.root).into_iter().flatten().filter_map(Result::ok);
-        let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().filter_map(Result::ok);
+        let files =
+            folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().filter_map(Result::ok);
         for file in files.filter(|file| file.file_name().to_string_lossy().ends_with(TEMPORARY)) {
             let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_some_and(|age| age > IN_THE_MAKING) {
