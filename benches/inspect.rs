@@ -5,17 +5,19 @@
 //! Decoders and thread counts take turns item by item, so that a change of the machine's speed
 //! meets all of them alike; ratios are of medians.
 
-use secondlook::domain::{Plan, Task};
-use secondlook::engine::{Line, LineRequest, Station, StationOptions, Summary, find_model};
+use secondlook::domain::{Level, Plan, Task};
+use secondlook::engine::{Command, Line, LineRequest, Station, StationOptions, Summary, find_model};
 use secondlook::infer::Model;
 use secondlook::ingest::simulator::{Simulator, write_unit};
 use secondlook::media::decode_image;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const PHONES: u64 = 60;
 const TILES: usize = 200;
+/// Between two paced files: the station is not full, and not idle.
+const PACE: Duration = Duration::from_millis(60);
 /// Not the seed of any training.
 const SEED: u64 = 4_711;
 
@@ -62,16 +64,21 @@ fn bench(what: &str, model: &str, files: &[PathBuf]) {
     let median = |name: &str| parts.iter().find(|(n, _)| *n == name).map_or(0.0, |(_, ms)| at(ms, 50));
     let floor = median(DECODE) + median(PREPARE) + median(NETWORK_1);
     println!("  {:<34} {:.2}", "decode ÷ image crate", median(DECODE) / median(PEER));
-    let backlog = station(model, files);
-    println!(
-        "  {:<34} p50 {:7.2} ms   p99 {:7.2} ms   {:.1} items/s   p50 ÷ (decode + prepare + network) {:.2}",
-        "arrival → durable decision, backlog",
-        backlog.latency_ms.p50,
-        backlog.latency_ms.p99,
-        backlog.items_per_s,
-        backlog.latency_ms.p50 / floor
-    );
-    println!("  {:<34} {:.2}", "ms per item ÷ the same", 1e3 / backlog.items_per_s / floor);
+    for (name, run) in [("paced", paced(model, files)), ("backlog", backlog(model, files))] {
+        let latency = run.latency_ms;
+        println!(
+            "  {:<34} p50 {:7.2} ms   p99 {:7.2} ms   {:.1} items/s",
+            format!("arrival → durable decision, {name}"),
+            latency.p50,
+            latency.p99,
+            run.items_per_s
+        );
+        let (by_latency, by_rate) = (latency.p50 / floor, 1e3 / run.items_per_s / floor);
+        println!(
+            "  {:<34} p50 {by_latency:.2}, time per item {by_rate:.2}",
+            "÷ (decode + prepare + network)"
+        );
+    }
     println!("  {:<34} {} MiB", "resident memory, most", peak_resident_mib());
 }
 
@@ -104,21 +111,47 @@ fn stages(model: &Model, files: &[PathBuf]) -> Vec<(&'static str, Vec<f64>)> {
     parts
 }
 
-/// The real station on a folder full of files.
-fn station(model: &str, files: &[PathBuf]) -> Summary {
+/// A fresh line that sends everything to people: what is measured does not depend on the model's
+/// opinion.
+fn line(model: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir_in(target()).unwrap();
     let line = folder.path().join("line");
     let mut plan = Plan::new("Bench", Task::Defect, vec![]);
     // The files are whole: waiting for them is not what is measured.
     plan.source.settle_secs = 0.01;
-    let request =
-        LineRequest { plan, level: secondlook::domain::Level::Assist, model: Some(model.to_owned()) };
+    let request = LineRequest { plan, level: Level::Assist, model: Some(model.to_owned()) };
     drop(Line::create(&line, request, "bench").unwrap());
     fs::create_dir_all(line.join("inbox")).unwrap();
-    for file in files {
-        fs::copy(file, line.join("inbox").join(file.file_name().unwrap())).unwrap();
-    }
+    (folder, line)
+}
+
+fn put(line: &Path, file: &Path) {
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let hidden = line.join("inbox").join(format!(".{name}"));
+    fs::copy(file, &hidden).unwrap();
+    fs::rename(hidden, line.join("inbox").join(name)).unwrap();
+}
+
+/// The real station on a folder full of files.
+fn backlog(model: &str, files: &[PathBuf]) -> Summary {
+    let (_folder, line) = line(model);
+    files.iter().for_each(|file| put(&line, file));
     Station::start(&line, StationOptions { once: true, ..StationOptions::default() }).unwrap().join().unwrap()
+}
+
+/// The real station with a file every [`PACE`], as from a camera.
+fn paced(model: &str, files: &[PathBuf]) -> Summary {
+    let (_folder, line) = line(model);
+    let station = Station::start(&line, StationOptions::default()).unwrap();
+    for file in files {
+        put(&line, file);
+        std::thread::sleep(PACE);
+    }
+    while station.summary().arrived < files.len() as u64 {
+        std::thread::sleep(PACE);
+    }
+    station.command(Command::Stop);
+    station.join().unwrap()
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
