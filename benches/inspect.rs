@@ -133,7 +133,9 @@ fn put(line: &Path, file: &Path) {
 /// The real station on a folder full of files.
 fn backlog(model: &str, files: &[PathBuf]) -> Summary {
     let (_folder, line) = line(model);
-    files.iter().for_each(|file| put(&line, file));
+    for file in files {
+        put(&line, file);
+    }
     Station::start(&line, StationOptions { once: true, ..StationOptions::default() }).unwrap().join().unwrap()
 }
 

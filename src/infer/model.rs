@@ -11,14 +11,14 @@ use std::path::Path;
 pub struct Model {
     manifest: Manifest,
     plan: Plan,
-    model_ref: ModelRef,
+    named: ModelRef,
     manifest_bytes: Vec<u8>,
     weights_bytes: Vec<u8>,
 }
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("model_ref", &self.model_ref).finish_non_exhaustive()
+        f.debug_struct("Model").field("model_ref", &self.named).finish_non_exhaustive()
     }
 }
 
@@ -52,7 +52,7 @@ impl Model {
         Ok(Self {
             manifest: parsed,
             plan,
-            model_ref,
+            named: model_ref,
             manifest_bytes: manifest.to_vec(),
             weights_bytes: weights.to_vec(),
         })
@@ -66,7 +66,7 @@ impl Model {
     /// Name, and BLAKE3 over the bytes of manifest and weights.
     #[must_use]
     pub fn model_ref(&self) -> &ModelRef {
-        &self.model_ref
+        &self.named
     }
 
     #[must_use]

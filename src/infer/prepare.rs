@@ -118,6 +118,11 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
     })
 }
 
+/// Width and height.
+type Size = [usize; 2];
+/// Left and top.
+type Corner = (usize, usize);
+
 /// Canvas size and tile corners; the canvas is padded so that every tile starts on a cell of the
 /// network's output.
 fn tile_layout(
@@ -125,7 +130,7 @@ fn tile_layout(
     overlap: usize,
     used: [usize; 2],
     image: &Raster,
-) -> Result<([usize; 2], Vec<(usize, usize)>), InferError> {
+) -> Result<(Size, Vec<Corner>), InferError> {
     let side = [spec.width_px as usize, spec.height_px as usize];
     let stride = PIXEL_STRIDE as usize;
     let mut canvas = [0; 2];

@@ -61,7 +61,7 @@ fn shape(kind: MediaKind, [w, h]: [u32; 2], number: u8, v: [u16; 6], bits: &[boo
         (_, 0) => Shape::Whole,
         (MediaKind::Audio, _) => Shape::Span {
             span_secs: [secs(0), secs(0) + secs(1)],
-            band_hz: (number % 2 == 0).then(|| [secs(2), secs(2) + secs(3)]),
+            band_hz: number.is_multiple_of(2).then(|| [secs(2), secs(2) + secs(3)]),
         },
         (_, 1) => Shape::Polygon((0..3).map(|i| [px(2 * i), px(2 * i + 1)]).collect()),
         (_, 2..=4) => Shape::Mask(MaskRle::from_fn(w, h, |x, y| bits[(y * 12 + x) as usize])),
@@ -290,7 +290,7 @@ fn contents_are_compared_and_not_only_hashes() {
     let is = |format, part: &str, change: &dyn Fn(&Path)| expect_difference(&items, format, part, change);
     is(Format::Jsonl, "differs from the truth", &|out| forge(out, "items.jsonl", "confirmed", "bad input"));
     is(Format::Jsonl, "class of", &|out| {
-        forge(out, "items.jsonl", "\"label\":\"good\"", "\"label\":\"fine\"")
+        forge(out, "items.jsonl", "\"label\":\"good\"", "\"label\":\"fine\"");
     });
     is(Format::Jsonl, "not in the export: \"good.png\"", &|out| {
         let text = fs::read_to_string(out.join("items.jsonl")).unwrap();
@@ -302,14 +302,14 @@ fn contents_are_compared_and_not_only_hashes() {
     is(Format::Coco, "annotation", &|out| forge(out, "coco.json", "\"bbox\":[0.0", "\"bbox\":[1.0"));
     is(Format::Coco, "region 1", &|out| forge(out, "coco.json", "\"category_id\":1", "\"category_id\":2"));
     is(Format::Coco, "differs from the", &|out| {
-        forge(out, "coco.json", "\"category_id\":1", "\"category_id\":2")
+        forge(out, "coco.json", "\"category_id\":1", "\"category_id\":2");
     });
     is(Format::Yolo, "0 regions, expected 1", &|out| {
-        fs::write(out.join(format!("labels/{a}/a.txt")), "").unwrap()
+        fs::write(out.join(format!("labels/{a}/a.txt")), "").unwrap();
     });
     is(Format::Yolo, "region 1", &|out| forge(out, &format!("labels/{b}/b.txt"), "1 ", "0 "));
     is(Format::Yolo, "counts as good", &|out| {
-        fs::remove_file(out.join(format!("labels/{good}/good.txt"))).unwrap()
+        fs::remove_file(out.join(format!("labels/{good}/good.txt"))).unwrap();
     });
     is(Format::Yolo, "region 1", &|out| forge(out, "data.yaml", "crack", "crock"));
     is(Format::YoloSeg, "cover", &|out| {

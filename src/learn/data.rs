@@ -172,17 +172,17 @@ fn sample(
         if placed {
             unplaced[class] = false;
             let mask = Raster { width: image.width, height: image.height, channels: 1, pixels: mask };
-            masks.push((class, fit(mask, spec, &input).map_err(|error| error.to_string())?));
+            masks.push((class, fit(&mask, spec, &input).map_err(|error| error.to_string())?));
         }
     }
     Ok((Sample { item: index, input, masks, positive, unplaced }, hash))
 }
 
 /// A source mask on the input's canvas.
-fn fit(mask: Raster, spec: &InputSpec, input: &Input) -> Result<Vec<u8>, crate::infer::InferError> {
+fn fit(mask: &Raster, spec: &InputSpec, input: &Input) -> Result<Vec<u8>, crate::infer::InferError> {
     let (_, width, height) = input.canvas();
     if spec.view == View::Single {
-        return Ok(resize(&mask, spec.width_px, spec.height_px)?.pixels);
+        return Ok(resize(mask, spec.width_px, spec.height_px)?.pixels);
     }
     let mut canvas = vec![0; width * height];
     let columns = mask.width as usize;

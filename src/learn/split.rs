@@ -87,7 +87,7 @@ mod tests {
         let parts = split(&items, 3, 0.15, 0.15);
         assert_eq!(parts, split(&items, 3, 0.15, 0.15));
         assert_ne!(parts, split(&items, 4, 0.15, 0.15));
-        for (a, b) in items.iter().zip(&parts).zip(items.iter().zip(&parts).skip(1)).map(|(a, b)| (a, b)) {
+        for (a, b) in items.iter().zip(&parts).zip(items.iter().zip(&parts).skip(1)) {
             assert!(a.0.group != b.0.group || a.1 == b.1);
         }
         for class in ["good", "crack", "rare"] {

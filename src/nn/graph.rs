@@ -222,11 +222,10 @@ impl Op {
                 (first.height.div_ceil(stride), first.width.div_ceil(stride))
             }
             Self::Upsample2 => (2 * first.height, 2 * first.width),
-            Self::GlobalPool => (1, 1),
             Self::Linear { .. } if (first.height, first.width) != (1, 1) => {
                 return Err(format!("needs a pooled input, not {first}"));
             }
-            Self::Linear { .. } => (1, 1),
+            Self::GlobalPool | Self::Linear { .. } => (1, 1),
             Self::Add { .. } | Self::Concat => match inputs.iter().find(equal) {
                 Some(other) => return Err(format!("combines {first} with {other}")),
                 None => (first.height, first.width),

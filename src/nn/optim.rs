@@ -1,4 +1,4 @@
-//! AdamW over an ordered list of parameters, and its learning-rate schedule.
+//! `AdamW` over an ordered list of parameters, and its learning-rate schedule.
 
 use super::NnError;
 use candle_core::Var;

@@ -126,7 +126,9 @@ fn step(name: &str, op: &Op, weights: &Weights) -> Result<Step, NnError> {
                 let mut bias = Vec::with_capacity(out);
                 for (channel, row) in values.chunks_exact_mut(patch).enumerate() {
                     let factor = scale[channel] / (var[channel] + EPSILON).sqrt();
-                    row.iter_mut().for_each(|w| *w *= factor);
+                    for w in row {
+                        *w *= factor;
+                    }
                     bias.push(shift[channel] - mean[channel] * factor);
                 }
                 bias

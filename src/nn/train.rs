@@ -75,7 +75,7 @@ impl TrainNet {
             taken += 1;
             match (self.index.get(&spec.name), spec.name.rsplit_once('.')) {
                 (Some(&i), _) => {
-                    self.vars[i].1.set(&Tensor::from_slice(values, shape.as_slice(), &Device::Cpu)?)?
+                    self.vars[i].1.set(&Tensor::from_slice(values, shape.as_slice(), &Device::Cpu)?)?;
                 }
                 (None, Some((layer, suffix))) => {
                     if let Some(s) = self.running.get_mut(layer) {

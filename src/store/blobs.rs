@@ -16,7 +16,7 @@ const ARRIVAL_SECS_MAX: f64 = 600.0;
 /// How half-written blobs end.
 const TEMPORARY: &str = ".tmp";
 /// Writing the largest blob to the slowest share takes less.
-const IN_THE_MAKING: Duration = Duration::from_secs(3600);
+const IN_THE_MAKING: Duration = Duration::from_hours(1);
 
 #[derive(Clone, Debug)]
 pub struct Blobs {
