@@ -99,8 +99,11 @@ pub struct PredictionRow {
     pub media: String,
     pub group: String,
     pub probabilities: BTreeMap<String, Probability>,
-    /// The truth, where the item has a label.
+    /// The most probable class.
     pub label: String,
+    /// The item's own label, and whether that is a defect.
+    pub truth: String,
+    pub defective: bool,
     pub regions: Vec<PredictedRegion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
@@ -231,7 +234,9 @@ fn row(item: &LabelledItem, output: &Output) -> PredictionRow {
         media: item.name.clone(),
         group: item.group.clone(),
         probabilities: output.probabilities.clone(),
-        label: item.label.main_class().to_owned(),
+        label: answer(&output.probabilities).to_owned(),
+        truth: item.label.main_class().to_owned(),
+        defective: !item.label.is_good(),
         regions: output
             .regions
             .iter()

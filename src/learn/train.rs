@@ -351,7 +351,7 @@ impl<'a> Run<'a> {
                 &mut |_, _| {},
             )?;
             manifest.metrics = measured.report.metrics();
-            manifest.evidence = evidence_groups(&evidence, &measured.predictions);
+            manifest.evidence = evidence_groups(&measured.predictions);
         }
         pack(&manifest)
     }
@@ -405,16 +405,15 @@ fn priors(graph: &Graph, defects: usize) -> Weights {
 
 /// One score for each group: the smallest defect probability of a defective group's defective
 /// items, the largest of a good group's items.
-fn evidence_groups(items: &[LabelledItem], predictions: &[super::PredictionRow]) -> Vec<EvidenceGroup> {
-    let good: BTreeMap<&str, bool> = items.iter().map(|i| (i.name.as_str(), i.label.is_good())).collect();
+fn evidence_groups(predictions: &[super::PredictionRow]) -> Vec<EvidenceGroup> {
     let mut groups: BTreeMap<&str, (Option<f64>, f64)> = BTreeMap::new();
     for row in predictions {
         let score = 1.0 - row.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get());
         let entry = groups.entry(&row.group).or_insert((None, 0.0));
-        if good.get(row.media.as_str()).copied().unwrap_or(false) {
-            entry.1 = entry.1.max(score);
-        } else {
+        if row.defective {
             entry.0 = Some(entry.0.map_or(score, |s| s.min(score)));
+        } else {
+            entry.1 = entry.1.max(score);
         }
     }
     groups

@@ -141,3 +141,26 @@ fn tiles_are_stitched_and_found_where_they_are() {
     assert_eq!((out.heat.width, out.heat.height), (38, 23));
     assert!(out.heat.values.iter().all(|v| (0.0..=1.0).contains(v)));
 }
+
+/// Two data sets may use the same file names: what a row is must not depend on its name.
+#[test]
+fn evidence_of_items_with_one_name_stays_apart() {
+    let row = |group: &str, good: f64, defective: bool| crate::learn::PredictionRow {
+        media: "a.png".into(),
+        group: group.into(),
+        probabilities: BTreeMap::from([(
+            Label::GOOD.to_owned(),
+            crate::domain::Probability::saturating(good),
+        )]),
+        label: Label::GOOD.into(),
+        truth: String::new(),
+        defective,
+        regions: vec![],
+        transcript: None,
+        decision: None,
+    };
+    let rows =
+        [row("good", 0.75, false), row("bad", 0.25, true), row("bad", 0.5, true), row("good", 0.5, false)];
+    let found: Vec<_> = evidence_groups(&rows).into_iter().map(|g| (g.group, g.defective, g.score)).collect();
+    assert_eq!(found, [("bad".to_owned(), true, 0.5), ("good".to_owned(), false, 0.5)]);
+}
