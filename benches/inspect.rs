@@ -97,8 +97,8 @@ fn stages(model: &Model, files: &[PathBuf]) -> Vec<(&'static str, Vec<f64>)> {
         let (decode_ms, raster) = timed(|| decode_image(&bytes).unwrap());
         let (peer_ms, _) = timed(|| image::load_from_memory(&bytes).unwrap());
         let (prepare_ms, input) = timed(|| model.prepare(&raster, None).unwrap());
-        let (one_ms, _) = timed(|| one.install(|| model.predict(&input).unwrap()));
-        let (two_ms, _) = timed(|| two.install(|| model.predict(&input).unwrap()));
+        let (one_ms, _) = timed(|| one.install(|| model.predict(&input, 1).unwrap()));
+        let (two_ms, _) = timed(|| two.install(|| model.predict(&input, 2).unwrap()));
         // The first round warms up.
         if round >= files.len() {
             for (part, ms) in parts.iter_mut().zip([decode_ms, peer_ms, prepare_ms, one_ms, two_ms]) {

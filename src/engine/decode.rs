@@ -36,9 +36,10 @@ pub(super) fn run_decode(shared: &Shared, from_source: &Receiver<Taken>, to_netw
 }
 
 pub(super) fn run_network(shared: &Shared, from_decode: &Receiver<Prepared>, to_writer: &Sender<Finished>) {
+    let threads = shared.plan.threads.network;
     for mut prepared in from_decode {
         if let (Ok(model), Some(input)) = (&prepared.loaded.model, prepared.input.take()) {
-            prepared.item.prediction = predict(model, &input, prepared.timing);
+            prepared.item.prediction = predict(model, &input, threads, prepared.timing);
             if let Err(reason) = &prepared.item.prediction {
                 shared.tell(StationEvent::Trouble(format!("{}: {reason}", prepared.item.name)));
             }
@@ -127,9 +128,9 @@ fn look(
     Ok(input.map(Some).map_err(|why| Reason::ModelFault { why }))
 }
 
-fn predict(model: &Model, input: &Input, mut timing: Timing) -> Result<Prediction, Reason> {
+fn predict(model: &Model, input: &Input, threads: usize, mut timing: Timing) -> Result<Prediction, Reason> {
     let start = Instant::now();
-    let output = guarded(|| model.predict(input).map_err(|error| error.to_string()))
+    let output = guarded(|| model.predict(input, threads).map_err(|error| error.to_string()))
         .map_err(|why| Reason::ModelFault { why })?;
     timing.network_ms = millis(start);
     Ok(Prediction {

@@ -43,7 +43,8 @@ impl Model {
         if found != parsed.weights_blake3 {
             return Err(InferError::WeightsHash { found, expected: parsed.weights_blake3 });
         }
-        let plan = Plan::new(&parsed.graph, &weights_from_bytes(weights)?)?;
+        let (height, width) = (parsed.input.height_px as usize, parsed.input.width_px as usize);
+        let plan = Plan::new(&parsed.graph, &weights_from_bytes(weights)?, height, width)?;
         // The manifest holds the weights' hash, but the two are hashed together so that the
         // reference does not rest on that field.
         let mut hasher = blake3::Hasher::new();
@@ -101,16 +102,9 @@ impl Model {
         prepare(&self.manifest.input, image, reference)
     }
 
-    /// Network, calibration and regions.
-    pub fn predict(&self, input: &Input) -> Result<Output, InferError> {
-        let raw = raw_scores(&self.plan, &self.manifest.input, input)?;
+    /// Network (on up to so many threads), calibration and regions.
+    pub fn predict(&self, input: &Input, threads: usize) -> Result<Output, InferError> {
+        let raw = raw_scores(&self.plan, &self.manifest.input, input, threads)?;
         Ok(predict::output(&self.manifest, &raw, input))
-    }
-
-    /// The network alone on one fixed input of its own size, for measuring.
-    pub fn run_network(&self, values: &[f32]) -> Result<(), InferError> {
-        let input = &self.manifest.input;
-        self.plan.run(values, input.height_px as usize, input.width_px as usize)?;
-        Ok(())
     }
 }

@@ -160,18 +160,19 @@ fn append_plane(pixels: &mut Vec<u8>, raster: &Raster, channel: usize, canvas: [
 }
 
 impl Input {
-    /// Normalised values of one tile, `planes × height × width`.
-    pub(super) fn tile(&self, spec: &InputSpec, (left, top): (usize, usize)) -> Vec<f32> {
+    /// The rows of one tile: plane, row, pixels.
+    pub(super) fn tile<'a>(
+        &'a self,
+        spec: &InputSpec,
+        (left, top): Corner,
+    ) -> impl Iterator<Item = (usize, usize, &'a [u8])> {
         let (width, height) = (spec.width_px as usize, spec.height_px as usize);
-        let mut values = Vec::with_capacity(spec.planes() * width * height);
-        for plane in 0..spec.planes() {
-            let table = normalisation(spec, plane);
-            for y in top..top + height {
-                let start = (plane * self.height + y) * self.width + left;
-                values.extend(self.pixels[start..start + width].iter().map(|&v| table[usize::from(v)]));
-            }
-        }
-        values
+        (0..spec.planes()).flat_map(move |plane| {
+            (0..height).map(move |y| {
+                let start = (plane * self.height + top + y) * self.width + left;
+                (plane, y, &self.pixels[start..start + width])
+            })
+        })
     }
 
     /// The 8-bit planes and the canvas size: width, height.
@@ -232,6 +233,17 @@ mod tests {
         }
     }
 
+    /// What the network sees of the first tile.
+    fn values(spec: &InputSpec, input: &Input) -> Vec<f32> {
+        input
+            .tile(spec, (0, 0))
+            .flat_map(|(plane, _, row)| {
+                let table = normalisation(spec, plane);
+                row.iter().map(move |&v| table[usize::from(v)])
+            })
+            .collect()
+    }
+
     #[test]
     fn references_are_asked_for_and_follow_the_image() {
         let spec = spec(View::Single, true);
@@ -239,7 +251,7 @@ mod tests {
         let golden = Raster { width: 6, height: 5, channels: 1, pixels: vec![0; 30] };
         assert!(matches!(prepare(&spec, &image, None), Err(InferError::ReferenceMissing)));
         let input = prepare(&spec, &image, Some(&golden)).unwrap();
-        let values = input.tile(&spec, (0, 0));
+        let values = values(&spec, &input);
         assert_eq!(values.len(), 2 * 64 * 32);
         assert!((values[0] - 2.0).abs() < 1e-6 && (values[64 * 32] + 2.0).abs() < 1e-6);
     }
@@ -254,7 +266,7 @@ mod tests {
             channels: 1,
             pixels: (0..64 * 32_u16).map(|i| offset + gain * u8::try_from(i % 40).unwrap()).collect(),
         };
-        let values = |r: Raster| prepare(&spec, &r, None).unwrap().tile(&spec, (0, 0));
+        let values = |r: Raster| values(&spec, &prepare(&spec, &r, None).unwrap());
         let (dark, light) = (values(image(2, 10)), values(image(4, 60)));
         let worst = dark.iter().zip(&light).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 0.05, "{worst}");

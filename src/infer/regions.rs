@@ -1,8 +1,8 @@
 //! Raw network scores of an item, and the connected regions in them.
 
 use super::manifest::InputSpec;
-use super::{InferError, Input};
-use crate::nn::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan};
+use super::{InferError, Input, normalisation};
+use crate::nn::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, PlanInput, PlanOutputs};
 
 /// Logits before calibration, stitched over all tiles (the highest counts where they overlap).
 #[derive(Clone, Debug, PartialEq)]
@@ -47,36 +47,53 @@ impl RawScores {
     pub fn score(&self) -> f32 {
         (0..self.item.len()).map(|c| self.class_score(c)).fold(f32::NEG_INFINITY, f32::max)
     }
-}
 
-/// Runs the network over every tile of an item.
-pub fn raw_scores(plan: &Plan, spec: &InputSpec, input: &Input) -> Result<RawScores, InferError> {
-    let stride = PIXEL_STRIDE as usize;
-    let (width, height) = (input.used[0].div_ceil(stride), input.used[1].div_ceil(stride));
-    let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new() };
-    for &(left, top) in &input.tiles {
-        let values = input.tile(spec, (left, top));
-        let outputs = plan.run(&values, spec.height_px as usize, spec.width_px as usize)?;
+    /// Takes in the outputs of the tile with its corner at this canvas pixel.
+    fn join(&mut self, outputs: &PlanOutputs<'_>, (left, top): (usize, usize)) -> Result<(), InferError> {
         let (Some(pixels), Some(item)) = (outputs.get(PIXEL_OUTPUT), outputs.get(ITEM_OUTPUT)) else {
             return Err(InferError::Manifest("the graph lacks an output".to_owned()));
         };
-        let classes = item.values.len();
-        raw.item.resize(classes, f32::NEG_INFINITY);
-        raw.pixels.resize(classes * width * height, f32::NEG_INFINITY);
-        for (most, v) in raw.item.iter_mut().zip(&item.values) {
+        let (width, height, classes) = (self.width, self.height, item.values.len());
+        self.item.resize(classes, f32::NEG_INFINITY);
+        self.pixels.resize(classes * width * height, f32::NEG_INFINITY);
+        for (most, v) in self.item.iter_mut().zip(item.values) {
             *most = most.max(*v);
         }
+        let stride = PIXEL_STRIDE as usize;
         let (left, top, shape) = (left / stride, top / stride, pixels.shape);
+        let columns = shape.width.min(width.saturating_sub(left));
         for class in 0..classes {
             for y in 0..shape.height.min(height.saturating_sub(top)) {
-                let columns = shape.width.min(width.saturating_sub(left));
                 let source = &pixels.values[(class * shape.height + y) * shape.width..][..columns];
-                let target = &mut raw.pixels[(class * height + top + y) * width + left..][..columns];
+                let target = &mut self.pixels[(class * height + top + y) * width + left..][..columns];
                 for (t, s) in target.iter_mut().zip(source) {
                     *t = t.max(*s);
                 }
             }
         }
+        Ok(())
+    }
+}
+
+/// Runs the network over every tile of an item, on up to so many threads.
+pub fn raw_scores(
+    plan: &Plan,
+    spec: &InputSpec,
+    input: &Input,
+    threads: usize,
+) -> Result<RawScores, InferError> {
+    let stride = PIXEL_STRIDE as usize;
+    let (width, height) = (input.used[0].div_ceil(stride), input.used[1].div_ceil(stride));
+    let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new() };
+    let tables: Vec<[f32; 256]> = (0..spec.planes()).map(|plane| normalisation(spec, plane)).collect();
+    for &corner in &input.tiles {
+        let fill = |values: &mut PlanInput<'_>| {
+            for (plane, y, row) in input.tile(spec, corner) {
+                let table = &tables[plane];
+                values.row(plane, y).iter_mut().zip(row).for_each(|(to, &v)| *to = table[usize::from(v)]);
+            }
+        };
+        plan.run(threads, fill, |outputs| raw.join(outputs, corner))?;
     }
     Ok(raw)
 }

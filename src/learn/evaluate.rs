@@ -167,7 +167,7 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let bytes = std::fs::read(&item.path).map_err(|error| error.to_string())?;
     let start = Instant::now();
     let input = model.prepare(&image, reference.as_ref()).map_err(|error| error.to_string())?;
-    let output = model.predict(&input).map_err(|error| error.to_string())?;
+    let output = model.predict(&input, 1).map_err(|error| error.to_string())?;
     let seconds = start.elapsed().as_secs_f64();
     let pixel_logit = f64::from(model.manifest().regions.pixel_logit);
     let threshold = model.manifest().calibration.probability(pixel_logit);

@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
                 return if self.best.is_some() { Ok(true) } else { Err(LearnError::Stopped) };
             }
             let weights = self.net.weights()?;
-            let plan = Plan::new(&self.graph, &weights)?;
+            let plan = self.plan(&weights)?;
             let score = validation_score(&self.scores(&plan, &self.validation)?, &self.validation);
             self.last = Some(score);
             if self.best.as_ref().is_none_or(|(best, _)| score > *best) {
@@ -307,16 +307,22 @@ impl<'a> Run<'a> {
     }
 
     fn scores(&self, plan: &Plan, samples: &[&Sample]) -> Result<Vec<RawScores>, LearnError> {
+        // Items run beside each other, each on one thread.
         let scores: Result<Vec<RawScores>, _> =
-            samples.par_iter().map(|s| raw_scores(plan, self.spec, &s.input)).collect();
+            samples.par_iter().map(|s| raw_scores(plan, self.spec, &s.input, 1)).collect();
         Ok(scores?)
+    }
+
+    fn plan(&self, weights: &Weights) -> Result<Plan, LearnError> {
+        let (height, width) = (self.spec.height_px as usize, self.spec.width_px as usize);
+        Ok(Plan::new(&self.graph, weights, height, width)?)
     }
 
     /// Calibrates the best weights on the validation groups, measures them on the evidence groups
     /// and packs them.
     fn finish(self, kept: &[&LabelledItem], parts: &[Part], loaded: &Loaded) -> Result<Model, LearnError> {
         let Some((_, weights)) = &self.best else { return Err(LearnError::Stopped) };
-        let plan = Plan::new(&self.graph, weights)?;
+        let plan = self.plan(weights)?;
         let scores = self.scores(&plan, &self.validation)?;
         let pairs: Vec<(Vec<f64>, Vec<bool>)> = scores
             .iter()

@@ -75,7 +75,7 @@ fn two_trainings_give_the_same_package_and_scores_share_one_scale() {
     assert!(a.metrics.contains_key("auroc") && a.metrics.contains_key("defect_iou"));
     for item in &items {
         let (image, _) = data::rasters(item).unwrap();
-        let out = a.model.predict(&a.model.prepare(&image, None).unwrap()).unwrap();
+        let out = a.model.predict(&a.model.prepare(&image, None).unwrap(), 1).unwrap();
         let sum: f64 = out.probabilities.values().map(|p| p.get()).sum();
         assert!((sum - 1.0).abs() < 1e-9);
         let defect = 1.0 - out.probabilities["good"].get();
@@ -137,7 +137,7 @@ fn tiles_are_stitched_and_found_where_they_are() {
     let image = Raster { width: 150, height: 90, channels: 1, pixels: vec![100; 150 * 90] };
     let input = prepare(&report.model.manifest().input, &image, None).unwrap();
     assert_eq!(input.tile_count(), 6);
-    let out = report.model.predict(&input).unwrap();
+    let out = report.model.predict(&input, 1).unwrap();
     assert_eq!((out.heat.width, out.heat.height), (38, 23));
     assert!(out.heat.values.iter().all(|v| (0.0..=1.0).contains(v)));
 }

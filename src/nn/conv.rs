@@ -1,292 +1,249 @@
-//! Convolution, forward and backward, as matrix products over unrolled patches.
-//!
-//! candle's own backward pass is several times slower than this on the CPU, and training time is
-//! what a person waits for. One sample's patches are unrolled a band of rows at a time, so that a
-//! band stays in the second-level cache; samples run in parallel; gradients of the weights are
-//! summed in sample order, so that they do not depend on the threads.
+//! Convolutions made ready for the loops: weights in the order that a loop reads them, and calls
+//! that say where everything lies. Training and the inference plan use the same ones.
 
-use super::slices::{operand, with_values};
-use candle_core::{CpuStorage, CustomOp2, Device, Error, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
+use super::graph::Extent;
+use super::kernels::{Aligned, Call, DenseLoop, DepthwiseLoop, Isa, Kind, Layout, Skip};
+use super::stencil::{Halo, Stencil, Tap};
 
-/// Unrolled values kept at a time: 512 KiB, about half of a second-level cache.
-const BAND_VALUES: usize = 128 * 1024;
+/// How an operand's channels are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `[channels][height][width]`: a network's input, which has few channels.
+    Planar,
+    /// `[blocks][height][width][lanes]`.
+    Blocked,
+}
 
-/// Sizes of one convolution over one sample.
+impl Form {
+    /// Channels in one block.
+    pub const fn lanes(self, isa: Isa) -> usize {
+        match self {
+            Self::Planar => 1,
+            Self::Blocked => isa.lanes(),
+        }
+    }
+
+    pub const fn blocks(self, isa: Isa, channels: usize) -> usize {
+        channels.div_ceil(self.lanes(isa))
+    }
+
+    /// Floats of an operand with so many zeros around.
+    pub const fn floats(self, isa: Isa, channels: usize, size: Extent, halo: Halo) -> usize {
+        let area = (size.y + halo.top + halo.bottom) * (size.x + halo.left + halo.right);
+        self.blocks(isa, channels) * self.lanes(isa) * area
+    }
+
+    /// Where the pixels of such an operand lie.
+    pub const fn layout(self, isa: Isa, size: Extent, halo: Halo) -> Layout {
+        let px = self.lanes(isa);
+        let row = (size.x + halo.left + halo.right) * px;
+        Layout {
+            start: halo.top * row + halo.left * px,
+            row,
+            px,
+            block: (size.y + halo.top + halo.bottom) * row,
+        }
+    }
+}
+
+/// Channels of a convolution, and which of them see each other.
 #[derive(Clone, Copy, Debug)]
-pub struct Geometry {
+pub struct Channels {
     pub input: usize,
-    pub height: usize,
-    pub width: usize,
-    pub out: usize,
-    pub kernel: usize,
-    pub stride: usize,
+    pub output: usize,
+    pub groups: usize,
 }
 
-impl Geometry {
-    pub fn out_height(&self) -> usize {
-        self.height.div_ceil(self.stride)
+impl Channels {
+    /// The same for the gradient of the input.
+    pub const fn swapped(self) -> Self {
+        Self { input: self.output, output: self.input, groups: self.groups }
     }
 
-    pub fn out_width(&self) -> usize {
-        self.width.div_ceil(self.stride)
+    pub const fn is_depthwise(self) -> bool {
+        self.groups > 1 && self.groups == self.input && self.groups == self.output
+    }
+}
+
+/// Which way round weights `[output][input / groups][positions]` are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Forward,
+    /// From outputs to inputs.
+    Transposed,
+}
+
+/// Some blocks of output channels and the input channels that they see.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// First block of output channels, and how many.
+    pub out_block: usize,
+    pub k: usize,
+    /// First block of input channels, how many, and how many channels the last one has.
+    pub in_block: usize,
+    pub blocks: usize,
+    pub last: usize,
+}
+
+impl Pass {
+    /// The passes that cover a convolution.
+    pub fn of(isa: Isa, form: Form, channels: Channels) -> Vec<Self> {
+        let (lanes, inner) = (isa.lanes(), form.lanes(isa));
+        let (per_in, per_out) = (channels.input / channels.groups, channels.output / channels.groups);
+        let mut out_block = 0;
+        let mut passes = Vec::new();
+        for k in DenseLoop::passes(isa, channels.output.div_ceil(lanes)) {
+            let end = ((out_block + k) * lanes).min(channels.output);
+            let first = (out_block * lanes) / per_out * per_in;
+            let last = ((end - 1) / per_out + 1) * per_in;
+            let in_block = first / inner;
+            let blocks = last.div_ceil(inner) - in_block;
+            passes.push(Self { out_block, k, in_block, blocks, last: last - (in_block + blocks - 1) * inner });
+            out_block += k;
+        }
+        passes
     }
 
-    fn patch(&self) -> usize {
-        self.input * self.kernel * self.kernel
-    }
-
-    fn band_rows(&self) -> usize {
-        (BAND_VALUES / (self.patch() * self.out_width()).max(1)).clamp(1, self.out_height())
-    }
-
-    /// A 1 × 1 convolution needs no unrolling: the image is its own patch matrix.
-    fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1
-    }
-
-    /// Output columns whose input column `x · stride + kx − pad` lies inside the image.
-    fn columns_inside(&self, kx: usize) -> (usize, usize) {
-        let pad = self.kernel / 2;
-        let first = pad.saturating_sub(kx).div_ceil(self.stride);
-        let last = (self.width + pad).saturating_sub(kx).div_ceil(self.stride).min(self.out_width());
-        (first.min(last), last)
-    }
-
-    /// Input row of an output row under kernel row `ky`, if inside the image.
-    fn row_inside(&self, y: usize, ky: usize) -> Option<usize> {
-        (y * self.stride + ky).checked_sub(self.kernel / 2).filter(|&row| row < self.height)
-    }
-
-    /// `cols[patch, rows · out_width]` for output rows `rows` of one sample.
-    fn unroll(&self, image: &[f32], rows: std::ops::Range<usize>, cols: &mut Vec<f32>) {
-        let (out_width, pad) = (self.out_width(), self.kernel / 2);
-        let band = rows.len() * out_width;
-        cols.clear();
-        cols.resize(self.patch() * band, 0.0);
-        for (line, target) in cols.chunks_exact_mut(band).enumerate() {
-            let (channel, tap) = (line / (self.kernel * self.kernel), line % (self.kernel * self.kernel));
-            let (ky, kx) = (tap / self.kernel, tap % self.kernel);
-            let (first, last) = self.columns_inside(kx);
-            for (i, y) in rows.clone().enumerate() {
-                let Some(row) = self.row_inside(y, ky).filter(|_| first < last) else { continue };
-                let start = (channel * self.height + row) * self.width;
-                let from = start + first * self.stride + kx - pad;
-                let target = &mut target[i * out_width + first..i * out_width + last];
-                if self.stride == 1 {
-                    target.copy_from_slice(&image[from..from + last - first]);
-                } else {
-                    let source = image[from..start + self.width].iter().step_by(self.stride);
-                    for (t, s) in target.iter_mut().zip(source) {
-                        *t = *s;
+    /// Calls `each` for every weight of the pass with its place in the packed order
+    /// `[blocks][taps][inner][k · lanes]`, its output and input channel, and its tap.
+    pub fn for_weights(
+        &self,
+        isa: Isa,
+        form: Form,
+        channels: Channels,
+        taps: usize,
+        mut each: impl FnMut(usize, usize, usize, usize),
+    ) {
+        let (lanes, inner) = (isa.lanes(), form.lanes(isa));
+        let (per_in, per_out) = (channels.input / channels.groups, channels.output / channels.groups);
+        let (line, first_out) = (self.k * lanes, self.out_block * lanes);
+        let outs = first_out..(first_out + line).min(channels.output);
+        for block in 0..self.blocks {
+            let count = if block + 1 == self.blocks { self.last } else { inner };
+            for tap in 0..taps {
+                for i in 0..count {
+                    let input = (self.in_block + block) * inner + i;
+                    let at = ((block * taps * inner) + tap * count + i) * line;
+                    let group = input / per_in;
+                    for out in outs.start.max(group * per_out)..outs.end.min((group + 1) * per_out) {
+                        each(at + out - first_out, out, input, tap);
                     }
                 }
             }
         }
     }
 
-    /// The transpose of [`Self::unroll`]: adds patch gradients back onto the image's.
-    fn roll_back(&self, cols: &[f32], rows: std::ops::Range<usize>, image: &mut [f32]) {
-        let (out_width, pad) = (self.out_width(), self.kernel / 2);
-        let band = rows.len() * out_width;
-        for (line, source) in cols.chunks_exact(band).enumerate() {
-            let (channel, tap) = (line / (self.kernel * self.kernel), line % (self.kernel * self.kernel));
-            let (ky, kx) = (tap / self.kernel, tap % self.kernel);
-            let (first, last) = self.columns_inside(kx);
-            for (i, y) in rows.clone().enumerate() {
-                let Some(row) = self.row_inside(y, ky).filter(|_| first < last) else { continue };
-                let start = (channel * self.height + row) * self.width;
-                let from = start + first * self.stride + kx - pad;
-                let source = &source[i * out_width + first..i * out_width + last];
-                let target = &mut image[from..start + self.width];
-                // The plain loop is the one that the compiler turns into vector instructions.
-                if self.stride == 1 {
-                    for (t, s) in target.iter_mut().zip(source) {
-                        *t += *s;
-                    }
-                } else {
-                    for (t, s) in target.iter_mut().step_by(self.stride).zip(source) {
-                        *t += *s;
-                    }
-                }
-            }
-        }
+    /// Numbers in the packed order.
+    pub const fn packed_len(&self, isa: Isa, form: Form, taps: usize) -> usize {
+        ((self.blocks - 1) * form.lanes(isa) + self.last) * taps * self.k * isa.lanes()
     }
 
-    fn bands(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
-        let (step, end) = (self.band_rows(), self.out_height());
-        (0..end).step_by(step).map(move |from| from..(from + step).min(end))
-    }
-}
-
-/// One sample forward: `image` is `[input, height, width]`, `weight` `[out, patch]`; gives
-/// `[out, out_height, out_width]`.
-pub fn forward(g: Geometry, image: &[f32], weight: &Tensor, out: &mut [f32]) -> Result<()> {
-    let (plane, width) = (g.out_height() * g.out_width(), g.out_width());
-    if g.is_pointwise() {
-        let cols = Tensor::from_slice(image, (g.input, plane), &Device::Cpu)?;
-        return with_values(&weight.matmul(&cols)?, |product| {
-            out.copy_from_slice(product);
-            Ok(())
+    fn pack(&self, isa: Isa, form: Form, taps: &[Tap], weights: &Weights<'_>) -> Vec<f32> {
+        let mut packed = vec![0.0; self.packed_len(isa, form, taps.len())];
+        self.for_weights(isa, form, weights.channels, taps.len(), |at, out, input, tap| {
+            packed[at] = weights.at(out, input, &taps[tap].positions);
         });
+        packed
     }
-    let bands: Vec<_> = g.bands().collect();
-    let products: Vec<Tensor> = bands
-        .par_iter()
-        .map(|rows| {
-            let mut cols = Vec::new();
-            g.unroll(image, rows.clone(), &mut cols);
-            let cols = Tensor::from_vec(cols, (g.patch(), rows.len() * width), &Device::Cpu)?;
-            weight.matmul(&cols)
-        })
-        .collect::<Result<_>>()?;
-    for (rows, product) in bands.iter().zip(&products) {
-        with_values(product, |product| {
-            for (channel, line) in product.chunks_exact(rows.len() * width).enumerate() {
-                let at = channel * plane + rows.start * width;
-                out[at..at + line.len()].copy_from_slice(line);
+}
+
+/// Weights `[output][input / groups][positions]` of the forward convolution, and how to read them.
+#[derive(Clone, Copy)]
+pub struct Weights<'a> {
+    pub values: &'a [f32],
+    pub positions: usize,
+    pub direction: Direction,
+    /// As seen in `direction`.
+    pub channels: Channels,
+}
+
+impl Weights<'_> {
+    fn at(&self, out: usize, input: usize, positions: &[usize]) -> f32 {
+        let c = self.channels;
+        let (row, column, columns) = match self.direction {
+            Direction::Forward => (out, input % (c.input / c.groups), c.input / c.groups),
+            Direction::Transposed => (input, out % (c.output / c.groups), c.output / c.groups),
+        };
+        let kernel = &self.values[(row * columns + column) * self.positions..][..self.positions];
+        positions.iter().map(|&p| kernel[p]).sum()
+    }
+}
+
+/// What a convolution works on.
+#[derive(Clone, Copy)]
+pub struct Operands {
+    pub form: Form,
+    /// Pixel 0, 0 of the input, with the stencil's halo of zeros around it.
+    pub x: Layout,
+    pub y: Layout,
+    /// With `y`'s pixels, or half as many both ways.
+    pub skip: Option<Skip>,
+    pub relu: bool,
+}
+
+/// All calls of a convolution. `bias` has one number for each output channel.
+pub fn calls(isa: Isa, stencil: &Stencil, weights: &Weights<'_>, bias: &[f32], on: &Operands) -> Vec<Call> {
+    let lanes = isa.lanes();
+    let mut padded = bias.to_vec();
+    padded.resize(bias.len().next_multiple_of(lanes), 0.0);
+    let offset = |layout: Layout, block: usize| Layout { start: layout.start + block * layout.block, ..layout };
+    let mut found = Vec::new();
+    let mut add = |kind: Kind, pass: Pass, phase: usize, packed: Vec<f32>| {
+        let (phase, step) = (&stencil.phases[phase], stencil.out_step);
+        let place = |layout: Layout| Layout {
+            start: layout.start + phase.first.y * layout.row + phase.first.x * layout.px,
+            row: step.y * layout.row,
+            px: step.x * layout.px,
+            ..layout
+        };
+        let x = offset(on.x, pass.in_block);
+        let tap = |t: &Tap| t.dy * x.row.cast_signed() + t.dx * x.px.cast_signed();
+        found.push(Call {
+            kind,
+            taps: phase.taps.iter().map(tap).collect(),
+            weights: Aligned::of(&packed),
+            bias: Aligned::of(&padded[pass.out_block * lanes..(pass.out_block + pass.k) * lanes]),
+            x: Layout { row: stencil.in_step.y * x.row, px: stencil.in_step.x * x.px, ..x },
+            y: place(offset(on.y, pass.out_block)),
+            skip: on.skip.map(|s| {
+                let layout = offset(s.layout, pass.out_block);
+                match (s.halved, step.y) {
+                    // Each phase has the half map's own pixels.
+                    (true, 2) => Skip { layout, halved: false },
+                    (true, _) => Skip { layout, halved: true },
+                    (false, _) => Skip { layout: place(layout), halved: false },
+                }
+            }),
+            rows: phase.count.y,
+            width: phase.count.x,
+            relu: on.relu,
+        });
+    };
+    let blocked = on.form == Form::Blocked && on.skip.is_none();
+    for (p, phase) in stencil.phases.iter().enumerate().filter(|(_, p)| p.count.area() > 0) {
+        if weights.channels.is_depthwise() && blocked {
+            let run = DepthwiseLoop::choose(isa, phase.count.x);
+            for block in 0..weights.channels.output.div_ceil(lanes) {
+                let pass = Pass { out_block: block, k: 1, in_block: block, blocks: 1, last: lanes };
+                let mut packed = vec![0.0; phase.taps.len() * lanes];
+                for (tap, line) in phase.taps.iter().zip(packed.chunks_exact_mut(lanes)) {
+                    for (lane, w) in line.iter_mut().enumerate() {
+                        let channel = block * lanes + lane;
+                        if channel < weights.channels.output {
+                            *w = weights.at(channel, channel, &tap.positions);
+                        }
+                    }
+                }
+                add(Kind::Depthwise { run }, pass, p, packed);
             }
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
-/// One sample backward: gradients of the image and of the weight.
-fn backward(g: Geometry, image: &[f32], weight: &Tensor, grad: &[f32]) -> Result<(Vec<f32>, Tensor)> {
-    let (plane, width) = (g.out_height() * g.out_width(), g.out_width());
-    let transposed = weight.t()?;
-    if g.is_pointwise() {
-        let grad = Tensor::from_slice(grad, (g.out, plane), &Device::Cpu)?;
-        let cols = Tensor::from_slice(image, (g.input, plane), &Device::Cpu)?;
-        let image_grad = transposed.matmul(&grad)?.flatten_all()?.to_vec1()?;
-        return Ok((image_grad, grad.matmul(&cols.t()?)?));
-    }
-    let mut image_grad = vec![0.0; image.len()];
-    let mut weight_grad = Tensor::zeros((g.out, g.patch()), candle_core::DType::F32, &Device::Cpu)?;
-    for rows in g.bands() {
-        let band = rows.len() * width;
-        let mut cols = Vec::new();
-        g.unroll(image, rows.clone(), &mut cols);
-        let cols = Tensor::from_vec(cols, (g.patch(), band), &Device::Cpu)?;
-        let mut lines = Vec::with_capacity(g.out * band);
-        for channel in 0..g.out {
-            let at = channel * plane + rows.start * width;
-            lines.extend_from_slice(&grad[at..at + band]);
-        }
-        let grad = Tensor::from_vec(lines, (g.out, band), &Device::Cpu)?;
-        weight_grad = (weight_grad + grad.matmul(&cols.t()?)?)?;
-        with_values(&transposed.matmul(&grad)?, |cols| {
-            g.roll_back(cols, rows.clone(), &mut image_grad);
-            Ok(())
-        })?;
-    }
-    Ok((image_grad, weight_grad))
-}
-
-/// The differentiable convolution of a batch: `[n, input, h, w]` with `[out, input, k, k]`.
-pub struct ConvOp {
-    pub stride: usize,
-}
-
-impl ConvOp {
-    fn geometry(&self, x: &[usize], w: &[usize]) -> Result<(usize, Geometry)> {
-        match (x, w) {
-            (&[n, input, height, width], &[out, _, kernel, _]) => {
-                Ok((n, Geometry { input, height, width, out, kernel, stride: self.stride }))
+        } else {
+            for pass in Pass::of(isa, on.form, weights.channels) {
+                let run = DenseLoop::choose(isa, pass.k, phase.count.x, stencil.in_step.x * on.x.px);
+                let kind =
+                    Kind::Dense { run, inner: on.form.lanes(isa), blocks: pass.blocks, last: pass.last };
+                add(kind, pass, p, pass.pack(isa, on.form, &phase.taps, weights));
             }
-            _ => Err(Error::Msg(format!("convolution of {x:?} with {w:?}"))),
         }
     }
-}
-
-impl CustomOp2 for ConvOp {
-    fn name(&self) -> &'static str {
-        "conv"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        xl: &Layout,
-        w: &CpuStorage,
-        wl: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (n, g) = self.geometry(xl.dims(), wl.dims())?;
-        let image = operand(x, xl, "conv")?;
-        let weight = Tensor::from_slice(operand(w, wl, "conv")?, (g.out, g.patch()), &Device::Cpu)?;
-        let (size, plane) = (g.input * g.height * g.width, g.out * g.out_height() * g.out_width());
-        let mut out = vec![0.0_f32; n * plane];
-        out.par_chunks_mut(plane)
-            .zip(image.par_chunks(size))
-            .try_for_each(|(out, image)| forward(g, image, &weight, out))?;
-        Ok((CpuStorage::F32(out), Shape::from((n, g.out, g.out_height(), g.out_width()))))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _res: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (n, g) = self.geometry(x.dims(), w.dims())?;
-        let weight = w.detach().reshape((g.out, g.patch()))?;
-        let (size, plane) = (g.input * g.height * g.width, g.out * g.out_height() * g.out_width());
-        let per_sample: Vec<(Vec<f32>, Tensor)> = with_values(x, |x| {
-            with_values(grad, |grad| {
-                x.par_chunks(size)
-                    .zip(grad.par_chunks(plane))
-                    .map(|(image, grad)| backward(g, image, &weight, grad))
-                    .collect()
-            })
-        })?;
-        let mut image_grads = Vec::with_capacity(n * size);
-        let mut weight_grad = Tensor::zeros((g.out, g.patch()), candle_core::DType::F32, &Device::Cpu)?;
-        for (image_grad, sample) in per_sample {
-            image_grads.extend_from_slice(&image_grad);
-            weight_grad = (weight_grad + sample)?;
-        }
-        let image_grads = Tensor::from_vec(image_grads, x.shape(), &Device::Cpu)?;
-        Ok((Some(image_grads), Some(weight_grad.reshape(w.shape())?)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use candle_core::Var;
-    use rand::Rng;
-    use rand::SeedableRng;
-
-    fn random(shape: &[usize], seed: u64) -> Tensor {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-    }
-
-    fn close(a: &Tensor, b: &Tensor) {
-        assert_eq!(a.dims(), b.dims());
-        let d = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-        assert!(d < 1e-3, "differs by {d}");
-    }
-
-    /// Forward and both gradients against the tensor library's own convolution.
-    #[test]
-    fn convolution_and_its_gradients_agree_with_candle() {
-        for (kernel, stride, height, width) in
-            [(3, 1, 9, 7), (3, 2, 12, 10), (1, 1, 5, 6), (5, 2, 8, 14), (3, 2, 40, 300)]
-        {
-            let x = Var::from_tensor(&random(&[2, 3, height, width], 1)).unwrap();
-            let w = Var::from_tensor(&random(&[4, 3, kernel, kernel], 2)).unwrap();
-            let ours = x.apply_op2(&w, ConvOp { stride }).unwrap();
-            let theirs = x.conv2d(&w, kernel / 2, stride, 1, 1).unwrap();
-            close(&ours, &theirs);
-            let pull = random(ours.dims(), 3);
-            let g1 = (ours * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-            let g2 = (theirs * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-            close(g1.get(&x).unwrap(), g2.get(&x).unwrap());
-            close(g1.get(&w).unwrap(), g2.get(&w).unwrap());
-        }
-    }
+    found
 }

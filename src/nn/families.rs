@@ -1,6 +1,6 @@
 //! The network shapes that training starts from.
 
-use super::graph::{Act, Graph, INPUT, Node, Op};
+use super::graph::{Act, Extent, Graph, INPUT, Node, Op};
 use std::collections::BTreeMap;
 
 /// Role of the output with one logit for each defect class and pixel, at [`PIXEL_STRIDE`].
@@ -34,7 +34,7 @@ pub fn defect_network(input_channels: usize, defect_classes: usize) -> Graph {
     let top = b.conv("smooth4", &top, 16, 3, 1);
     let pixels = b.push(
         "pixel_head",
-        Op::Conv { out: defect_classes, kernel: 1, stride: 1, bn: false, act: Act::None },
+        conv_op(defect_classes, 1, 1, false, Act::None),
         &[&top],
     );
     let pooled = b.push("pool", Op::GlobalPool, &[&s32]);
@@ -44,6 +44,10 @@ pub fn defect_network(input_channels: usize, defect_classes: usize) -> Graph {
         nodes: b.nodes,
         outputs: BTreeMap::from([(PIXEL_OUTPUT.to_owned(), pixels), (ITEM_OUTPUT.to_owned(), item)]),
     }
+}
+
+fn conv_op(out: usize, kernel: usize, stride: usize, bn: bool, act: Act) -> Op {
+    Op::Conv { out, kernel: Extent::square(kernel), stride: Extent::square(stride), groups: 1, bn, act }
 }
 
 #[derive(Default)]
@@ -59,7 +63,7 @@ impl Builder {
     }
 
     fn conv(&mut self, name: &str, input: &str, out: usize, kernel: usize, stride: usize) -> String {
-        self.push(name, Op::Conv { out, kernel, stride, bn: true, act: Act::Relu }, &[input])
+        self.push(name, conv_op(out, kernel, stride, true, Act::Relu), &[input])
     }
 
     /// `input + convs(input)`, the last convolution without activation.
@@ -67,8 +71,7 @@ impl Builder {
         let mut at = input.to_owned();
         for i in 0..convs {
             let act = if i + 1 == convs { Act::None } else { Act::Relu };
-            let op = Op::Conv { out: width, kernel: 3, stride: 1, bn: true, act };
-            at = self.push(&format!("{name}_{i}"), op, &[&at]);
+            at = self.push(&format!("{name}_{i}"), conv_op(width, 3, 1, true, act), &[&at]);
         }
         self.push(name, Op::Add { act: Act::Relu }, &[input, &at])
     }
@@ -76,8 +79,7 @@ impl Builder {
     /// The coarser map, doubled, plus a 1 × 1 view of the finer one.
     fn merge(&mut self, stride: &str, coarse: &str, fine: &str, width: usize) -> String {
         let up = self.push(&format!("up{stride}"), Op::Upsample2, &[coarse]);
-        let op = Op::Conv { out: width, kernel: 1, stride: 1, bn: true, act: Act::None };
-        let lateral = self.push(&format!("lateral{stride}"), op, &[fine]);
+        let lateral = self.push(&format!("lateral{stride}"), conv_op(width, 1, 1, true, Act::None), &[fine]);
         self.push(&format!("merge{stride}"), Op::Add { act: Act::Relu }, &[&up, &lateral])
     }
 }

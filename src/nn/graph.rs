@@ -14,6 +14,10 @@ pub const INPUT: &str = "input";
 const NODES_MAX: usize = 512;
 /// Bounds the memory that a manifest can ask for.
 const CHANNELS_MAX: usize = 4096;
+/// Longest side of a kernel: long enough for the first layer over the samples of a sound.
+const KERNEL_MAX: usize = 127;
+/// Largest step between two outputs.
+const STRIDE_MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,8 +30,18 @@ pub enum Act {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Op {
-    /// Square kernel (odd), zero padding `kernel / 2`, then batch norm or bias, then `act`.
-    Conv { out: usize, kernel: usize, stride: usize, bn: bool, act: Act },
+    /// Odd kernel, zero padding `kernel / 2`, then batch norm or bias, then `act`. With `groups`,
+    /// output channel `o` sees the input channels of its own group alone; as many groups as
+    /// channels make a depthwise convolution.
+    Conv {
+        out: usize,
+        kernel: Extent,
+        stride: Extent,
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        groups: usize,
+        bn: bool,
+        act: Act,
+    },
     /// Elementwise sum of all inputs, then `act`.
     Add { act: Act },
     /// Each pixel becomes 2 × 2.
@@ -38,6 +52,58 @@ pub enum Op {
     GlobalPool,
     /// On `[n, 1, 1]`; with bias.
     Linear { out: usize, act: Act },
+}
+
+/// Rows and columns. In a manifest one number where both are equal, else `[y, x]`: a kernel of
+/// `[1, 9]` looks along a line, as over the samples of a sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OneOrTwo", into = "OneOrTwo")]
+pub struct Extent {
+    pub y: usize,
+    pub x: usize,
+}
+
+impl Extent {
+    #[must_use]
+    pub const fn square(side: usize) -> Self {
+        Self { y: side, x: side }
+    }
+
+    #[must_use]
+    pub const fn area(self) -> usize {
+        self.y * self.x
+    }
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged)]
+enum OneOrTwo {
+    One(usize),
+    Two([usize; 2]),
+}
+
+impl From<OneOrTwo> for Extent {
+    fn from(value: OneOrTwo) -> Self {
+        match value {
+            OneOrTwo::One(side) => Self::square(side),
+            OneOrTwo::Two([y, x]) => Self { y, x },
+        }
+    }
+}
+
+impl From<Extent> for OneOrTwo {
+    fn from(value: Extent) -> Self {
+        if value.y == value.x { Self::One(value.y) } else { Self::Two([value.y, value.x]) }
+    }
+}
+
+const fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_one(groups: &usize) -> bool {
+    *groups == 1
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -144,8 +210,8 @@ impl Graph {
             };
             let input = node.inputs.first().map_or(0, |i| channels[i.as_str()]);
             match node.op {
-                Op::Conv { out, kernel, bn, .. } => {
-                    add("weight", vec![out, input, kernel, kernel], true);
+                Op::Conv { out, kernel, groups, bn, .. } => {
+                    add("weight", vec![out, input / groups, kernel.y, kernel.x], true);
                     if bn {
                         add("scale", vec![out], true);
                         add("shift", vec![out], true);
@@ -173,8 +239,8 @@ impl Graph {
             let input = node.inputs.first().map_or(0, |i| shapes[i.as_str()].channels);
             let out = shapes[node.name.as_str()];
             sum += match node.op {
-                Op::Conv { kernel, .. } => {
-                    (out.channels * out.height * out.width * input * kernel * kernel) as u64
+                Op::Conv { kernel, groups, .. } => {
+                    (out.channels * out.height * out.width * (input / groups) * kernel.area()) as u64
                 }
                 Op::Linear { out, .. } => (out * input) as u64,
                 _ => 0,
@@ -191,10 +257,17 @@ impl Op {
             _ => Err(format!("takes one input, not {}", inputs.len())),
         };
         match *self {
-            Self::Conv { out, kernel, stride, .. } => {
-                one()?;
-                if kernel % 2 == 0 || kernel > 15 || !(1..=4).contains(&stride) {
-                    return Err(format!("has kernel {kernel}, stride {stride}: odd up to 15, 1 to 4"));
+            Self::Conv { out, kernel, stride, groups, .. } => {
+                let input = one()?;
+                for (kernel, stride) in [(kernel.y, stride.y), (kernel.x, stride.x)] {
+                    if kernel % 2 == 0 || kernel > KERNEL_MAX || !(1..=STRIDE_MAX).contains(&stride) {
+                        return Err(format!(
+                            "has kernel {kernel}, stride {stride}: odd up to {KERNEL_MAX}, 1 to {STRIDE_MAX}"
+                        ));
+                    }
+                }
+                if groups == 0 || input % groups != 0 || out % groups != 0 {
+                    return Err(format!("divides {input} input and {out} output channels into {groups} groups"));
                 }
                 Ok(out)
             }
@@ -219,7 +292,7 @@ impl Op {
                 if first.height == 0 || first.width == 0 {
                     return Err("has an empty input".to_owned());
                 }
-                (first.height.div_ceil(stride), first.width.div_ceil(stride))
+                (first.height.div_ceil(stride.y), first.width.div_ceil(stride.x))
             }
             Self::Upsample2 => (2 * first.height, 2 * first.width),
             Self::Linear { .. } if (first.height, first.width) != (1, 1) => {
@@ -262,6 +335,20 @@ mod tests {
         });
         assert!(text.contains("unequal channels"), "{text}");
         assert!(graph.shapes(60, 64).is_err(), "60 is not a multiple of the deepest stride");
+    }
+
+    #[test]
+    fn kernels_are_one_number_or_two_and_groups_are_checked() {
+        let op: Op = serde_json::from_str(
+            r#"{"conv": {"out": 4, "kernel": [1, 9], "stride": 1, "groups": 2, "bn": false, "act": "none"}}"#,
+        )
+        .unwrap();
+        let Op::Conv { kernel, stride, groups, .. } = op else { panic!("{op:?}") };
+        assert_eq!((kernel, stride, groups), (Extent { y: 1, x: 9 }, Extent::square(1), 2));
+        assert_eq!(serde_json::to_value(kernel).unwrap(), serde_json::json!([1, 9]));
+        assert_eq!(serde_json::to_value(stride).unwrap(), serde_json::json!(1));
+        assert!(op.channels(&[6]).is_ok());
+        assert!(op.channels(&[5]).unwrap_err().contains("5 input and 4 output channels into 2 groups"));
     }
 
     #[test]

@@ -8,22 +8,28 @@
 //! (`rayon::ThreadPoolBuilder::build_global`, or `RAYON_NUM_THREADS`). All sums run in an
 //! order that does not depend on which thread computes them.
 
+mod blocked;
 mod conv;
+mod conv_op;
+#[cfg(test)]
+mod conv_tests;
 mod families;
 mod graph;
+#[expect(unsafe_code, reason = "the loops at the machine's limit; every block says what it rests on")]
+mod kernels;
 mod loss;
 mod norm;
 mod optim;
 mod plan;
 mod slices;
+mod stencil;
 mod train;
-mod upsample;
 
 pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network};
-pub use graph::{Act, Graph, Node, Op, Shape3, WeightSpec};
+pub use graph::{Act, Extent, Graph, Node, Op, Shape3, WeightSpec};
 pub use loss::weighted_bce;
 pub use optim::{Optimiser, Schedule};
-pub use plan::{Plan, PlanOutput};
+pub use plan::{Plan, PlanInput, PlanOutput, PlanOutputs};
 pub use train::TrainNet;
 
 use thiserror::Error;

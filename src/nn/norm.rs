@@ -1,4 +1,5 @@
-//! Batch normalisation with an optional rectifier after it, as one operation.
+//! Batch normalisation with an optional rectifier after it, as one operation on blocked tensors
+//! `[n, blocks, height, width, lanes]`.
 //!
 //! Written as loops because the tensor library would walk over every activation eight times.
 
@@ -8,26 +9,51 @@ use rayon::prelude::*;
 
 /// Keeps the division finite where a channel is constant.
 pub const EPSILON: f32 = 1e-5;
-/// Partial sums kept side by side, so that the compiler can use vector registers.
-const LANES: usize = 16;
 
 /// Mean and variance (biased) of each channel of a batch.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
     pub mean: Vec<f32>,
     pub var: Vec<f32>,
 }
 
-/// Σ f(a, b) over two equally long slices, in a fixed order.
-fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
-    let mut lanes = [0.0_f32; LANES];
-    let (mut ca, mut cb) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    for (a, b) in (&mut ca).zip(&mut cb) {
-        for i in 0..LANES {
-            lanes[i] += f(a[i], b[i]);
+/// Sizes of a blocked tensor.
+#[derive(Clone, Copy)]
+pub struct Blocked {
+    pub n: usize,
+    pub blocks: usize,
+    pub height: usize,
+    pub width: usize,
+    pub lanes: usize,
+}
+
+impl Blocked {
+    pub fn of(dims: &[usize]) -> Result<Self> {
+        match *dims {
+            [n, blocks, height, width, lanes] => Ok(Self { n, blocks, height, width, lanes }),
+            _ => Err(Error::Msg(format!("not a blocked tensor: {dims:?}"))),
         }
     }
-    let rest: f32 = ca.remainder().iter().zip(cb.remainder()).map(|(&a, &b)| f(a, b)).sum();
-    lanes.iter().map(|&v| f64::from(v)).sum::<f64>() + f64::from(rest)
+
+    /// Floats of one block of one sample.
+    pub const fn plane(&self) -> usize {
+        self.height * self.width * self.lanes
+    }
+
+    const fn row(&self) -> usize {
+        self.width * self.lanes
+    }
+}
+
+/// Calls a function that is generic over the number of lanes.
+macro_rules! with_lanes {
+    ($lanes:expr, $function:ident($($argument:expr),*)) => {
+        match $lanes {
+            4 => $function::<4>($($argument),*),
+            8 => $function::<8>($($argument),*),
+            _ => $function::<16>($($argument),*),
+        }
+    };
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "statistics are stored in single precision")]
@@ -35,39 +61,73 @@ const fn single(value: f64) -> f32 {
     value as f32
 }
 
-fn sizes(dims: &[usize]) -> Result<(usize, usize, usize)> {
-    match *dims {
-        [n, c, h, w] => Ok((n, c, h * w)),
-        _ => Err(Error::Msg(format!("batch norm of a tensor of shape {dims:?}"))),
+/// Sums over the pixels of one row for each lane.
+fn row_sums<const L: usize>(row: &[f32], f: impl Fn(usize, f32) -> f32) -> [f32; L] {
+    let mut sums = [0.0; L];
+    for pixel in row.as_chunks::<L>().0 {
+        for lane in 0..L {
+            sums[lane] += f(lane, pixel[lane]);
+        }
     }
+    sums
 }
 
-/// Statistics of `[n, channels, h, w]`.
-pub fn statistics(x: &Tensor) -> Result<Statistics> {
-    let (n, channels, plane) = sizes(x.dims())?;
-    let count = (n * plane) as f64;
+/// Mean and sum of squared deviations of the lanes of one plane. Each row is read twice while it
+/// is in the cache; rows are joined by the update of Chan, Golub and LeVeque (1979).
+fn plane_moments<const L: usize>(plane: &[f32], row: usize) -> Vec<[f64; 2]> {
+    let mut moments = vec![[0.0, 0.0]; L];
+    let mut count = 0.0;
+    let width = (row / L) as f64;
+    for line in plane.chunks_exact(row) {
+        let sums = row_sums::<L>(line, |_, v| v);
+        let means = sums.map(|s| single(f64::from(s) / width));
+        let squares = row_sums::<L>(line, |lane, v| (v - means[lane]) * (v - means[lane]));
+        for lane in 0..L {
+            let other = [f64::from(means[lane]), f64::from(squares[lane])];
+            join(&mut moments[lane], count, other, width);
+        }
+        count += width;
+    }
+    moments
+}
+
+/// Adds the moments of `n` further values to those of `count`.
+fn join(moments: &mut [f64; 2], count: f64, other: [f64; 2], n: f64) {
+    let delta = other[0] - moments[0];
+    let all = count + n;
+    moments[0] += delta * n / all;
+    moments[1] += other[1] + delta * delta * count * n / all;
+}
+
+/// Statistics of the first `channels` channels.
+pub fn statistics(x: &Tensor, channels: usize) -> Result<Statistics> {
+    let b = Blocked::of(x.dims())?;
     with_values(x, |x| {
-        let pairs: Vec<(f32, f32)> = (0..channels)
-            .into_par_iter()
-            .map(|c| {
-                let planes =
-                    || (0..n).map(|i| &x[(i * channels + c) * plane..(i * channels + c + 1) * plane]);
-                let mean = single(planes().map(|p| sum2(p, p, |v, _| v)).sum::<f64>() / count);
-                let square = |v: f32, _: f32| (v - mean) * (v - mean);
-                (mean, single(planes().map(|p| sum2(p, p, square)).sum::<f64>() / count))
-            })
+        let planes: Vec<Vec<[f64; 2]>> = x
+            .par_chunks(b.plane())
+            .map(|plane| with_lanes!(b.lanes, plane_moments(plane, b.row())))
             .collect();
-        let (mean, var) = pairs.into_iter().unzip();
-        Ok(Statistics { mean, var })
+        let area = (b.height * b.width) as f64;
+        let mut statistics = Statistics { mean: Vec::new(), var: Vec::new() };
+        for channel in 0..channels {
+            let (block, lane) = (channel / b.lanes, channel % b.lanes);
+            let mut moments = [0.0, 0.0];
+            for sample in 0..b.n {
+                join(&mut moments, sample as f64 * area, planes[sample * b.blocks + block][lane], area);
+            }
+            statistics.mean.push(single(moments[0]));
+            statistics.var.push(single(moments[1] / (b.n as f64 * area)));
+        }
+        Ok(statistics)
     })
 }
 
 /// `(x − mean) / √(var + ε) · scale + shift`, rectified if asked; the gradient treats mean and
-/// variance as functions of `x`.
+/// variance as functions of `x`. Lanes without a channel stay zero.
 pub struct NormOp {
-    pub mean: Vec<f32>,
-    pub inverse_std: Vec<f32>,
-    pub relu: bool,
+    mean: Vec<f32>,
+    inverse_std: Vec<f32>,
+    relu: bool,
 }
 
 impl NormOp {
@@ -75,6 +135,135 @@ impl NormOp {
         let inverse_std = statistics.var.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect();
         Self { mean: statistics.mean.clone(), inverse_std, relu }
     }
+
+    /// `x · factor + offset` for each channel, filled up with zeros to whole blocks.
+    fn affine(&self, scale: &[f32], shift: &[f32], len: usize) -> (Vec<f32>, Vec<f32>) {
+        let (mut factor, mut offset) = (vec![0.0; len], vec![0.0; len]);
+        for c in 0..self.mean.len() {
+            factor[c] = self.inverse_std[c] * scale[c];
+            offset[c] = shift[c] - self.mean[c] * factor[c];
+        }
+        (factor, offset)
+    }
+
+    const fn floor(&self) -> f32 {
+        if self.relu { 0.0 } else { f32::NEG_INFINITY }
+    }
+}
+
+/// Lanes `block` of values for all channels.
+fn lanes_of<const L: usize>(values: &[f32], block: usize) -> [f32; L] {
+    let mut lanes = [0.0; L];
+    lanes.copy_from_slice(&values[block * L..(block + 1) * L]);
+    lanes
+}
+
+fn normalise<const L: usize>(x: &[f32], out: &mut [f32], factor: [f32; L], offset: [f32; L], floor: f32) {
+    for (out, x) in out.as_chunks_mut::<L>().0.iter_mut().zip(x.as_chunks::<L>().0) {
+        for lane in 0..L {
+            out[lane] = (x[lane] * factor[lane] + offset[lane]).max(floor);
+        }
+    }
+}
+
+/// What the gradient of a plane needs for each lane. The rectifier's mask is computed again from
+/// `x`, by the same operations as forward: that is one tensor less to read.
+struct Lanes<const L: usize> {
+    factor: [f32; L],
+    offset: [f32; L],
+    mean: [f32; L],
+    floor: f32,
+}
+
+impl<const L: usize> Lanes<L> {
+    fn masked(&self, lane: usize, x: f32, grad: f32) -> f32 {
+        if x * self.factor[lane] + self.offset[lane] > self.floor { grad } else { 0.0 }
+    }
+}
+
+/// Σ grad and Σ grad · (x − mean) of the lanes of one plane.
+fn plane_sums<const L: usize>(x: &[f32], grad: &[f32], row: usize, l: &Lanes<L>) -> Vec<[f64; 2]> {
+    let mut totals = vec![[0.0, 0.0]; L];
+    for (x, grad) in x.chunks_exact(row).zip(grad.chunks_exact(row)) {
+        let (mut plain, mut slope) = ([0.0_f32; L], [0.0_f32; L]);
+        for (x, grad) in x.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0) {
+            for lane in 0..L {
+                let g = l.masked(lane, x[lane], grad[lane]);
+                plain[lane] += g;
+                slope[lane] += g * (x[lane] - l.mean[lane]);
+            }
+        }
+        for lane in 0..L {
+            totals[lane][0] += f64::from(plain[lane]);
+            totals[lane][1] += f64::from(slope[lane]);
+        }
+    }
+    totals
+}
+
+/// `factor · (grad − a − (x − mean) · b)`.
+fn plane_gradient<const L: usize>(
+    x: &[f32],
+    grad: &[f32],
+    dx: &mut [f32],
+    l: &Lanes<L>,
+    a: [f32; L],
+    b: [f32; L],
+) {
+    let pixels = x.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0);
+    for (dx, (x, grad)) in dx.as_chunks_mut::<L>().0.iter_mut().zip(pixels) {
+        for lane in 0..L {
+            let g = l.masked(lane, x[lane], grad[lane]);
+            dx[lane] = l.factor[lane] * (g - a[lane] - (x[lane] - l.mean[lane]) * b[lane]);
+        }
+    }
+}
+
+/// Gradient of the input, and for each channel Σ grad and Σ grad · (x − mean).
+fn gradient<const L: usize>(
+    op: &NormOp,
+    b: Blocked,
+    x: &[f32],
+    grad: &[f32],
+    affine: &(Vec<f32>, Vec<f32>),
+) -> (Vec<f32>, Vec<[f64; 2]>) {
+    let mut mean = op.mean.clone();
+    mean.resize(b.blocks * L, 0.0);
+    let lanes = |block: usize| Lanes::<L> {
+        factor: lanes_of(&affine.0, block),
+        offset: lanes_of(&affine.1, block),
+        mean: lanes_of(&mean, block),
+        floor: op.floor(),
+    };
+    let planes: Vec<Vec<[f64; 2]>> = x
+        .par_chunks(b.plane())
+        .zip(grad.par_chunks(b.plane()))
+        .enumerate()
+        .map(|(i, (x, grad))| plane_sums(x, grad, b.row(), &lanes(i % b.blocks)))
+        .collect();
+    let mut sums = vec![[0.0, 0.0]; b.blocks * L];
+    for (i, plane) in planes.iter().enumerate() {
+        let first = i % b.blocks * L;
+        for (sum, part) in sums[first..first + L].iter_mut().zip(plane) {
+            sum[0] += part[0];
+            sum[1] += part[1];
+        }
+    }
+    let count = (b.n * b.height * b.width) as f64;
+    let (mut plain, mut slope) = (vec![0.0; sums.len()], vec![0.0; sums.len()]);
+    for c in 0..op.mean.len() {
+        let inverse = f64::from(op.inverse_std[c]);
+        plain[c] = single(sums[c][0] / count);
+        slope[c] = single(sums[c][1] / count * inverse * inverse);
+    }
+    let mut dx = vec![0.0_f32; x.len()];
+    dx.par_chunks_mut(b.plane()).zip(x.par_chunks(b.plane())).zip(grad.par_chunks(b.plane())).enumerate().for_each(
+        |(i, ((dx, x), grad))| {
+            let block = i % b.blocks;
+            plane_gradient(x, grad, dx, &lanes(block), lanes_of(&plain, block), lanes_of(&slope, block));
+        },
+    );
+    (dx, sums)
 }
 
 impl CustomOp3 for NormOp {
@@ -91,18 +280,17 @@ impl CustomOp3 for NormOp {
         shift: &CpuStorage,
         tl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (_, channels, plane) = sizes(xl.dims())?;
+        let b = Blocked::of(xl.dims())?;
         let x = operand(x, xl, "batch norm")?;
         let (scale, shift) = (operand(scale, sl, "batch norm")?, operand(shift, tl, "batch norm")?);
+        let (factor, offset) = self.affine(scale, shift, b.blocks * b.lanes);
         let mut out = vec![0.0_f32; x.len()];
-        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
-        out.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().for_each(|(i, (out, x))| {
-            let c = i % channels;
-            let factor = self.inverse_std[c] * scale[c];
-            let offset = shift[c] - self.mean[c] * factor;
-            for (o, v) in out.iter_mut().zip(x) {
-                *o = (v * factor + offset).max(floor);
-            }
+        out.par_chunks_mut(b.plane()).zip(x.par_chunks(b.plane())).enumerate().for_each(|(i, (out, x))| {
+            let block = i % b.blocks;
+            with_lanes!(
+                b.lanes,
+                normalise(x, out, lanes_of(&factor, block), lanes_of(&offset, block), self.floor())
+            );
         });
         Ok((CpuStorage::F32(out), xl.shape().clone()))
     }
@@ -111,98 +299,20 @@ impl CustomOp3 for NormOp {
         &self,
         x: &Tensor,
         scale: &Tensor,
-        _shift: &Tensor,
-        res: &Tensor,
+        shift: &Tensor,
+        _res: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (n, channels, plane) = sizes(x.dims())?;
-        let scales = scale.to_vec1::<f32>()?;
-        let masked = |g: f32, y: f32| if self.relu && y <= 0.0 { 0.0 } else { g };
+        let b = Blocked::of(x.dims())?;
+        let affine =
+            self.affine(&scale.to_vec1::<f32>()?, &shift.to_vec1::<f32>()?, b.blocks * b.lanes);
         let (dx, sums) = with_values(x, |x| {
-            with_values(grad, |grad| {
-                with_values(res, |res| {
-                    let mut masked_grad = vec![0.0_f32; x.len()];
-                    masked_grad.par_chunks_mut(plane).enumerate().for_each(|(i, out)| {
-                        let at = i * plane..(i + 1) * plane;
-                        for ((o, g), y) in out.iter_mut().zip(&grad[at.clone()]).zip(&res[at]) {
-                            *o = masked(*g, *y);
-                        }
-                    });
-                    let sums: Vec<(f64, f64)> = (0..channels)
-                        .into_par_iter()
-                        .map(|c| {
-                            let (mean, inverse) = (self.mean[c], self.inverse_std[c]);
-                            let (mut shift, mut scale) = (0.0, 0.0);
-                            for i in 0..n {
-                                let at = (i * channels + c) * plane..(i * channels + c + 1) * plane;
-                                let g = &masked_grad[at.clone()];
-                                shift += sum2(g, g, |g, _| g);
-                                scale += sum2(g, &x[at], |g, x| g * (x - mean) * inverse);
-                            }
-                            (shift, scale)
-                        })
-                        .collect();
-                    let count = (n * plane) as f64;
-                    masked_grad.par_chunks_mut(plane).zip(x.par_chunks(plane)).enumerate().for_each(
-                        |(i, (g, x))| {
-                            let c = i % channels;
-                            let (mean, inverse) = (self.mean[c], self.inverse_std[c]);
-                            let (shift, slope) = (single(sums[c].0 / count), single(sums[c].1 / count));
-                            let factor = scales[c] * inverse;
-                            for (g, x) in g.iter_mut().zip(x) {
-                                *g = factor * (*g - shift - (x - mean) * inverse * slope);
-                            }
-                        },
-                    );
-                    Ok((masked_grad, sums))
-                })
-            })
+            with_values(grad, |grad| Ok(with_lanes!(b.lanes, gradient(self, b, x, grad, &affine))))
         })?;
-        let vector = |values: Vec<f32>| Tensor::from_vec(values, channels, &Device::Cpu);
-        let scale_grad = vector(sums.iter().map(|s| single(s.1)).collect())?;
-        let shift_grad = vector(sums.iter().map(|s| single(s.0)).collect())?;
+        let vector = |values: Vec<f32>| Tensor::from_vec(values, self.mean.len(), &Device::Cpu);
+        let channels = || sums.iter().zip(&self.inverse_std);
+        let scale_grad = vector(channels().map(|(s, inverse)| single(s[1] * f64::from(*inverse))).collect())?;
+        let shift_grad = vector(channels().map(|(s, _)| single(s[0])).collect())?;
         Ok((Some(Tensor::from_vec(dx, x.shape(), &Device::Cpu)?), Some(scale_grad), Some(shift_grad)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use candle_core::Var;
-    use rand::{Rng, SeedableRng};
-
-    /// Against the same formula written with differentiable tensor operations.
-    #[test]
-    fn values_and_gradients_agree_with_the_formula() {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
-        let mut random = |shape: &[usize]| {
-            let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..2.0)).collect();
-            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-        };
-        let (x, s, t) = (random(&[3, 2, 5, 4]), random(&[2]), random(&[2]));
-        let pull = random(&[3, 2, 5, 4]);
-        let (x, s, t) =
-            (Var::from_tensor(&x).unwrap(), Var::from_tensor(&s).unwrap(), Var::from_tensor(&t).unwrap());
-        let op = NormOp::new(&statistics(&x).unwrap(), true);
-        let ours = x.apply_op3(&s, &t, op).unwrap();
-        let flat = x.transpose(0, 1).unwrap().flatten_from(1).unwrap();
-        let mean = flat.mean_keepdim(1).unwrap();
-        let centred = flat.broadcast_sub(&mean).unwrap();
-        let std =
-            (centred.sqr().unwrap().mean_keepdim(1).unwrap() + f64::from(EPSILON)).unwrap().sqrt().unwrap();
-        let scaled = centred.broadcast_div(&std).unwrap();
-        let scaled = scaled.broadcast_mul(&s.reshape((2, 1)).unwrap()).unwrap();
-        let theirs = scaled.broadcast_add(&t.reshape((2, 1)).unwrap()).unwrap().relu().unwrap();
-        let theirs = theirs.reshape((2, 3, 5, 4)).unwrap().transpose(0, 1).unwrap();
-        let g1 = (&ours * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-        let g2 = (&theirs * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-        let close = |a: &Tensor, b: &Tensor| {
-            let d = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-            assert!(d < 1e-4, "differs by {d}");
-        };
-        close(&ours, &theirs);
-        for var in [&x, &s, &t] {
-            close(g1.get(var).unwrap(), g2.get(var).unwrap());
-        }
     }
 }

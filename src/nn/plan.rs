@@ -1,64 +1,104 @@
-//! The inference form of a layer graph: batch norm folded into the convolutions, one sample at a
-//! time, no autograd.
+//! The inference form of a layer graph: batch norm folded into the convolutions, sums and
+//! doublings folded into the steps beside them, weights in the order that the loops read them,
+//! and one piece of memory for all activations. Compiled once for one input size.
 
-use super::conv::{self, Geometry};
-use super::graph::{Act, Graph, INPUT, Op, Shape3};
+use super::conv::{Channels, Direction, Form, Operands, Weights as Kernel, calls};
+use super::graph::{Act, Extent, Graph, INPUT, Op, Shape3};
+use super::kernels::{Isa, LINE, Memory, Place, Program, Skip, Step, Work};
 use super::norm::EPSILON;
-use super::upsample::doubled;
+use super::stencil::{Halo, Stencil};
 use super::{NnError, Weights};
-use candle_core::{Device, Tensor};
+use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// How many differences an error names before it only counts them.
 const DIFFERENCES_SHOWN: usize = 5;
+/// Memories kept for later runs: more runs than this at once are rare, and their memory is freed.
+const MEMORIES_MAX: usize = 16;
 
 /// One output of a forward pass: `channels × height × width`, row by row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlanOutput {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlanOutput<'a> {
     pub shape: Shape3,
-    pub values: Vec<f32>,
-}
-
-enum Step {
-    Conv { weight: Tensor, bias: Vec<f32>, kernel: usize, stride: usize, act: Act },
-    Add { act: Act },
-    Upsample2,
-    Concat,
-    GlobalPool,
-    Linear { weight: Vec<f32>, bias: Vec<f32>, act: Act },
+    pub values: &'a [f32],
 }
 
 /// A network ready to run; shared between threads.
 pub struct Plan {
     graph: Graph,
-    steps: Vec<Step>,
-    /// For each node, its inputs as positions (0 is the network's input, `i + 1` node `i`).
-    inputs: Vec<Vec<usize>>,
-    /// For each position, the last node that reads it; outputs are never freed.
-    last_use: Vec<usize>,
+    program: Program,
+    input: Place,
+    input_shape: Shape3,
+    outputs: BTreeMap<String, (Shape3, Place)>,
+    memories: Mutex<Vec<Memory>>,
+}
+
+/// The input of a run, to be filled.
+pub struct PlanInput<'a> {
+    values: &'a mut [f32],
+    place: Place,
+}
+
+impl PlanInput<'_> {
+    /// One row of a channel. All rows have to be filled: they still hold an earlier run's.
+    pub fn row(&mut self, channel: usize, y: usize) -> &mut [f32] {
+        let layout = self.place.layout;
+        let start = layout.start + channel * layout.block + y * layout.row;
+        &mut self.values[start..start + self.place.width]
+    }
+}
+
+/// The outputs of a run.
+pub struct PlanOutputs<'a> {
+    values: &'a [f32],
+    outputs: &'a BTreeMap<String, (Shape3, Place)>,
+}
+
+impl<'a> PlanOutputs<'a> {
+    #[must_use]
+    pub fn get(&self, role: &str) -> Option<PlanOutput<'a>> {
+        let (shape, place) = self.outputs.get(role)?;
+        let count = shape.channels * shape.height * shape.width;
+        Some(PlanOutput { shape: *shape, values: &self.values[place.layout.start..][..count] })
+    }
 }
 
 impl Plan {
-    /// Checks names and shapes of all tensors against the graph, then folds batch norm.
-    pub fn new(graph: &Graph, weights: &Weights) -> Result<Self, NnError> {
+    /// Checks names and shapes of all tensors against the graph, then compiles it for inputs of
+    /// `height × width` and this processor.
+    pub fn new(graph: &Graph, weights: &Weights, height: usize, width: usize) -> Result<Self, NnError> {
+        Self::with(Isa::best(), graph, weights, height, width)
+    }
+
+    /// The same for an instruction set of [`Isa::available`].
+    pub(super) fn with(
+        isa: Isa,
+        graph: &Graph,
+        weights: &Weights,
+        height: usize,
+        width: usize,
+    ) -> Result<Self, NnError> {
         check(graph, weights)?;
-        let mut at: BTreeMap<&str, usize> = BTreeMap::from([(INPUT, 0)]);
-        let (mut steps, mut inputs) = (Vec::new(), Vec::new());
-        let mut last_use = vec![0; graph.nodes.len() + 1];
-        for (i, node) in graph.nodes.iter().enumerate() {
-            let read: Vec<usize> = node.inputs.iter().map(|name| at[name.as_str()]).collect();
-            for &position in &read {
-                last_use[position] = i;
-            }
-            at.insert(&node.name, i + 1);
-            inputs.push(read);
-            steps.push(step(&node.name, &node.op, weights)?);
-        }
-        for node in graph.outputs.values() {
-            last_use[at[node.as_str()]] = usize::MAX;
-        }
-        Ok(Self { graph: graph.clone(), steps, inputs, last_use })
+        let mut draft = Draft::new(isa, graph, height, width)?;
+        draft.emit()?;
+        let len = draft.lay_out();
+        let steps = draft.steps(weights)?;
+        let program = Program::new(steps, len).map_err(NnError::Graph)?;
+        let outputs = draft
+            .outputs
+            .iter()
+            .map(|(role, shape, value)| (role.clone(), (*shape, draft.values[*value].place(isa))))
+            .collect();
+        Ok(Self {
+            program,
+            input: draft.values[PLANAR_INPUT].place(isa),
+            input_shape: draft.shapes[0],
+            outputs,
+            graph: graph.clone(),
+            memories: Mutex::new(Vec::new()),
+        })
     }
 
     #[must_use]
@@ -66,157 +106,452 @@ impl Plan {
         &self.graph
     }
 
-    /// Runs one sample of `input_channels × height × width`; gives each output by role.
-    pub fn run(
+    /// Channels, height and width that it was compiled for.
+    #[must_use]
+    pub fn input_shape(&self) -> Shape3 {
+        self.input_shape
+    }
+
+    /// Runs one sample on up to `threads` threads: the caller's and some of rayon's pool. The
+    /// results are the same bits for any number of them. Nothing is allocated after the first
+    /// run (but for what the pool needs to call its threads).
+    pub fn run<R>(
         &self,
-        input: &[f32],
-        height: usize,
-        width: usize,
-    ) -> Result<BTreeMap<String, PlanOutput>, NnError> {
-        let shape = Shape3 { channels: self.graph.input_channels, height, width };
-        if input.len() != shape.channels * height * width {
+        threads: usize,
+        fill: impl FnOnce(&mut PlanInput<'_>),
+        read: impl FnOnce(&PlanOutputs<'_>) -> R,
+    ) -> R {
+        let mut memory = self.memories.lock().pop().unwrap_or_else(|| self.program.memory());
+        fill(&mut PlanInput { values: &mut memory, place: self.input });
+        self.program.run(&mut memory, threads.min(rayon::current_num_threads()));
+        let result = read(&PlanOutputs { values: &memory, outputs: &self.outputs });
+        let mut memories = self.memories.lock();
+        if memories.len() < MEMORIES_MAX {
+            memories.push(memory);
+        }
+        result
+    }
+
+    /// The same for an input of `channels × height × width` values, row by row.
+    pub fn run_values<R>(
+        &self,
+        threads: usize,
+        values: &[f32],
+        read: impl FnOnce(&PlanOutputs<'_>) -> R,
+    ) -> Result<R, NnError> {
+        let Shape3 { channels, height, width } = self.input_shape;
+        if values.len() != channels * height * width {
             return Err(NnError::Input {
-                got: format!("{} values", input.len()),
-                expected: shape.to_string(),
+                got: format!("{} values", values.len()),
+                expected: self.input_shape.to_string(),
             });
         }
-        let mut values: Vec<Option<PlanOutput>> = vec![Some(PlanOutput { shape, values: input.to_vec() })];
-        for (i, step) in self.steps.iter().enumerate() {
-            let name = &self.graph.nodes[i].name;
-            let missing = || NnError::Graph(format!("\"{name}\" reads a value that is gone"));
-            let read = self.inputs[i]
-                .iter()
-                .map(|&at| values[at].as_ref().ok_or_else(missing))
-                .collect::<Result<Vec<_>, _>>()?;
-            let out = run_step(step, &read).map_err(|error| match error {
-                NnError::Graph(why) => NnError::Graph(format!("\"{name}\" {why}")),
-                other => other,
-            })?;
-            values.push(Some(out));
-            for &at in &self.inputs[i] {
-                if self.last_use[at] <= i {
-                    values[at] = None;
-                }
+        let fill = |input: &mut PlanInput<'_>| {
+            for (i, row) in values.chunks_exact(width).enumerate() {
+                input.row(i / height, i % height).copy_from_slice(row);
             }
+        };
+        Ok(self.run(threads, fill, read))
+    }
+}
+
+/// The network's input as it is filled; activations are blocked.
+const PLANAR_INPUT: usize = 0;
+
+/// An activation.
+struct Value {
+    form: Form,
+    channels: usize,
+    size: Extent,
+    halo: Halo,
+    /// First and last operation that it is needed for.
+    first: usize,
+    last: usize,
+    offset: usize,
+}
+
+impl Value {
+    fn floats(&self, isa: Isa) -> usize {
+        self.form.floats(isa, self.channels, self.size, self.halo)
+    }
+
+    fn place(&self, isa: Isa) -> Place {
+        let mut layout = self.form.layout(isa, self.size, self.halo);
+        layout.start += self.offset;
+        Place {
+            layout,
+            lanes: self.form.lanes(isa),
+            blocks: self.form.blocks(isa, self.channels),
+            height: self.size.y,
+            width: self.size.x,
+            from: self.offset,
+            to: self.offset + self.floats(isa),
         }
-        let mut outputs = BTreeMap::new();
+    }
+}
+
+/// What is computed, in order.
+enum Operation {
+    Conv {
+        /// Its node, and whether it looks at the doubled input.
+        node: usize,
+        doubled: bool,
+        skip: Option<(usize, bool)>,
+        relu: bool,
+    },
+    Sum {
+        relu: bool,
+    },
+    Move {
+        first: usize,
+        repeat: usize,
+    },
+    Pool,
+}
+
+struct Draft<'a> {
+    isa: Isa,
+    graph: &'a Graph,
+    /// Of the input and each node.
+    shapes: Vec<Shape3>,
+    /// Inputs of each node as positions: 0 is the network's input, `i + 1` node `i`.
+    inputs: Vec<Vec<usize>>,
+    /// How many nodes and outputs read each position.
+    readers: Vec<usize>,
+    values: Vec<Value>,
+    /// The value of each position, once it is computed.
+    computed: Vec<Option<usize>>,
+    /// Operation, what it reads, what it writes.
+    operations: Vec<(Operation, Vec<usize>, usize)>,
+    outputs: Vec<(String, Shape3, usize)>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(isa: Isa, graph: &'a Graph, height: usize, width: usize) -> Result<Self, NnError> {
+        let by_name = graph.shapes(height, width)?;
+        let mut at: BTreeMap<&str, usize> = BTreeMap::from([(INPUT, 0)]);
+        let mut draft = Self {
+            isa,
+            graph,
+            shapes: vec![by_name[INPUT]],
+            inputs: Vec::new(),
+            readers: vec![0; graph.nodes.len() + 1],
+            values: Vec::new(),
+            computed: vec![None; graph.nodes.len() + 1],
+            operations: Vec::new(),
+            outputs: Vec::new(),
+        };
+        for (i, node) in graph.nodes.iter().enumerate() {
+            let read: Vec<usize> = node.inputs.iter().map(|name| at[name.as_str()]).collect();
+            read.iter().for_each(|&position| draft.readers[position] += 1);
+            draft.inputs.push(read);
+            draft.shapes.push(by_name[node.name.as_str()]);
+            at.insert(&node.name, i + 1);
+        }
+        for node in graph.outputs.values() {
+            draft.readers[at[node.as_str()]] += 1;
+        }
+        draft.value(Form::Planar, draft.shapes[0]);
+        Ok(draft)
+    }
+
+    fn value(&mut self, form: Form, shape: Shape3) -> usize {
+        let now = self.operations.len();
+        self.values.push(Value {
+            form,
+            channels: shape.channels,
+            size: Extent { y: shape.height, x: shape.width },
+            halo: Halo::default(),
+            first: now,
+            last: now,
+            offset: 0,
+        });
+        self.values.len() - 1
+    }
+
+    fn push(&mut self, operation: Operation, reads: Vec<usize>, to: usize) {
+        let now = self.operations.len();
+        for &value in reads.iter().chain([&to]) {
+            self.values[value].last = now;
+        }
+        self.operations.push((operation, reads, to));
+    }
+
+    /// The node at a position.
+    fn op(&self, position: usize) -> Option<&'a Op> {
+        position.checked_sub(1).map(|i| &self.graph.nodes[i].op)
+    }
+
+    /// Whether a position may be folded into its one reader.
+    fn is_inner(&self, position: usize) -> bool {
+        self.readers[position] == 1
+    }
+
+    /// The value at a position, blocked.
+    fn read(&mut self, position: usize) -> usize {
+        if let Some(value) = self.computed[position] {
+            return value;
+        }
+        // Only the input is read without having been computed.
+        let shape = self.shapes[position];
+        let value = self.value(Form::Blocked, shape);
+        self.push(Operation::Move { first: 0, repeat: 1 }, vec![PLANAR_INPUT], value);
+        self.computed[position] = Some(value);
+        value
+    }
+
+    /// Operations for all nodes, those left out that are folded into others.
+    fn emit(&mut self) -> Result<(), NnError> {
+        let folded: Vec<usize> = (1..self.shapes.len()).filter_map(|at| self.folded_conv(at)).collect();
+        for position in 1..self.shapes.len() {
+            let is_doubling = matches!(self.op(position), Some(Op::Upsample2)) && self.is_inner(position);
+            if folded.contains(&position) || (is_doubling && self.is_folded_doubling(position)) {
+                continue;
+            }
+            let value = self.node(position)?;
+            self.computed[position] = Some(value);
+        }
         for (role, node) in &self.graph.outputs {
             let position = self.graph.nodes.iter().position(|n| n.name == *node).map_or(0, |i| i + 1);
-            if let Some(value) = &values[position] {
-                outputs.insert(role.clone(), value.clone());
+            let from = self.read(position);
+            let to = self.value(Form::Planar, self.shapes[position]);
+            self.push(Operation::Move { first: 0, repeat: 1 }, vec![from], to);
+            self.outputs.push((role.clone(), self.shapes[position], to));
+        }
+        // Filled before the first operation, read after the last.
+        let end = self.operations.len();
+        self.values[PLANAR_INPUT].last = end;
+        for (.., value) in &self.outputs {
+            self.values[*value].last = end;
+        }
+        Ok(())
+    }
+
+    /// The convolution that a sum of two is folded into: the later one that has no activation.
+    fn folded_conv(&self, position: usize) -> Option<usize> {
+        if !matches!(self.op(position), Some(Op::Add { .. })) {
+            return None;
+        }
+        let [a, b] = self.inputs[position - 1][..] else { return None };
+        let may = |at: &usize| {
+            let depthwise = self.channels(*at).is_none_or(Channels::is_depthwise);
+            let plain = matches!(self.op(*at), Some(Op::Conv { act: Act::None, .. }));
+            plain && !depthwise && self.is_inner(*at)
+        };
+        [a.max(b), a.min(b)].into_iter().find(may).filter(|_| a != b)
+    }
+
+    /// Whether the one reader of a doubling looks at the map before it instead.
+    fn is_folded_doubling(&self, position: usize) -> bool {
+        let reader = (1..self.shapes.len()).find(|&at| self.inputs[at - 1].contains(&position));
+        reader.is_some_and(|at| match self.op(at) {
+            Some(Op::Conv { stride, .. }) => *stride == Extent::square(1),
+            _ => self.folded_conv(at).is_some_and(|conv| conv != position),
+        })
+    }
+
+    fn channels(&self, position: usize) -> Option<Channels> {
+        let input = *self.inputs[position.checked_sub(1)?].first()?;
+        let input = self.shapes[input].channels;
+        match *self.op(position)? {
+            Op::Conv { out, groups, .. } => Some(Channels { input, output: out, groups }),
+            Op::Linear { out, .. } => Some(Channels { input, output: out, groups: 1 }),
+            _ => None,
+        }
+    }
+
+    fn node(&mut self, position: usize) -> Result<usize, NnError> {
+        let shape = self.shapes[position];
+        let name = &self.graph.nodes[position - 1].name;
+        let op = self.op(position).ok_or_else(|| NnError::Graph(format!("\"{name}\" is no node")))?;
+        let inputs = self.inputs[position - 1].clone();
+        match *op {
+            Op::Conv { act, .. } | Op::Linear { act, .. } => {
+                Ok(self.conv(position, position, None, act == Act::Relu))
+            }
+            Op::Add { act } => {
+                let relu = act == Act::Relu;
+                if let Some(conv) = self.folded_conv(position) {
+                    let other = inputs.iter().copied().find(|&at| at != conv).unwrap_or(conv);
+                    return Ok(self.conv(position, conv, Some(other), relu));
+                }
+                let reads: Vec<usize> = inputs.iter().map(|&at| self.read(at)).collect();
+                let to = self.value(Form::Blocked, shape);
+                self.push(Operation::Sum { relu }, reads, to);
+                Ok(to)
+            }
+            Op::Upsample2 => {
+                let from = self.read(inputs[0]);
+                let to = self.value(Form::Blocked, shape);
+                self.push(Operation::Move { first: 0, repeat: 2 }, vec![from], to);
+                Ok(to)
+            }
+            Op::Concat => {
+                let reads: Vec<usize> = inputs.iter().map(|&at| self.read(at)).collect();
+                let to = self.value(Form::Blocked, shape);
+                let mut first = 0;
+                for from in reads {
+                    self.push(Operation::Move { first, repeat: 1 }, vec![from], to);
+                    first += self.values[from].channels;
+                }
+                Ok(to)
+            }
+            Op::GlobalPool => {
+                let from = self.read(inputs[0]);
+                let to = self.value(Form::Blocked, shape);
+                self.push(Operation::Pool, vec![from], to);
+                Ok(to)
             }
         }
-        Ok(outputs)
+    }
+
+    /// The convolution at `conv`, plus what is at `other`, as the value of `position`.
+    fn conv(&mut self, position: usize, conv: usize, other: Option<usize>, relu: bool) -> usize {
+        let mut input = self.inputs[conv - 1][0];
+        let doubled = self.computed[input].is_none() && input != 0;
+        if doubled {
+            input = self.inputs[input - 1][0];
+        }
+        let depthwise = self.channels(conv).is_some_and(Channels::is_depthwise);
+        let from = if input == 0 && !depthwise { PLANAR_INPUT } else { self.read(input) };
+        let mut reads = vec![from];
+        let skip = other.map(|at| {
+            let halved = self.computed[at].is_none() && at != 0;
+            let value = self.read(if halved { self.inputs[at - 1][0] } else { at });
+            reads.push(value);
+            (value, halved)
+        });
+        let halo = self.stencil(conv, doubled, from).halo;
+        self.values[from].halo = self.values[from].halo.max(halo);
+        let to = self.value(Form::Blocked, self.shapes[position]);
+        self.push(Operation::Conv { node: conv - 1, doubled, skip, relu }, reads, to);
+        to
+    }
+
+    fn stencil(&self, conv: usize, doubled: bool, from: usize) -> Stencil {
+        let size = self.values[from].size;
+        match self.op(conv) {
+            Some(Op::Conv { kernel, .. }) if doubled => Stencil::doubled(size, *kernel),
+            Some(Op::Conv { kernel, stride, .. }) => Stencil::convolution(size, *kernel, *stride),
+            _ => Stencil::convolution(size, Extent::square(1), Extent::square(1)),
+        }
+    }
+
+    /// Gives each value the first gap that no value needed at the same time lies in; the length
+    /// of the whole.
+    fn lay_out(&mut self) -> usize {
+        let mut len = 0;
+        for i in 0..self.values.len() {
+            let (value, earlier) = (&self.values[i], &self.values[..i]);
+            let together = |v: &&Value| v.first <= value.last && value.first <= v.last;
+            // The input is filled before everything.
+            let always = |v: &&Value| together(v) || v.form == Form::Planar || value.form == Form::Planar;
+            let size = value.floats(self.isa).next_multiple_of(LINE);
+            let mut taken: Vec<(usize, usize)> = earlier
+                .iter()
+                .filter(always)
+                .map(|v| (v.offset, v.offset + v.floats(self.isa).next_multiple_of(LINE)))
+                .collect();
+            taken.sort_unstable();
+            let mut offset = 0;
+            for (from, to) in taken {
+                if offset + size <= from {
+                    break;
+                }
+                offset = offset.max(to);
+            }
+            self.values[i].offset = offset;
+            len = len.max(offset + size);
+        }
+        len
+    }
+
+    fn steps(&self, weights: &Weights) -> Result<Vec<Step>, NnError> {
+        let mut written = vec![false; self.values.len()];
+        let mut steps = Vec::with_capacity(self.operations.len());
+        for (operation, reads, to) in &self.operations {
+            let value = &self.values[*to];
+            let places: Vec<Place> = reads.iter().map(|&v| self.values[v].place(self.isa)).collect();
+            let work = match operation {
+                Operation::Conv { node, doubled, skip, relu } => {
+                    self.calls(weights, *node, *doubled, *skip, *relu, reads[0], *to)?
+                }
+                Operation::Sum { relu } => Work::Sum { from: places.clone(), relu: *relu },
+                Operation::Move { first, repeat } => Work::Move {
+                    from: places[0],
+                    channels: self.values[reads[0]].channels,
+                    first: *first,
+                    repeat: *repeat,
+                },
+                Operation::Pool => {
+                    Work::Pool { from: places[0], channels: self.values[reads[0]].channels }
+                }
+            };
+            let clear = value.halo != Halo::default() && !std::mem::replace(&mut written[*to], true);
+            steps.push(Step { work, reads: places, to: value.place(self.isa), clear });
+        }
+        Ok(steps)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one operation")]
+    fn calls(
+        &self,
+        weights: &Weights,
+        node: usize,
+        doubled: bool,
+        skip: Option<(usize, bool)>,
+        relu: bool,
+        from: usize,
+        to: usize,
+    ) -> Result<Work, NnError> {
+        let name = &self.graph.nodes[node].name;
+        let (values, bias) = folded(name, &self.graph.nodes[node].op, weights)?;
+        let channels =
+            self.channels(node + 1).ok_or_else(|| NnError::Graph(format!("\"{name}\" has no channels")))?;
+        let kernel = Kernel {
+            positions: values.len() / (channels.output * (channels.input / channels.groups)),
+            values: &values,
+            direction: Direction::Forward,
+            channels,
+        };
+        let layout = |value: usize| self.values[value].place(self.isa).layout;
+        let on = Operands {
+            form: self.values[from].form,
+            x: layout(from),
+            y: layout(to),
+            skip: skip.map(|(value, halved)| Skip { layout: layout(value), halved }),
+            relu,
+        };
+        Ok(Work::Calls(calls(self.isa, &self.stencil(node + 1, doubled, from), &kernel, &bias, &on)))
     }
 }
 
-fn step(name: &str, op: &Op, weights: &Weights) -> Result<Step, NnError> {
+/// Weights and bias of a convolution, its batch norm folded in.
+pub(super) fn folded<'w>(
+    name: &str,
+    op: &Op,
+    weights: &'w Weights,
+) -> Result<(Cow<'w, [f32]>, Cow<'w, [f32]>), NnError> {
     let get = |suffix: &str| {
         let full = format!("{name}.{suffix}");
-        weights.get(&full).ok_or_else(|| NnError::Weights(format!("no tensor \"{full}\"")))
+        weights.get(&full).map(|w| &w.1).ok_or_else(|| NnError::Weights(format!("no tensor \"{full}\"")))
     };
-    Ok(match *op {
-        Op::Conv { out, kernel, stride, bn, act } => {
-            let (shape, values) = get("weight")?;
-            let patch = shape.iter().skip(1).product::<usize>();
-            let mut values = values.clone();
-            let bias = if bn {
-                let (scale, shift) = (&get("scale")?.1, &get("shift")?.1);
-                let (mean, var) = (&get("mean")?.1, &get("var")?.1);
-                let mut bias = Vec::with_capacity(out);
-                for (channel, row) in values.chunks_exact_mut(patch).enumerate() {
-                    let factor = scale[channel] / (var[channel] + EPSILON).sqrt();
-                    for w in row {
-                        *w *= factor;
-                    }
-                    bias.push(shift[channel] - mean[channel] * factor);
-                }
-                bias
-            } else {
-                get("bias")?.1.clone()
-            };
-            Step::Conv {
-                weight: Tensor::from_vec(values, (out, patch), &Device::Cpu)?,
-                bias,
-                kernel,
-                stride,
-                act,
-            }
+    let values = get("weight")?;
+    let &Op::Conv { out, bn: true, .. } = op else {
+        return Ok((Cow::Borrowed(values), Cow::Borrowed(get("bias")?)));
+    };
+    let (scale, shift, mean, var) = (get("scale")?, get("shift")?, get("mean")?, get("var")?);
+    let mut values = values.clone();
+    let patch = values.len() / out;
+    let mut bias = Vec::with_capacity(out);
+    for (channel, row) in values.chunks_exact_mut(patch).enumerate() {
+        let factor = scale[channel] / (var[channel] + EPSILON).sqrt();
+        for w in row {
+            *w *= factor;
         }
-        Op::Linear { act, .. } => {
-            Step::Linear { weight: get("weight")?.1.clone(), bias: get("bias")?.1.clone(), act }
-        }
-        Op::Add { act } => Step::Add { act },
-        Op::Upsample2 => Step::Upsample2,
-        Op::Concat => Step::Concat,
-        Op::GlobalPool => Step::GlobalPool,
-    })
-}
-
-fn run_step(step: &Step, read: &[&PlanOutput]) -> Result<PlanOutput, NnError> {
-    let x = *read.first().ok_or_else(|| NnError::Graph("has no input".to_owned()))?;
-    let s = x.shape;
-    let plane = s.height * s.width;
-    Ok(match step {
-        Step::Conv { weight, bias, kernel, stride, act } => {
-            let g = Geometry {
-                input: s.channels,
-                height: s.height,
-                width: s.width,
-                out: bias.len(),
-                kernel: *kernel,
-                stride: *stride,
-            };
-            let shape = Shape3 { channels: g.out, height: g.out_height(), width: g.out_width() };
-            let mut values = vec![0.0; shape.channels * shape.height * shape.width];
-            conv::forward(g, &x.values, weight, &mut values)?;
-            for (line, bias) in values.chunks_exact_mut(shape.height * shape.width).zip(bias) {
-                finish(line, *bias, *act);
-            }
-            PlanOutput { shape, values }
-        }
-        Step::Add { act } => {
-            let mut values = x.values.clone();
-            for other in &read[1..] {
-                if other.shape != s {
-                    return Err(NnError::Graph(format!("combines {s} with {}", other.shape)));
-                }
-                values.iter_mut().zip(&other.values).for_each(|(a, b)| *a += b);
-            }
-            finish(&mut values, 0.0, *act);
-            PlanOutput { shape: s, values }
-        }
-        Step::Upsample2 => {
-            let shape = Shape3 { height: 2 * s.height, width: 2 * s.width, ..s };
-            PlanOutput { shape, values: doubled(&x.values, s.width) }
-        }
-        Step::Concat => {
-            let channels = read.iter().map(|r| r.shape.channels).sum();
-            let values = read.iter().flat_map(|r| r.values.iter().copied()).collect();
-            PlanOutput { shape: Shape3 { channels, ..s }, values }
-        }
-        Step::GlobalPool => {
-            let means = x.values.chunks_exact(plane).map(|p| p.iter().sum::<f32>() / plane as f32);
-            let most =
-                x.values.chunks_exact(plane).map(|p| p.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-            let shape = Shape3 { channels: 2 * s.channels, height: 1, width: 1 };
-            PlanOutput { shape, values: means.chain(most).collect() }
-        }
-        Step::Linear { weight, bias, act } => {
-            let dot = |row: &[f32]| row.iter().zip(&x.values).map(|(w, v)| w * v).sum::<f32>();
-            let mut values: Vec<f32> =
-                weight.chunks_exact(s.channels).zip(bias).map(|(row, b)| dot(row) + b).collect();
-            finish(&mut values, 0.0, *act);
-            PlanOutput { shape: Shape3 { channels: bias.len(), height: 1, width: 1 }, values }
-        }
-    })
-}
-
-fn finish(values: &mut [f32], bias: f32, act: Act) {
-    let floor = if act == Act::Relu { 0.0 } else { f32::NEG_INFINITY };
-    for v in values {
-        *v = (*v + bias).max(floor);
+        bias.push(shift[channel] - mean[channel] * factor);
     }
+    Ok((Cow::Owned(values), Cow::Owned(bias)))
 }
 
 /// Missing, superfluous and misshapen tensors, in words.

@@ -1,12 +1,14 @@
 //! The trainable form of a layer graph: parameters in the graph's order, seeded, and a forward
 //! pass that candle can differentiate.
 
-use super::conv::ConvOp;
-use super::graph::{Act, Graph, INPUT, Op};
+use super::blocked::{Block, Double, Pool, RectifiedSum, Unblock};
+use super::conv::{Channels, Form};
+use super::conv_op::ConvOp;
+use super::graph::{Act, Extent, Graph, INPUT, Op};
+use super::kernels::Isa;
 use super::norm::{self, NormOp, Statistics};
-use super::upsample::Upsample2;
 use super::{NnError, Weights};
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +20,7 @@ const MOMENTUM: f32 = 0.1;
 
 /// Parameters, running statistics and the forward pass for training.
 pub struct TrainNet {
+    isa: Isa,
     graph: Graph,
     /// Trainable tensors, in the graph's order.
     vars: Vec<(String, Var)>,
@@ -29,9 +32,19 @@ impl TrainNet {
     /// Fresh weights from a seed: He's scaled normal distribution for layers that a rectifier
     /// follows, zero biases, and small weights in the heads.
     pub fn new(graph: &Graph, seed: u64) -> Result<Self, NnError> {
+        Self::with(Isa::best(), graph, seed)
+    }
+
+    /// The same for an instruction set of [`Isa::available`].
+    pub(super) fn with(isa: Isa, graph: &Graph, seed: u64) -> Result<Self, NnError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut net =
-            Self { graph: graph.clone(), vars: Vec::new(), index: BTreeMap::new(), running: BTreeMap::new() };
+        let mut net = Self {
+            isa,
+            graph: graph.clone(),
+            vars: Vec::new(),
+            index: BTreeMap::new(),
+            running: BTreeMap::new(),
+        };
         for spec in graph.weights()? {
             let count = spec.shape.iter().product::<usize>();
             let (_, suffix) = spec.name.rsplit_once('.').unwrap_or(("", ""));
@@ -121,57 +134,86 @@ impl TrainNet {
     }
 
     /// One training step's forward pass on `[n, channels, h, w]`: batch statistics are used and
-    /// folded into the running ones. Gives each output by role.
+    /// folded into the running ones. Gives each output by role, `[n, channels, h, w]`.
     pub fn forward(&mut self, input: &Tensor) -> Result<BTreeMap<String, Tensor>, NnError> {
-        let mut values: BTreeMap<&str, Tensor> = BTreeMap::from([(INPUT, input.clone())]);
         let graph = self.graph.clone();
+        let channels = graph.channels()?;
+        let mut values: BTreeMap<&str, Activation> = BTreeMap::new();
+        let input = input.contiguous()?;
+        values.insert(INPUT, Activation { planar: Some(input), blocked: None, channels: graph.input_channels });
         for node in &graph.nodes {
-            let inputs: Vec<&Tensor> = node.inputs.iter().map(|i| &values[i.as_str()]).collect();
-            let out = self.node(&node.name, &node.op, &inputs)?;
-            values.insert(&node.name, out);
+            // The input is blocked once, when the first layer asks for it.
+            let planar_serves = matches!(node.op, Op::Conv { groups: 1, .. });
+            for name in &node.inputs {
+                if let Some(value) = values.get_mut(name.as_str()) {
+                    value.prepare(self.isa, planar_serves)?;
+                }
+            }
+            let inputs: Vec<&Activation> = node.inputs.iter().map(|i| &values[i.as_str()]).collect();
+            let blocked = self.node(&node.name, &node.op, &inputs)?;
+            let channels = channels[node.name.as_str()];
+            values.insert(&node.name, Activation { planar: None, blocked: Some(blocked), channels });
         }
-        Ok(graph.outputs.iter().map(|(role, node)| (role.clone(), values[node.as_str()].clone())).collect())
+        let mut outputs = BTreeMap::new();
+        for (role, node) in &graph.outputs {
+            let value = &values[node.as_str()];
+            outputs.insert(role.clone(), value.blocked()?.apply_op1(Unblock { channels: value.channels })?);
+        }
+        Ok(outputs)
     }
 
-    fn node(&mut self, name: &str, op: &Op, inputs: &[&Tensor]) -> Result<Tensor, NnError> {
+    /// The blocked value of a node.
+    fn node(&mut self, name: &str, op: &Op, inputs: &[&Activation]) -> Result<Tensor, NnError> {
         let x = *inputs.first().ok_or_else(|| NnError::Graph(format!("\"{name}\" has no input")))?;
         Ok(match *op {
-            Op::Conv { stride, bn, act, .. } => {
-                let y = x.contiguous()?.apply_op2(self.var(name, "weight")?, ConvOp { stride })?;
-                if bn {
-                    let batch = norm::statistics(&y)?;
-                    let op = NormOp::new(&batch, act == Act::Relu);
-                    let out = y.apply_op3(self.var(name, "scale")?, self.var(name, "shift")?, op)?;
-                    self.follow(name, &batch);
-                    out
-                } else {
-                    let bias = self.var(name, "bias")?;
-                    activate(y.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?)?, act)?
-                }
+            Op::Conv { out, kernel, stride, groups, bn, act } => {
+                let channels = Channels { input: x.channels, output: out, groups };
+                let (form, value) = x.for_conv(groups)?;
+                let op = ConvOp { isa: self.isa, form, channels, kernel, stride };
+                self.conv(name, value, op, bn, act)?
+            }
+            Op::Linear { out, act } => {
+                let channels = Channels { input: x.channels, output: out, groups: 1 };
+                let side = Extent::square(1);
+                let op = ConvOp { isa: self.isa, form: Form::Blocked, channels, kernel: side, stride: side };
+                self.conv(name, x.blocked()?, op, false, act)?
             }
             Op::Add { act } => {
-                let mut sum = x.clone();
-                for other in &inputs[1..] {
-                    sum = (sum + *other)?;
+                let mut sum = x.blocked()?.clone();
+                for (i, other) in inputs.iter().enumerate().skip(1) {
+                    let other = other.blocked()?;
+                    let is_last = i + 1 == inputs.len();
+                    sum = if is_last && act == Act::Relu {
+                        sum.apply_op2(other, RectifiedSum)?
+                    } else {
+                        (sum + other)?
+                    };
                 }
-                activate(sum, act)?
+                sum
             }
-            Op::Upsample2 => x.contiguous()?.apply_op1(Upsample2)?,
-            Op::Concat => Tensor::cat(inputs, 1)?,
+            Op::Upsample2 => x.blocked()?.apply_op1(Double)?,
+            Op::Concat => concat(self.isa, inputs)?,
             Op::GlobalPool => {
-                let (n, c, h, w) = x.dims4()?;
-                let flat = x.reshape((n, c, h * w))?;
-                let pooled = Tensor::cat(&[flat.mean(D::Minus1)?, flat.max(D::Minus1)?], 1)?;
-                pooled.reshape((n, 2 * c, 1, 1))?
-            }
-            Op::Linear { act, .. } => {
-                let (n, c, _, _) = x.dims4()?;
-                let y = x.reshape((n, c))?.matmul(&self.var(name, "weight")?.t()?)?;
-                let y = y.broadcast_add(self.var(name, "bias")?)?;
-                let out = y.dim(1)?;
-                activate(y.reshape((n, out, 1, 1))?, act)?
+                let pooled = x.blocked()?.apply_op1(Pool { channels: x.channels })?;
+                let (n, channels) = pooled.dims2()?;
+                pooled.reshape((n, channels, 1, 1))?.apply_op1(Block { isa: self.isa })?
             }
         })
+    }
+
+    fn conv(&mut self, name: &str, x: &Tensor, op: ConvOp, bn: bool, act: Act) -> Result<Tensor, NnError> {
+        let relu = act == Act::Relu;
+        let weight = self.var(name, "weight")?;
+        if bn {
+            let y = x.apply_op2(weight, op)?;
+            let batch = norm::statistics(&y, op.channels.output)?;
+            let norm = NormOp::new(&batch, relu);
+            let out = y.apply_op3(self.var(name, "scale")?, self.var(name, "shift")?, norm)?;
+            self.follow(name, &batch);
+            return Ok(out);
+        }
+        let y = x.apply_op3(weight, self.var(name, "bias")?, op)?;
+        Ok(if relu { y.relu()? } else { y })
     }
 
     fn follow(&mut self, layer: &str, batch: &Statistics) {
@@ -185,11 +227,49 @@ impl TrainNet {
     }
 }
 
-fn activate(x: Tensor, act: Act) -> Result<Tensor, candle_core::Error> {
-    match act {
-        Act::None => Ok(x),
-        Act::Relu => x.relu(),
+/// A value on its way through the network.
+struct Activation {
+    /// Only the network's input.
+    planar: Option<Tensor>,
+    blocked: Option<Tensor>,
+    channels: usize,
+}
+
+impl Activation {
+    /// Blocks the input unless its planar form serves (then it needs no gradient).
+    fn prepare(&mut self, isa: Isa, planar_serves: bool) -> Result<(), NnError> {
+        if let (Some(planar), None) = (&self.planar, &self.blocked)
+            && (!planar_serves || planar.track_op())
+        {
+            self.blocked = Some(planar.apply_op1(Block { isa })?);
+        }
+        Ok(())
     }
+
+    fn blocked(&self) -> Result<&Tensor, NnError> {
+        self.blocked.as_ref().ok_or_else(|| NnError::Graph("an input that was not blocked".to_owned()))
+    }
+
+    fn for_conv(&self, groups: usize) -> Result<(Form, &Tensor), NnError> {
+        match &self.planar {
+            Some(planar) if groups == 1 && !planar.track_op() => Ok((Form::Planar, planar)),
+            _ => Ok((Form::Blocked, self.blocked()?)),
+        }
+    }
+}
+
+/// Along channels: blocks one after the other where they are full, else through the planar form.
+fn concat(isa: Isa, inputs: &[&Activation]) -> Result<Tensor, NnError> {
+    let full = inputs.iter().rev().skip(1).all(|x| x.channels % isa.lanes() == 0);
+    let tensors: Result<Vec<Tensor>, NnError> = inputs
+        .iter()
+        .map(|x| {
+            let blocked = x.blocked()?;
+            Ok(if full { blocked.clone() } else { blocked.apply_op1(Unblock { channels: x.channels })? })
+        })
+        .collect();
+    let joined = Tensor::cat(&tensors?, 1)?;
+    Ok(if full { joined } else { joined.apply_op1(Block { isa })? })
 }
 
 /// A normal variate by Box and Muller's transform.
@@ -219,15 +299,16 @@ mod tests {
             net.forward(&x).unwrap();
         }
         let trained = net.forward(&x).unwrap();
-        let plan = Plan::new(&graph, &net.weights().unwrap()).unwrap();
+        let plan = Plan::new(&graph, &net.weights().unwrap(), 64, 64).unwrap();
         for sample in 0..2 {
             let values = x.get(sample).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let out = plan.run(&values, 64, 64).unwrap();
-            for (role, output) in &out {
+            for role in graph.outputs.keys() {
+                let output =
+                    plan.run_values(1, &values, |out| out.get(role).unwrap().values.to_vec()).unwrap();
                 let expected =
                     trained[role].get(sample).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let worst =
-                    output.values.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert_eq!(output.len(), expected.len());
+                let worst = output.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(worst < 1e-2, "{role} differs by {worst}");
             }
         }
