@@ -1,9 +1,7 @@
 //! Every form of a convolution, both passes, on every instruction set that the machine has,
 //! against plain loops in double precision.
 
-use super::blocked::{Block, Unblock};
-use super::conv::{Channels, Form};
-use super::conv_op::ConvOp;
+use super::conv::Channels;
 use super::graph::{Act, Extent, Graph, INPUT, Node, Op};
 use super::kernels::Isa;
 use super::plan::Plan;
@@ -109,27 +107,32 @@ fn check(case: &Case, isa: Isa) {
     pull.iter().enumerate().for_each(|(i, v)| db[i / out.area() % c.output] += f64::from(*v));
 
     let tensor = |v: &[f32], shape: &[usize]| Tensor::from_slice(v, shape, &Device::Cpu).unwrap();
-    let planar_shape = [case.n, c.input, case.size.y, case.size.x];
-    let x = Var::from_tensor(&tensor(&x, &planar_shape)).unwrap();
-    let w = Var::from_tensor(&tensor(&w, &case.weight_shape())).unwrap();
-    let b = Var::from_tensor(&tensor(&bias, &[c.output])).unwrap();
-    let op = |form| ConvOp { isa, form, channels: c, kernel: case.kernel, stride: case.stride };
-    let blocked = x.apply_op1(Block { isa }).unwrap();
-    let apply = |x: &Tensor, form| {
-        x.apply_op3(&w, &b, op(form)).unwrap().apply_op1(Unblock { channels: c.output }).unwrap()
+    let Case { kernel, stride, .. } = *case;
+    let op = Op::Conv { out: c.output, kernel, stride, groups: c.groups, bn: false, act: Act::None };
+    let graph = Graph {
+        input_channels: c.input,
+        nodes: vec![node("conv", op, &[INPUT])],
+        outputs: BTreeMap::from([("y".to_owned(), "conv".to_owned())]),
     };
-    let y = apply(&blocked, Form::Blocked);
-    close(&values(&y), &expected, &format!("{isa:?} output"));
-    let pull = tensor(&pull, y.dims());
-    let grads = (&y * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-    close(&values(grads.get(&x).unwrap()), &dx, &format!("{isa:?} input gradient"));
-    close(&values(grads.get(&w).unwrap()), &dw, &format!("{isa:?} weight gradient"));
-    close(&values(grads.get(&b).unwrap()), &db, &format!("{isa:?} bias gradient"));
-    // The network's input: planar, and no gradient is computed for it.
-    let y = apply(&x.detach(), Form::Planar);
-    close(&values(&y), &expected, &format!("{isa:?} output of a planar input"));
-    let grads = (&y * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-    close(&values(grads.get(&w).unwrap()), &dw, &format!("{isa:?} weight gradient of a planar input"));
+    let mut net = TrainNet::with(isa, &graph, 0).unwrap();
+    let given = [("conv.weight", case.weight_shape().to_vec(), &w), ("conv.bias", vec![c.output], &bias)];
+    let given = given.map(|(name, shape, values)| (name.to_owned(), (shape, values.clone())));
+    assert_eq!(net.adopt(&Weights::from(given)).unwrap(), 2);
+    let x = Var::from_tensor(&tensor(&x, &[case.n, c.input, case.size.y, case.size.x])).unwrap();
+    let pull = tensor(&pull, &[case.n, c.output, out.y, out.x]);
+    // Tracked, the input gets a gradient; as plain data it is read in its planar form.
+    for input in [x.as_tensor().clone(), x.detach()] {
+        let y = net.forward(&input).unwrap().remove("y").unwrap();
+        close(&values(&y), &expected, &format!("{isa:?} output"));
+        let grads = (&y * &pull).unwrap().sum_all().unwrap().backward().unwrap();
+        let by_parameter = values(grads.get(net.parameters()).unwrap());
+        close(&by_parameter[..dw.len()], &dw, &format!("{isa:?} weight gradient"));
+        close(&by_parameter[dw.len()..], &db, &format!("{isa:?} bias gradient"));
+        assert_eq!(grads.get(&x).is_some(), input.track_op());
+        if let Some(found) = grads.get(&x) {
+            close(&values(found), &dx, &format!("{isa:?} input gradient"));
+        }
+    }
 }
 
 fn case(n: usize, (input, output, groups): (usize, usize, usize), size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Case {
@@ -348,16 +351,15 @@ fn training_steps_agree_over_sets_and_are_the_same_bits_over_threads() {
             let loss = outputs.values().map(|out| out.sqr().unwrap().mean_all().unwrap());
             let loss = loss.reduce(|a, b| (a + b).unwrap()).unwrap();
             let grads = loss.backward().unwrap();
-            let grads: Vec<Vec<f32>> = net.vars().iter().map(|v| values(grads.get(v).unwrap())).collect();
-            (values(&loss), grads, net.weights().unwrap())
+            (values(&loss), values(grads.get(net.parameters()).unwrap()), net.weights().unwrap())
         })
     };
     let reference = step(Isa::Portable, 1);
     for isa in Isa::available() {
         let one = step(isa, 1);
         assert_eq!(one, step(isa, 3), "{isa:?}");
-        let scale = reference.1.iter().flatten().fold(0.0_f32, |most, v| most.max(v.abs()));
-        for (found, expected) in one.1.iter().flatten().zip(reference.1.iter().flatten()) {
+        let scale = reference.1.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+        for (found, expected) in one.1.iter().zip(&reference.1) {
             assert!((found - expected).abs() <= 1e-4 * scale, "{isa:?}: {found}, expected {expected}");
         }
     }

@@ -10,7 +10,7 @@
 
 mod blocked;
 mod conv;
-mod conv_op;
+mod conv_layer;
 #[cfg(test)]
 mod conv_tests;
 mod families;
@@ -21,8 +21,10 @@ mod loss;
 mod norm;
 mod optim;
 mod plan;
+mod recycle;
 mod slices;
 mod stencil;
+mod tape;
 mod train;
 
 pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network};

@@ -1,10 +1,9 @@
-//! Batch normalisation with an optional rectifier after it, as one operation on blocked tensors
-//! `[n, blocks, height, width, lanes]`.
-//!
-//! Written as loops because the tensor library would walk over every activation eight times.
+//! Batch normalisation with an optional rectifier after it, on blocked activations
+//! `[n][blocks][height][width][lanes]`: moments, the forward map and its gradient, one block of one
+//! sample at a time.
 
-use super::slices::{operand, with_values};
-use candle_core::{CpuStorage, CustomOp3, Device, Error, Layout, Result, Shape, Tensor};
+use super::graph::Extent;
+use super::kernels::Isa;
 use rayon::prelude::*;
 
 /// Keeps the division finite where a channel is constant.
@@ -17,37 +16,12 @@ pub struct Statistics {
     pub var: Vec<f32>,
 }
 
-/// Sizes of a blocked tensor.
-#[derive(Clone, Copy)]
-pub struct Blocked {
-    pub n: usize,
-    pub blocks: usize,
-    pub height: usize,
-    pub width: usize,
-    pub lanes: usize,
-}
-
-impl Blocked {
-    pub fn of(dims: &[usize]) -> Result<Self> {
-        match *dims {
-            [n, blocks, height, width, lanes] => Ok(Self { n, blocks, height, width, lanes }),
-            _ => Err(Error::Msg(format!("not a blocked tensor: {dims:?}"))),
-        }
-    }
-
-    /// Floats of one block of one sample.
-    pub const fn plane(&self) -> usize {
-        self.height * self.width * self.lanes
-    }
-
-    const fn row(&self) -> usize {
-        self.width * self.lanes
-    }
-}
+/// Mean and sum of squared deviations of each lane of one block of one sample.
+pub type PlaneMoments = Vec<[f64; 2]>;
 
 /// Calls a function that is generic over the number of lanes.
 macro_rules! with_lanes {
-    ($lanes:expr, $function:ident($($argument:expr),*)) => {
+    ($lanes:expr, $function:ident($($argument:expr),* $(,)?)) => {
         match $lanes {
             4 => $function::<4>($($argument),*),
             8 => $function::<8>($($argument),*),
@@ -56,9 +30,29 @@ macro_rules! with_lanes {
     };
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "statistics are stored in single precision")]
-const fn single(value: f64) -> f32 {
+#[expect(clippy::cast_possible_truncation, reason = "activations and parameters are single precision")]
+pub const fn single(value: f64) -> f32 {
     value as f32
+}
+
+/// Rows are read twice while they are in the cache, and joined by the update of Chan, Golub and
+/// LeVeque (1979).
+pub fn plane_moments(plane: &[f32], lanes: usize, width: usize) -> PlaneMoments {
+    with_lanes!(lanes, lane_moments(plane, width))
+}
+
+fn lane_moments<const L: usize>(plane: &[f32], width: usize) -> PlaneMoments {
+    let mut moments = vec![[0.0, 0.0]; L];
+    for (i, row) in plane.chunks_exact(width * L).enumerate() {
+        let sums = row_sums::<L>(row, |_, v| v);
+        let means = sums.map(|s| single(f64::from(s) / width as f64));
+        let squares = row_sums::<L>(row, |lane, v| (v - means[lane]) * (v - means[lane]));
+        for lane in 0..L {
+            let row = [f64::from(means[lane]), f64::from(squares[lane])];
+            join(&mut moments[lane], (i * width) as f64, row, width as f64);
+        }
+    }
+    moments
 }
 
 /// Sums over the pixels of one row for each lane.
@@ -72,25 +66,6 @@ fn row_sums<const L: usize>(row: &[f32], f: impl Fn(usize, f32) -> f32) -> [f32;
     sums
 }
 
-/// Mean and sum of squared deviations of the lanes of one plane. Each row is read twice while it
-/// is in the cache; rows are joined by the update of Chan, Golub and LeVeque (1979).
-fn plane_moments<const L: usize>(plane: &[f32], row: usize) -> Vec<[f64; 2]> {
-    let mut moments = vec![[0.0, 0.0]; L];
-    let mut count = 0.0;
-    let width = (row / L) as f64;
-    for line in plane.chunks_exact(row) {
-        let sums = row_sums::<L>(line, |_, v| v);
-        let means = sums.map(|s| single(f64::from(s) / width));
-        let squares = row_sums::<L>(line, |lane, v| (v - means[lane]) * (v - means[lane]));
-        for lane in 0..L {
-            let other = [f64::from(means[lane]), f64::from(squares[lane])];
-            join(&mut moments[lane], count, other, width);
-        }
-        count += width;
-    }
-    moments
-}
-
 /// Adds the moments of `n` further values to those of `count`.
 fn join(moments: &mut [f64; 2], count: f64, other: [f64; 2], n: f64) {
     let delta = other[0] - moments[0];
@@ -99,98 +74,164 @@ fn join(moments: &mut [f64; 2], count: f64, other: [f64; 2], n: f64) {
     moments[1] += other[1] + delta * delta * count * n / all;
 }
 
-/// Statistics of the first `channels` channels.
-pub fn statistics(x: &Tensor, channels: usize) -> Result<Statistics> {
-    let b = Blocked::of(x.dims())?;
-    with_values(x, |x| {
-        let planes: Vec<Vec<[f64; 2]>> = x
-            .par_chunks(b.plane())
-            .map(|plane| with_lanes!(b.lanes, plane_moments(plane, b.row())))
-            .collect();
-        let area = (b.height * b.width) as f64;
-        let mut statistics = Statistics { mean: Vec::new(), var: Vec::new() };
+impl Statistics {
+    /// Of so many channels, out of the moments of each block of each sample.
+    pub fn of(planes: &[PlaneMoments], isa: Isa, channels: usize, size: Extent) -> Self {
+        let (lanes, area) = (isa.lanes(), size.area() as f64);
+        let blocks = channels.div_ceil(lanes);
+        let n = planes.len() / blocks;
+        let mut statistics = Self { mean: Vec::new(), var: Vec::new() };
         for channel in 0..channels {
-            let (block, lane) = (channel / b.lanes, channel % b.lanes);
             let mut moments = [0.0, 0.0];
-            for sample in 0..b.n {
-                join(&mut moments, sample as f64 * area, planes[sample * b.blocks + block][lane], area);
+            for sample in 0..n {
+                let plane = &planes[sample * blocks + channel / lanes];
+                join(&mut moments, sample as f64 * area, plane[channel % lanes], area);
             }
             statistics.mean.push(single(moments[0]));
-            statistics.var.push(single(moments[1] / (b.n as f64 * area)));
+            statistics.var.push(single(moments[1] / (n as f64 * area)));
         }
-        Ok(statistics)
-    })
+        statistics
+    }
 }
 
-/// `(x − mean) / √(var + ε) · scale + shift`, rectified if asked; the gradient treats mean and
-/// variance as functions of `x`. Lanes without a channel stay zero.
-pub struct NormOp {
-    mean: Vec<f32>,
+/// `(y − mean) / √(var + ε) · scale + shift`, rectified if asked; the gradient treats mean and
+/// variance as functions of `y`. Lanes without a channel stay zero.
+pub struct Norm {
+    /// Of the channels.
     inverse_std: Vec<f32>,
-    relu: bool,
+    /// Of all lanes: the mean, and the map as `y · factor + offset`.
+    mean: Vec<f32>,
+    factor: Vec<f32>,
+    offset: Vec<f32>,
 }
 
-impl NormOp {
-    pub fn new(statistics: &Statistics, relu: bool) -> Self {
-        let inverse_std = statistics.var.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect();
-        Self { mean: statistics.mean.clone(), inverse_std, relu }
-    }
-
-    /// `x · factor + offset` for each channel, filled up with zeros to whole blocks.
-    fn affine(&self, scale: &[f32], shift: &[f32], len: usize) -> (Vec<f32>, Vec<f32>) {
-        let (mut factor, mut offset) = (vec![0.0; len], vec![0.0; len]);
-        for c in 0..self.mean.len() {
-            factor[c] = self.inverse_std[c] * scale[c];
-            offset[c] = shift[c] - self.mean[c] * factor[c];
+impl Norm {
+    pub fn new(statistics: &Statistics, scale: &[f32], shift: &[f32], isa: Isa) -> Self {
+        let inverse_std: Vec<f32> = statistics.var.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect();
+        let mut factor: Vec<f32> = inverse_std.iter().zip(scale).map(|(i, s)| i * s).collect();
+        let centred = statistics.mean.iter().zip(&factor);
+        let mut offset: Vec<f32> = shift.iter().zip(centred).map(|(s, (m, f))| s - m * f).collect();
+        let mut mean = statistics.mean.clone();
+        for values in [&mut mean, &mut factor, &mut offset] {
+            values.resize(values.len().next_multiple_of(isa.lanes()), 0.0);
         }
-        (factor, offset)
+        Self { inverse_std, mean, factor, offset }
     }
 
-    const fn floor(&self) -> f32 {
-        if self.relu { 0.0 } else { f32::NEG_INFINITY }
+    /// All samples of `y` into `out`; `plane` floats are one block of one sample.
+    pub fn forward(&self, y: &[f32], out: &mut [f32], isa: Isa, plane: usize, relu: bool) {
+        let blocks = self.mean.len() / isa.lanes();
+        out.par_chunks_mut(plane).zip(y.par_chunks(plane)).enumerate().for_each(|(i, (out, y))| {
+            with_lanes!(isa.lanes(), normalise(self, i % blocks, y, out, floor(relu)));
+        });
+    }
+
+    /// What the gradient needs of the whole batch, and the gradients of scale and shift.
+    pub fn sums(&self, y: &[f32], grad: &[f32], lanes: usize, size: Extent, relu: bool) -> Sums {
+        let plane = size.area() * lanes;
+        let blocks = self.mean.len() / lanes;
+        let planes: Vec<PlaneMoments> = y
+            .par_chunks(plane)
+            .zip(grad.par_chunks(plane))
+            .enumerate()
+            .map(|(i, (y, grad))| {
+                with_lanes!(lanes, plane_sums(self, i % blocks, size.x, y, grad, floor(relu)))
+            })
+            .collect();
+        let mut sums = vec![[0.0, 0.0]; self.mean.len()];
+        for (i, part) in planes.iter().enumerate() {
+            let first = i % blocks * lanes;
+            for (sum, part) in sums[first..first + lanes].iter_mut().zip(part) {
+                sum[0] += part[0];
+                sum[1] += part[1];
+            }
+        }
+        let count = (planes.len() / blocks * size.area()) as f64;
+        let channels = || sums.iter().zip(&self.inverse_std).map(|(s, inverse)| (s, f64::from(*inverse)));
+        let mut plain: Vec<f32> = channels().map(|(s, _)| single(s[0] / count)).collect();
+        let mut slope: Vec<f32> = channels().map(|(s, i)| single(s[1] / count * i * i)).collect();
+        plain.resize(sums.len(), 0.0);
+        slope.resize(sums.len(), 0.0);
+        Sums {
+            scale: channels().map(|(s, inverse)| single(s[1] * inverse)).collect(),
+            shift: channels().map(|(s, _)| single(s[0])).collect(),
+            plain,
+            slope,
+        }
+    }
+
+    /// The gradient of a row of block `block` of `y`.
+    #[expect(clippy::too_many_arguments, reason = "three rows, and which they are")]
+    pub fn gradient(
+        &self,
+        sums: &Sums,
+        block: usize,
+        lanes: usize,
+        y: &[f32],
+        grad: &[f32],
+        dy: &mut [f32],
+        relu: bool,
+    ) {
+        with_lanes!(lanes, row_gradient(self, sums, block, y, grad, dy, floor(relu)));
     }
 }
 
-/// Lanes `block` of values for all channels.
+/// Means over the batch that the gradient of [`Norm`] subtracts.
+pub struct Sums {
+    /// Gradients of the norm's parameters.
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
+    /// Of all lanes: mean of the gradient, and its mean product with `y − mean` over the variance.
+    plain: Vec<f32>,
+    slope: Vec<f32>,
+}
+
+const fn floor(relu: bool) -> f32 {
+    if relu { 0.0 } else { f32::NEG_INFINITY }
+}
+
+/// The lanes of block `block` out of values for all.
 fn lanes_of<const L: usize>(values: &[f32], block: usize) -> [f32; L] {
     let mut lanes = [0.0; L];
     lanes.copy_from_slice(&values[block * L..(block + 1) * L]);
     lanes
 }
 
-fn normalise<const L: usize>(x: &[f32], out: &mut [f32], factor: [f32; L], offset: [f32; L], floor: f32) {
-    for (out, x) in out.as_chunks_mut::<L>().0.iter_mut().zip(x.as_chunks::<L>().0) {
+fn normalise<const L: usize>(norm: &Norm, block: usize, y: &[f32], out: &mut [f32], floor: f32) {
+    let (factor, offset) = (lanes_of::<L>(&norm.factor, block), lanes_of::<L>(&norm.offset, block));
+    for (out, y) in out.as_chunks_mut::<L>().0.iter_mut().zip(y.as_chunks::<L>().0) {
         for lane in 0..L {
-            out[lane] = (x[lane] * factor[lane] + offset[lane]).max(floor);
+            out[lane] = (y[lane] * factor[lane] + offset[lane]).max(floor);
         }
     }
 }
 
-/// What the gradient of a plane needs for each lane. The rectifier's mask is computed again from
-/// `x`, by the same operations as forward: that is one tensor less to read.
-struct Lanes<const L: usize> {
-    factor: [f32; L],
-    offset: [f32; L],
-    mean: [f32; L],
+/// The gradient where the rectifier let `y` through. That is computed again by the operations of
+/// forward, which reads less than the output would.
+#[inline]
+fn masked(y: f32, factor: f32, offset: f32, floor: f32, grad: f32) -> f32 {
+    if y * factor + offset > floor { grad } else { 0.0 }
+}
+
+/// Σ grad and Σ grad · (y − mean) of the lanes of one block of one sample.
+fn plane_sums<const L: usize>(
+    norm: &Norm,
+    block: usize,
+    width: usize,
+    y: &[f32],
+    grad: &[f32],
     floor: f32,
-}
-
-impl<const L: usize> Lanes<L> {
-    fn masked(&self, lane: usize, x: f32, grad: f32) -> f32 {
-        if x * self.factor[lane] + self.offset[lane] > self.floor { grad } else { 0.0 }
-    }
-}
-
-/// Σ grad and Σ grad · (x − mean) of the lanes of one plane.
-fn plane_sums<const L: usize>(x: &[f32], grad: &[f32], row: usize, l: &Lanes<L>) -> Vec<[f64; 2]> {
+) -> PlaneMoments {
+    let (factor, offset) = (lanes_of::<L>(&norm.factor, block), lanes_of::<L>(&norm.offset, block));
+    let mean = lanes_of::<L>(&norm.mean, block);
     let mut totals = vec![[0.0, 0.0]; L];
-    for (x, grad) in x.chunks_exact(row).zip(grad.chunks_exact(row)) {
+    for (y, grad) in y.chunks_exact(width * L).zip(grad.chunks_exact(width * L)) {
         let (mut plain, mut slope) = ([0.0_f32; L], [0.0_f32; L]);
-        for (x, grad) in x.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0) {
+        for (y, grad) in y.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0) {
             for lane in 0..L {
-                let g = l.masked(lane, x[lane], grad[lane]);
+                let g = masked(y[lane], factor[lane], offset[lane], floor, grad[lane]);
                 plain[lane] += g;
-                slope[lane] += g * (x[lane] - l.mean[lane]);
+                slope[lane] += g * (y[lane] - mean[lane]);
             }
         }
         for lane in 0..L {
@@ -201,118 +242,24 @@ fn plane_sums<const L: usize>(x: &[f32], grad: &[f32], row: usize, l: &Lanes<L>)
     totals
 }
 
-/// `factor · (grad − a − (x − mean) · b)`.
-fn plane_gradient<const L: usize>(
-    x: &[f32],
+/// `factor · (grad − plain − (y − mean) · slope)`.
+fn row_gradient<const L: usize>(
+    norm: &Norm,
+    sums: &Sums,
+    block: usize,
+    y: &[f32],
     grad: &[f32],
-    dx: &mut [f32],
-    l: &Lanes<L>,
-    a: [f32; L],
-    b: [f32; L],
+    dy: &mut [f32],
+    floor: f32,
 ) {
-    let pixels = x.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0);
-    for (dx, (x, grad)) in dx.as_chunks_mut::<L>().0.iter_mut().zip(pixels) {
+    let (factor, offset) = (lanes_of::<L>(&norm.factor, block), lanes_of::<L>(&norm.offset, block));
+    let mean = lanes_of::<L>(&norm.mean, block);
+    let (plain, slope) = (lanes_of::<L>(&sums.plain, block), lanes_of::<L>(&sums.slope, block));
+    let pixels = y.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0);
+    for (dy, (y, grad)) in dy.as_chunks_mut::<L>().0.iter_mut().zip(pixels) {
         for lane in 0..L {
-            let g = l.masked(lane, x[lane], grad[lane]);
-            dx[lane] = l.factor[lane] * (g - a[lane] - (x[lane] - l.mean[lane]) * b[lane]);
+            let g = masked(y[lane], factor[lane], offset[lane], floor, grad[lane]);
+            dy[lane] = factor[lane] * (g - plain[lane] - (y[lane] - mean[lane]) * slope[lane]);
         }
-    }
-}
-
-/// Gradient of the input, and for each channel Σ grad and Σ grad · (x − mean).
-fn gradient<const L: usize>(
-    op: &NormOp,
-    b: Blocked,
-    x: &[f32],
-    grad: &[f32],
-    affine: &(Vec<f32>, Vec<f32>),
-) -> (Vec<f32>, Vec<[f64; 2]>) {
-    let mut mean = op.mean.clone();
-    mean.resize(b.blocks * L, 0.0);
-    let lanes = |block: usize| Lanes::<L> {
-        factor: lanes_of(&affine.0, block),
-        offset: lanes_of(&affine.1, block),
-        mean: lanes_of(&mean, block),
-        floor: op.floor(),
-    };
-    let planes: Vec<Vec<[f64; 2]>> = x
-        .par_chunks(b.plane())
-        .zip(grad.par_chunks(b.plane()))
-        .enumerate()
-        .map(|(i, (x, grad))| plane_sums(x, grad, b.row(), &lanes(i % b.blocks)))
-        .collect();
-    let mut sums = vec![[0.0, 0.0]; b.blocks * L];
-    for (i, plane) in planes.iter().enumerate() {
-        let first = i % b.blocks * L;
-        for (sum, part) in sums[first..first + L].iter_mut().zip(plane) {
-            sum[0] += part[0];
-            sum[1] += part[1];
-        }
-    }
-    let count = (b.n * b.height * b.width) as f64;
-    let (mut plain, mut slope) = (vec![0.0; sums.len()], vec![0.0; sums.len()]);
-    for c in 0..op.mean.len() {
-        let inverse = f64::from(op.inverse_std[c]);
-        plain[c] = single(sums[c][0] / count);
-        slope[c] = single(sums[c][1] / count * inverse * inverse);
-    }
-    let mut dx = vec![0.0_f32; x.len()];
-    dx.par_chunks_mut(b.plane()).zip(x.par_chunks(b.plane())).zip(grad.par_chunks(b.plane())).enumerate().for_each(
-        |(i, ((dx, x), grad))| {
-            let block = i % b.blocks;
-            plane_gradient(x, grad, dx, &lanes(block), lanes_of(&plain, block), lanes_of(&slope, block));
-        },
-    );
-    (dx, sums)
-}
-
-impl CustomOp3 for NormOp {
-    fn name(&self) -> &'static str {
-        "batch norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        xl: &Layout,
-        scale: &CpuStorage,
-        sl: &Layout,
-        shift: &CpuStorage,
-        tl: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let b = Blocked::of(xl.dims())?;
-        let x = operand(x, xl, "batch norm")?;
-        let (scale, shift) = (operand(scale, sl, "batch norm")?, operand(shift, tl, "batch norm")?);
-        let (factor, offset) = self.affine(scale, shift, b.blocks * b.lanes);
-        let mut out = vec![0.0_f32; x.len()];
-        out.par_chunks_mut(b.plane()).zip(x.par_chunks(b.plane())).enumerate().for_each(|(i, (out, x))| {
-            let block = i % b.blocks;
-            with_lanes!(
-                b.lanes,
-                normalise(x, out, lanes_of(&factor, block), lanes_of(&offset, block), self.floor())
-            );
-        });
-        Ok((CpuStorage::F32(out), xl.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        scale: &Tensor,
-        shift: &Tensor,
-        _res: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let b = Blocked::of(x.dims())?;
-        let affine =
-            self.affine(&scale.to_vec1::<f32>()?, &shift.to_vec1::<f32>()?, b.blocks * b.lanes);
-        let (dx, sums) = with_values(x, |x| {
-            with_values(grad, |grad| Ok(with_lanes!(b.lanes, gradient(self, b, x, grad, &affine))))
-        })?;
-        let vector = |values: Vec<f32>| Tensor::from_vec(values, self.mean.len(), &Device::Cpu);
-        let channels = || sums.iter().zip(&self.inverse_std);
-        let scale_grad = vector(channels().map(|(s, inverse)| single(s[1] * f64::from(*inverse))).collect())?;
-        let shift_grad = vector(channels().map(|(s, _)| single(s[0])).collect())?;
-        Ok((Some(Tensor::from_vec(dx, x.shape(), &Device::Cpu)?), Some(scale_grad), Some(shift_grad)))
     }
 }

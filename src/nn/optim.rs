@@ -1,4 +1,4 @@
-//! `AdamW` over an ordered list of parameters, and its learning-rate schedule.
+//! `AdamW` over a network's parameters, and its learning-rate schedule.
 
 use super::NnError;
 use candle_core::Var;
@@ -26,16 +26,16 @@ impl Schedule {
     }
 }
 
-/// `AdamW`; same parameters in the same order give the same bits.
+/// `AdamW`; same parameters give the same bits.
 pub struct Optimiser {
     inner: AdamW,
     schedule: Schedule,
 }
 
 impl Optimiser {
-    pub fn new(vars: Vec<Var>, schedule: Schedule, weight_decay: f64) -> Result<Self, NnError> {
+    pub fn new(parameters: &Var, schedule: Schedule, weight_decay: f64) -> Result<Self, NnError> {
         let settings = ParamsAdamW { lr: schedule.rate(0.0), weight_decay, ..ParamsAdamW::default() };
-        Ok(Self { inner: AdamW::new(vars, settings)?, schedule })
+        Ok(Self { inner: AdamW::new(vec![parameters.clone()], settings)?, schedule })
     }
 
     /// One step, with the learning rate for a share `done` of the training.

@@ -1,18 +1,18 @@
-//! The trainable form of a layer graph: parameters in the graph's order, seeded, and a forward
-//! pass that candle can differentiate.
+//! The trainable form of a layer graph: parameters in the graph's order, seeded, and the whole
+//! graph as one operation that candle can differentiate.
 
-use super::blocked::{Block, Double, Pool, RectifiedSum, Unblock};
-use super::conv::{Channels, Form};
-use super::conv_op::ConvOp;
-use super::graph::{Act, Extent, Graph, INPUT, Op};
+use super::graph::Graph;
 use super::kernels::Isa;
-use super::norm::{self, NormOp, Statistics};
-use super::{NnError, Weights};
-use candle_core::{Device, Tensor, Var};
-use rand::Rng;
-use rand::SeedableRng;
+use super::norm::Statistics;
+use super::slices::{operand, with_values};
+use super::tape::{Layers, Tape};
+use super::{NnError, Weights, blocked};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result as CandleResult, Shape, Tensor, Var};
+use parking_lot::Mutex;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Share of a new batch in the running statistics. With batches of 16 and short trainings a
 /// tenth forgets the first, useless statistics in a fraction of an epoch.
@@ -20,17 +20,15 @@ const MOMENTUM: f32 = 0.1;
 
 /// Parameters, running statistics and the forward pass for training.
 pub struct TrainNet {
-    isa: Isa,
-    graph: Graph,
-    /// Trainable tensors, in the graph's order.
-    vars: Vec<(String, Var)>,
-    index: BTreeMap<String, usize>,
+    layers: Arc<Layers>,
+    /// All trainable tensors one after the other, in the graph's order.
+    parameters: Var,
     running: BTreeMap<String, Statistics>,
 }
 
 impl TrainNet {
     /// Fresh weights from a seed: He's scaled normal distribution for layers that a rectifier
-    /// follows, zero biases, and small weights in the heads.
+    /// follows, zero biases.
     pub fn new(graph: &Graph, seed: u64) -> Result<Self, NnError> {
         Self::with(Isa::best(), graph, seed)
     }
@@ -38,58 +36,41 @@ impl TrainNet {
     /// The same for an instruction set of [`Isa::available`].
     pub(super) fn with(isa: Isa, graph: &Graph, seed: u64) -> Result<Self, NnError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut net = Self {
-            isa,
-            graph: graph.clone(),
-            vars: Vec::new(),
-            index: BTreeMap::new(),
-            running: BTreeMap::new(),
-        };
+        let mut parameters = Vec::new();
+        let mut running = BTreeMap::new();
         for spec in graph.weights()? {
             let count = spec.shape.iter().product::<usize>();
-            let (_, suffix) = spec.name.rsplit_once('.').unwrap_or(("", ""));
-            let values = match suffix {
+            let (layer, suffix) = spec.name.rsplit_once('.').unwrap_or(("", ""));
+            match suffix {
                 "weight" => {
                     let fan_in = spec.shape.iter().skip(1).product::<usize>().max(1);
                     let std = (2.0 / fan_in as f64).sqrt();
-                    (0..count).map(|_| normal(&mut rng, std)).collect()
+                    parameters.extend((0..count).map(|_| normal(&mut rng, std)));
                 }
-                "scale" | "var" => vec![1.0; count],
-                _ => vec![0.0; count],
-            };
-            net.put(&spec.name, spec.trainable, &spec.shape, values)?;
+                "scale" => parameters.resize(parameters.len() + count, 1.0),
+                "mean" => {
+                    let fresh = Statistics { mean: vec![0.0; count], var: vec![1.0; count] };
+                    running.insert(layer.to_owned(), fresh);
+                }
+                "var" => {}
+                _ => parameters.resize(parameters.len() + count, 0.0),
+            }
         }
-        Ok(net)
-    }
-
-    fn put(&mut self, name: &str, trainable: bool, shape: &[usize], values: Vec<f32>) -> Result<(), NnError> {
-        if trainable {
-            let var = Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
-            self.index.insert(name.to_owned(), self.vars.len());
-            self.vars.push((name.to_owned(), var));
-        } else if let Some((layer, suffix)) = name.rsplit_once('.') {
-            let entry = self
-                .running
-                .entry(layer.to_owned())
-                .or_insert_with(|| Statistics { mean: Vec::new(), var: Vec::new() });
-            if suffix == "mean" { entry.mean = values } else { entry.var = values }
-        }
-        Ok(())
+        let parameters = Var::from_vec(parameters, parameter_count(&graph.weights()?), &Device::Cpu)?;
+        Ok(Self { layers: Arc::new(Layers::new(isa, graph)?), parameters, running })
     }
 
     /// Takes over every tensor of `weights` whose name and shape fit; gives their number.
     pub fn adopt(&mut self, weights: &Weights) -> Result<usize, NnError> {
         let mut taken = 0;
-        for spec in self.graph.weights()? {
-            let Some((shape, values)) = weights.get(&spec.name).filter(|(shape, _)| *shape == spec.shape)
-            else {
+        let mut parameters = self.parameters.to_vec1::<f32>()?;
+        for spec in self.graph().weights()? {
+            let Some((_, values)) = weights.get(&spec.name).filter(|(shape, _)| *shape == spec.shape) else {
                 continue;
             };
             taken += 1;
-            match (self.index.get(&spec.name), spec.name.rsplit_once('.')) {
-                (Some(&i), _) => {
-                    self.vars[i].1.set(&Tensor::from_slice(values, shape.as_slice(), &Device::Cpu)?)?;
-                }
+            match (self.layers.ranges.get(&spec.name), spec.name.rsplit_once('.')) {
+                (Some(range), _) => parameters[range.clone()].copy_from_slice(values),
                 (None, Some((layer, suffix))) => {
                     if let Some(s) = self.running.get_mut(layer) {
                         if suffix == "mean" { s.mean.clone_from(values) } else { s.var.clone_from(values) }
@@ -98,122 +79,66 @@ impl TrainNet {
                 (None, None) => {}
             }
         }
+        self.parameters.set(&Tensor::from_vec(parameters, self.parameters.shape(), &Device::Cpu)?)?;
         Ok(taken)
     }
 
     #[must_use]
     pub fn graph(&self) -> &Graph {
-        &self.graph
+        self.layers.graph()
     }
 
-    /// Trainable parameters in the graph's order.
+    /// All trainable parameters, one after the other in the graph's order.
     #[must_use]
-    pub fn vars(&self) -> Vec<Var> {
-        self.vars.iter().map(|(_, var)| var.clone()).collect()
+    pub fn parameters(&self) -> &Var {
+        &self.parameters
     }
 
     /// All tensors, running statistics included.
     pub fn weights(&self) -> Result<Weights, NnError> {
+        let parameters = self.parameters.to_vec1::<f32>()?;
         let mut weights = Weights::new();
-        for (name, var) in &self.vars {
-            weights.insert(name.clone(), (var.dims().to_vec(), var.flatten_all()?.to_vec1()?));
-        }
-        for (layer, s) in &self.running {
-            weights.insert(format!("{layer}.mean"), (vec![s.mean.len()], s.mean.clone()));
-            weights.insert(format!("{layer}.var"), (vec![s.var.len()], s.var.clone()));
+        for spec in self.graph().weights()? {
+            let values = match (self.layers.ranges.get(&spec.name), spec.name.rsplit_once('.')) {
+                (Some(range), _) => parameters[range.clone()].to_vec(),
+                (None, Some((layer, suffix))) => match self.running.get(layer) {
+                    Some(s) if suffix == "mean" => s.mean.clone(),
+                    Some(s) => s.var.clone(),
+                    None => continue,
+                },
+                (None, None) => continue,
+            };
+            weights.insert(spec.name, (spec.shape, values));
         }
         Ok(weights)
-    }
-
-    fn var(&self, layer: &str, suffix: &str) -> Result<&Tensor, NnError> {
-        let name = format!("{layer}.{suffix}");
-        match self.index.get(&name) {
-            Some(&i) => Ok(self.vars[i].1.as_tensor()),
-            None => Err(NnError::Weights(format!("no tensor \"{name}\""))),
-        }
     }
 
     /// One training step's forward pass on `[n, channels, h, w]`: batch statistics are used and
     /// folded into the running ones. Gives each output by role, `[n, channels, h, w]`.
     pub fn forward(&mut self, input: &Tensor) -> Result<BTreeMap<String, Tensor>, NnError> {
-        let graph = self.graph.clone();
-        let channels = graph.channels()?;
-        let mut values: BTreeMap<&str, Activation> = BTreeMap::new();
-        let input = input.contiguous()?;
-        values.insert(INPUT, Activation { planar: Some(input), blocked: None, channels: graph.input_channels });
-        for node in &graph.nodes {
-            // The input is blocked once, when the first layer asks for it.
-            let planar_serves = matches!(node.op, Op::Conv { groups: 1, .. });
-            for name in &node.inputs {
-                if let Some(value) = values.get_mut(name.as_str()) {
-                    value.prepare(self.isa, planar_serves)?;
-                }
-            }
-            let inputs: Vec<&Activation> = node.inputs.iter().map(|i| &values[i.as_str()]).collect();
-            let blocked = self.node(&node.name, &node.op, &inputs)?;
-            let channels = channels[node.name.as_str()];
-            values.insert(&node.name, Activation { planar: None, blocked: Some(blocked), channels });
+        let tape = Arc::new(Mutex::new(None));
+        let op = NetworkOp {
+            layers: Arc::clone(&self.layers),
+            tape: Arc::clone(&tape),
+            input_tracked: input.track_op(),
+        };
+        let flat = input.contiguous()?.apply_op2(&self.parameters, op)?;
+        let guard = tape.lock();
+        let Some(tape) = guard.as_ref() else {
+            return Err(NnError::Graph("the forward pass left no tape".to_owned()));
+        };
+        for (layer, batch) in &tape.statistics {
+            self.follow(layer, batch);
         }
+        let mut start = 0;
         let mut outputs = BTreeMap::new();
-        for (role, node) in &graph.outputs {
-            let value = &values[node.as_str()];
-            outputs.insert(role.clone(), value.blocked()?.apply_op1(Unblock { channels: value.channels })?);
+        for (role, (_, b)) in self.graph().outputs.keys().zip(self.layers.outputs(tape)) {
+            let len = b.n * b.channels * b.size.area();
+            let output = flat.narrow(0, start, len)?.reshape((b.n, b.channels, b.size.y, b.size.x))?;
+            outputs.insert(role.clone(), output);
+            start += len;
         }
         Ok(outputs)
-    }
-
-    /// The blocked value of a node.
-    fn node(&mut self, name: &str, op: &Op, inputs: &[&Activation]) -> Result<Tensor, NnError> {
-        let x = *inputs.first().ok_or_else(|| NnError::Graph(format!("\"{name}\" has no input")))?;
-        Ok(match *op {
-            Op::Conv { out, kernel, stride, groups, bn, act } => {
-                let channels = Channels { input: x.channels, output: out, groups };
-                let (form, value) = x.for_conv(groups)?;
-                let op = ConvOp { isa: self.isa, form, channels, kernel, stride };
-                self.conv(name, value, op, bn, act)?
-            }
-            Op::Linear { out, act } => {
-                let channels = Channels { input: x.channels, output: out, groups: 1 };
-                let side = Extent::square(1);
-                let op = ConvOp { isa: self.isa, form: Form::Blocked, channels, kernel: side, stride: side };
-                self.conv(name, x.blocked()?, op, false, act)?
-            }
-            Op::Add { act } => {
-                let mut sum = x.blocked()?.clone();
-                for (i, other) in inputs.iter().enumerate().skip(1) {
-                    let other = other.blocked()?;
-                    let is_last = i + 1 == inputs.len();
-                    sum = if is_last && act == Act::Relu {
-                        sum.apply_op2(other, RectifiedSum)?
-                    } else {
-                        (sum + other)?
-                    };
-                }
-                sum
-            }
-            Op::Upsample2 => x.blocked()?.apply_op1(Double)?,
-            Op::Concat => concat(self.isa, inputs)?,
-            Op::GlobalPool => {
-                let pooled = x.blocked()?.apply_op1(Pool { channels: x.channels })?;
-                let (n, channels) = pooled.dims2()?;
-                pooled.reshape((n, channels, 1, 1))?.apply_op1(Block { isa: self.isa })?
-            }
-        })
-    }
-
-    fn conv(&mut self, name: &str, x: &Tensor, op: ConvOp, bn: bool, act: Act) -> Result<Tensor, NnError> {
-        let relu = act == Act::Relu;
-        let weight = self.var(name, "weight")?;
-        if bn {
-            let y = x.apply_op2(weight, op)?;
-            let batch = norm::statistics(&y, op.channels.output)?;
-            let norm = NormOp::new(&batch, relu);
-            let out = y.apply_op3(self.var(name, "scale")?, self.var(name, "shift")?, norm)?;
-            self.follow(name, &batch);
-            return Ok(out);
-        }
-        let y = x.apply_op3(weight, self.var(name, "bias")?, op)?;
-        Ok(if relu { y.relu()? } else { y })
     }
 
     fn follow(&mut self, layer: &str, batch: &Statistics) {
@@ -227,51 +152,74 @@ impl TrainNet {
     }
 }
 
-/// A value on its way through the network.
-struct Activation {
-    /// Only the network's input.
-    planar: Option<Tensor>,
-    blocked: Option<Tensor>,
-    channels: usize,
+/// Number of trainable parameters.
+fn parameter_count(specs: &[super::WeightSpec]) -> usize {
+    specs.iter().filter(|s| s.trainable).map(|s| s.shape.iter().product::<usize>()).sum()
 }
 
-impl Activation {
-    /// Blocks the input unless its planar form serves (then it needs no gradient).
-    fn prepare(&mut self, isa: Isa, planar_serves: bool) -> Result<(), NnError> {
-        if let (Some(planar), None) = (&self.planar, &self.blocked)
-            && (!planar_serves || planar.track_op())
-        {
-            self.blocked = Some(planar.apply_op1(Block { isa })?);
+/// A layer graph as one operation on an input `[n, channels, h, w]` and its parameters. The
+/// result is all outputs one after the other, each row by row.
+struct NetworkOp {
+    layers: Arc<Layers>,
+    /// What the backward pass needs, once forward has run.
+    tape: Arc<Mutex<Option<Tape>>>,
+    input_tracked: bool,
+}
+
+fn candle_error(error: NnError) -> candle_core::Error {
+    match error {
+        NnError::Tensor(error) => error,
+        other => candle_core::Error::Msg(other.to_string()),
+    }
+}
+
+impl CustomOp2 for NetworkOp {
+    fn name(&self) -> &'static str {
+        "layer graph"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        parameters: &CpuStorage,
+        pl: &Layout,
+    ) -> CandleResult<(CpuStorage, Shape)> {
+        let dims = <[usize; 4]>::try_from(xl.dims())
+            .map_err(|_| candle_core::Error::Msg(format!("an input of shape {:?}", xl.dims())))?;
+        let (x, parameters) = (operand(x, xl, self.name())?, operand(parameters, pl, self.name())?);
+        let tape = self.layers.forward(x, dims, parameters, self.input_tracked).map_err(candle_error)?;
+        let mut values = Vec::new();
+        for (at, size) in self.layers.outputs(&tape) {
+            values.extend(blocked::unblock(tape.value(at).map_err(candle_error)?, size));
         }
-        Ok(())
+        *self.tape.lock() = Some(tape);
+        let count = values.len();
+        Ok((CpuStorage::F32(values), Shape::from(count)))
     }
 
-    fn blocked(&self) -> Result<&Tensor, NnError> {
-        self.blocked.as_ref().ok_or_else(|| NnError::Graph("an input that was not blocked".to_owned()))
-    }
-
-    fn for_conv(&self, groups: usize) -> Result<(Form, &Tensor), NnError> {
-        match &self.planar {
-            Some(planar) if groups == 1 && !planar.track_op() => Ok((Form::Planar, planar)),
-            _ => Ok((Form::Blocked, self.blocked()?)),
-        }
+    fn bwd(
+        &self,
+        x: &Tensor,
+        parameters: &Tensor,
+        _res: &Tensor,
+        grad: &Tensor,
+    ) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
+        let guard = self.tape.lock();
+        let Some(tape) = guard.as_ref() else {
+            return Err(candle_core::Error::Msg("backward before forward".to_owned()));
+        };
+        let (dx, by_parameter) = with_values(x, |x| {
+            with_values(parameters, |parameters| {
+                with_values(grad, |grad| {
+                    self.layers.backward(tape, x, parameters, grad).map_err(candle_error)
+                })
+            })
+        })?;
+        let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), &Device::Cpu)).transpose()?;
+        Ok((dx, Some(Tensor::from_vec(by_parameter, parameters.shape(), &Device::Cpu)?)))
     }
 }
-
-/// Along channels: blocks one after the other where they are full, else through the planar form.
-fn concat(isa: Isa, inputs: &[&Activation]) -> Result<Tensor, NnError> {
-    let full = inputs.iter().rev().skip(1).all(|x| x.channels % isa.lanes() == 0);
-    let tensors: Result<Vec<Tensor>, NnError> = inputs
-        .iter()
-        .map(|x| {
-            let blocked = x.blocked()?;
-            Ok(if full { blocked.clone() } else { blocked.apply_op1(Unblock { channels: x.channels })? })
-        })
-        .collect();
-    let joined = Tensor::cat(&tensors?, 1)?;
-    Ok(if full { joined } else { joined.apply_op1(Block { isa })? })
-}
-
 /// A normal variate by Box and Muller's transform.
 fn normal(rng: &mut ChaCha8Rng, std: f64) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
@@ -314,7 +262,7 @@ mod tests {
         }
     }
 
-    /// The gradient of the whole network, layer by layer, against central differences along it.
+    /// The gradient of the whole network, tensor by tensor, against central differences along it.
     /// Rectifiers and single precision leave a few per cent.
     #[test]
     fn gradients_of_the_whole_network_agree_with_differences() {
@@ -331,17 +279,20 @@ mod tests {
             (pixels + out[crate::nn::ITEM_OUTPUT].sqr().unwrap().sum_all().unwrap()).unwrap()
         };
         let grads = loss(&mut net).backward().unwrap();
-        for (name, var) in net.vars.clone() {
-            let grad = grads.get(&var).unwrap();
-            let norm = f64::from(grad.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).sqrt();
-            let before = var.as_tensor().copy().unwrap();
-            let step = 1e-2 / norm;
+        let grads = grads.get(net.parameters()).unwrap().to_vec1::<f32>().unwrap();
+        let before = net.parameters().to_vec1::<f32>().unwrap();
+        for (name, range) in net.layers.ranges.clone() {
+            let grad = &grads[range.clone()];
+            let norm = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
             let mut at = |sign: f64| {
-                var.set(&(&before + (grad * (sign * step)).unwrap()).unwrap()).unwrap();
+                let mut moved = before.clone();
+                for (p, g) in moved[range.clone()].iter_mut().zip(grad) {
+                    *p += crate::nn::norm::single(sign * 1e-2 / norm * f64::from(*g));
+                }
+                net.parameters.set(&Tensor::from_vec(moved, before.len(), &Device::Cpu).unwrap()).unwrap();
                 f64::from(loss(&mut net).to_scalar::<f32>().unwrap())
             };
-            let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
-            var.set(&before).unwrap();
+            let slope = (at(1.0) - at(-1.0)) / (2.0 * 1e-2 / norm);
             let ratio = slope / (norm * norm);
             assert!((ratio - 1.0).abs() < 0.1, "{name}: {ratio}");
         }
