@@ -1,5 +1,5 @@
 //! Networks as data: one layer graph, from which shape checks, training modules and the
-//! inference plan are all derived; the operations under them; the optimiser.
+//! inference plan and ONNX files are all derived; the operations under them; the optimiser.
 //!
 //! Knows nothing of files, the store, labels or what the numbers mean. Sits under `infer`
 //! (plans) and `learn` (training nets).
@@ -14,11 +14,16 @@ mod conv_layer;
 #[cfg(test)]
 mod conv_tests;
 mod families;
+mod fold;
 mod graph;
 #[expect(unsafe_code, reason = "the loops at the machine's limit; every block says what it rests on")]
 mod kernels;
 mod loss;
 mod norm;
+mod onnx;
+mod onnx_proto;
+#[cfg(test)]
+mod onnx_tests;
 mod optim;
 mod plan;
 mod recycle;
@@ -28,8 +33,9 @@ mod tape;
 mod train;
 
 pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network};
-pub use graph::{Act, Extent, Graph, Node, Op, Shape3, WeightSpec};
+pub use graph::{Act, Extent, Graph, INPUT, Node, Op, Shape3, WeightSpec};
 pub use loss::weighted_bce;
+pub use onnx::{OPSET, to_onnx};
 pub use optim::{Optimiser, Schedule};
 pub use plan::{Plan, PlanInput, PlanOutput, PlanOutputs};
 pub use train::TrainNet;

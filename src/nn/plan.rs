@@ -555,7 +555,7 @@ pub(super) fn folded<'w>(
 }
 
 /// Missing, superfluous and misshapen tensors, in words.
-fn check(graph: &Graph, weights: &Weights) -> Result<(), NnError> {
+pub(super) fn check(graph: &Graph, weights: &Weights) -> Result<(), NnError> {
     let specs = graph.weights()?;
     let mut differences = Vec::new();
     for spec in &specs {
