@@ -6,6 +6,7 @@
 
 mod manifest;
 mod model;
+mod onnx;
 mod outline;
 mod package;
 mod predict;
@@ -18,6 +19,7 @@ pub use manifest::{
     RegionSettings, TrainingNote, View,
 };
 pub use model::Model;
+pub use onnx::OnnxDescription;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};
 pub use predict::{Heat, Output};
 pub(crate) use prepare::normalisation;

@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A suspicion whose peak stays under the pixel threshold still gets a place: the cells within
 /// this logit of the peak.
-const WEAK_MARGIN: f32 = 1.0;
+pub(super) const WEAK_MARGIN: f32 = 1.0;
 /// A weak suspicion spread over more of the item than this has no place: it is the whole item.
-const WEAK_SHARE_MAX: f32 = 0.25;
+pub(super) const WEAK_SHARE_MAX: f32 = 0.25;
 /// Of two regions of different classes that share more than this part of the smaller one, the
 /// weaker is left out: it is the same defect under a second name.
-const SAME_PLACE: f32 = 0.5;
+pub(super) const SAME_PLACE: f32 = 0.5;
 
 /// Calibrated scores at network resolution. Cell (x, y) covers the source pixels
 /// `[x · cell_px[0], (x + 1) · cell_px[0]) × [y · cell_px[1], (y + 1) · cell_px[1])`.

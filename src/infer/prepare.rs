@@ -10,9 +10,9 @@ use crate::nn::PIXEL_STRIDE;
 const TILES_MAX: usize = 4096;
 
 /// Standard deviation after levelling: three of them fit into the range on either side.
-const SPREAD_LEVELS: f64 = 42.0;
+pub(super) const SPREAD_LEVELS: f64 = 42.0;
 /// An image flatter than this is not stretched further: that would only show the sensor's noise.
-const SPREAD_MIN_LEVELS: f64 = 4.0;
+pub(super) const SPREAD_MIN_LEVELS: f64 = 4.0;
 
 /// One item, ready for the network: 8-bit planes, image channels first, then the reference's.
 #[derive(Clone, Debug)]
