@@ -9,6 +9,7 @@ mod hostile;
 mod kill;
 mod lines;
 mod log;
+mod onnx;
 mod outbox;
 mod review;
 mod station;

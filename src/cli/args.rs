@@ -1,6 +1,6 @@
 //! The verbs and their arguments.
 
-use crate::domain::Level;
+use crate::domain::{Level, Threads};
 use crate::engine::{DatasetSource, Format, ViewChoice};
 use crate::store::Head;
 use clap::{Parser, Subcommand};
@@ -86,6 +86,15 @@ pub enum Verb {
         #[arg(long)]
         line: Option<PathBuf>,
     },
+    /// Write a model as ONNX, with its preprocessing described beside it
+    ExportOnnx {
+        model: String,
+        /// The description takes the same name with the ending .json
+        #[arg(value_name = "OUT.onnx")]
+        out: PathBuf,
+    },
+    /// Measure a model's network alone, on one fixed random input
+    BenchInfer(BenchInfer),
     /// Check log, blobs, projections and database
     Verify {
         line: PathBuf,
@@ -246,4 +255,28 @@ pub struct Export {
     pub out: PathBuf,
     #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
     pub filter: Vec<String>,
+}
+
+#[derive(clap::Args)]
+pub struct BenchInfer {
+    pub model: String,
+    /// Of the network; a station's own number when absent
+    #[arg(long, value_name = "N", default_value_t = Threads::default().network, value_parser = count(THREADS_MAX))]
+    pub threads: usize,
+    /// Measured runs, after some that are not
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = count(RUNS_MAX))]
+    pub runs: usize,
+}
+
+/// More than any machine that a station runs on has cores to gain from.
+const THREADS_MAX: usize = 64;
+/// A hundred thousand times over, the percentiles of anything have long settled.
+const RUNS_MAX: usize = 100_000;
+
+/// 1 to `most`.
+fn count(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("a number from 1 to {most}")),
+    }
 }

@@ -94,6 +94,8 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::Level { line, level, reason } => verbs::level(&line, level, &reason).map(Some),
         Verb::Export(export) => verbs::export(&export).map(Some),
         Verb::CheckExport { out, line } => verbs::check_export(&out, line.as_deref()).map(Some),
+        Verb::ExportOnnx { model, out } => verbs::export_onnx(&model, &out).map(Some),
+        Verb::BenchInfer(bench) => verbs::bench_infer(&bench).map(Some),
         Verb::Verify { line, anchor } => verbs::verify(&line, anchor).map(Some),
         Verb::Rebuild { line } => verbs::rebuild(&line).map(Some),
         Verb::Backup { line, out } => verbs::backup(&line, &out).map(Some),

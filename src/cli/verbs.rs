@@ -1,6 +1,6 @@
 //! The verbs that are done when they return.
 
-use super::args::{Answer, Evaluate, Export, Import, New, Train};
+use super::args::{Answer, BenchInfer, Evaluate, Export, Import, New, Train};
 use super::{Report, output};
 use crate::domain::{
     Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict,
@@ -342,6 +342,15 @@ pub fn export(args: &Export) -> Result<Report, EngineError> {
 pub fn check_export(out: &Path, line: Option<&Path>) -> Result<Report, EngineError> {
     let report = engine::recheck_export(out, line)?;
     Ok(Report { ok: report.ok, json: to_json(&report)? })
+}
+
+pub fn export_onnx(model: &str, out: &Path) -> Result<Report, EngineError> {
+    Ok(Report::ok(to_json(&engine::export_onnx(&find_model(None, model)?, out)?)?))
+}
+
+pub fn bench_infer(args: &BenchInfer) -> Result<Report, EngineError> {
+    engine::set_network_threads(args.threads)?;
+    Ok(Report::ok(to_json(&engine::bench_network(&find_model(None, &args.model)?, args.runs)?)?))
 }
 
 pub fn verify(folder: &Path, anchor: Option<Head>) -> Result<Report, EngineError> {

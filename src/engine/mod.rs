@@ -1,4 +1,5 @@
-//! Where the stages meet: lines, models, the station's threads, imports, training, exports.
+//! Where the stages meet: lines, models, the station's threads, imports, training, exports, and
+//! what is done with a package alone.
 //! `Command`s go in, events come out; front ends never reach behind it.
 
 mod data;
@@ -8,6 +9,7 @@ mod jobs;
 mod latency;
 mod line;
 mod model;
+mod network;
 mod record;
 mod source;
 mod station;
@@ -21,4 +23,5 @@ pub use jobs::{ImportReport, TrainJob, evaluate, export, import, recheck_export,
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};
 pub use model::{find_model, model_names};
+pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, set_network_threads};
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};
