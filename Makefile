@@ -5,7 +5,7 @@ ifndef CARGO
 CARGO := $(shell scripts/cargo.sh)
 endif
 
-.PHONY: run test check check-core bench setup setup-build
+.PHONY: run test check check-core bench bench-peers setup setup-build
 
 # The window on the demo line; without a display the same, headless.
 run: setup
@@ -16,6 +16,7 @@ test: setup-build
 
 check: setup-build
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path benches/peers/Cargo.toml
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test
 
@@ -25,6 +26,11 @@ check-core: setup-build
 
 bench: setup-build
 	$(CARGO) bench --profile dev
+
+# Beside onnxruntime, tract, candle, PyTorch and a station in Python; PART=infer, train or station.
+PART ?= all
+bench-peers: setup-build
+	@CARGO="$(CARGO)" scripts/bench-peers.sh $(PART) $(ARGUMENTS)
 
 setup:
 	@scripts/setup.sh
