@@ -1,0 +1,52 @@
+//! Second Look's own network: the inference plan and the training step.
+
+use super::protocol::{Job, Run, timed};
+use super::workload::{self, LEARNING_RATE, TRAIN, WEIGHT_DECAY, Workload};
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use secondlook::nn::{ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, PlanOutput, Schedule, TrainNet};
+use std::collections::BTreeMap;
+
+pub fn load(name: &str) -> Result<Job> {
+    let workload = workload::find(name)?;
+    if name == TRAIN {
+        return train(&workload);
+    }
+    let mut run = plan(workload)?;
+    Ok(Box::new(move || {
+        let (ms, outputs) = timed(&mut run)?;
+        Ok(Run { ms, outputs: outputs.into_values().flat_map(|output| output.values).collect() })
+    }))
+}
+
+/// The one place that knows how a plan is made and run.
+fn plan(workload: Workload) -> Result<impl FnMut() -> Result<BTreeMap<String, PlanOutput>>> {
+    let Workload { graph, weights, input, height, width, .. } = workload;
+    let plan = Plan::new(&graph, &weights)?;
+    Ok(move || Ok(plan.run(&input, height, width)?))
+}
+
+/// Forward, backward and the optimiser's step; gives the loss.
+fn train(workload: &Workload) -> Result<Job> {
+    let mut net = TrainNet::new(&workload.graph, 0)?;
+    net.adopt(&workload.weights)?;
+    let constant = Schedule { peak: LEARNING_RATE, warm_up: 0.0 };
+    let mut optimiser = Optimiser::new(net.vars(), constant, WEIGHT_DECAY)?;
+    let input = Tensor::from_slice(&workload.input, workload.shape(), &Device::Cpu)?;
+    Ok(Box::new(move || {
+        let (ms, loss) = timed(|| {
+            let loss = loss(&net.forward(&input)?)?;
+            optimiser.step(&loss.backward()?, 0.0)?;
+            Ok(loss.to_scalar::<f32>()?)
+        })?;
+        Ok(Run { ms, outputs: vec![loss] })
+    }))
+}
+
+/// The mean of the squares of each output, added up: simple, and the same in every engine.
+pub fn loss(outputs: &BTreeMap<String, Tensor>) -> Result<Tensor> {
+    let mean_square = |role| -> Result<Tensor> {
+        Ok(outputs.get(role).context("the network lacks an output")?.sqr()?.mean_all()?)
+    };
+    Ok((mean_square(PIXEL_OUTPUT)? + mean_square(ITEM_OUTPUT)?)?)
+}
