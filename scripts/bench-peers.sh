@@ -57,4 +57,6 @@ else
     say "no Python environment (on Debian: apt-get install python3-venv): the peers in Python are skipped"
 fi
 
+# Nothing is written beside the sources.
+export PYTHONDONTWRITEBYTECODE=1
 exec "$python" "$peers/drive.py" "$part" "$@"

@@ -216,7 +216,9 @@ fn folded(graph: &Graph, weights: &Weights) -> Result<Weights> {
         let mut bias = Vec::with_capacity(scale.len());
         for (channel, row) in values.chunks_exact_mut(patch).enumerate() {
             let factor = scale[channel] / (var[channel] + EPSILON).sqrt();
-            row.iter_mut().for_each(|value| *value *= factor);
+            for value in row {
+                *value *= factor;
+            }
             bias.push(shift[channel] - mean[channel] * factor);
         }
         folded.insert(format!("{}.weight", node.name), (shape, values));
