@@ -50,7 +50,7 @@ fn steps() {
     let graph = defect_network(1, 5);
     let mut net = TrainNet::new(&graph, 1).unwrap();
     let schedule = Schedule { peak: 1e-3, warm_up: 0.1 };
-    let mut optimiser = Optimiser::new(net.parameters(), schedule, 0.01).unwrap();
+    let mut optimiser = Optimiser::new(net.parameters(), schedule, 0.01);
     let input: Vec<f32> = (0..n * h * w).map(|i| (i * 7 % 255) as f32 / 127.0 - 1.0).collect();
     let input = Tensor::from_vec(input, (n, 1, h, w), &Device::Cpu).unwrap();
     let mut ms = [vec![], vec![], vec![]];

@@ -119,7 +119,8 @@ pub fn bench_network(model: &Model, runs: usize) -> Result<BenchReport, EngineEr
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     // Normalised pixels are about this far from zero.
     let values: Vec<f32> = (0..planes * height * width).map(|_| random.random_range(-2.0..2.0)).collect();
-    let run = || model.run_network(&values).map_err(failed);
+    let threads = rayon::current_num_threads();
+    let run = || model.plan().run_values(threads, &values, |_| ()).map_err(|error| failed(error.into()));
     for _ in 0..WARM_UP_RUNS {
         run()?;
     }
@@ -134,7 +135,7 @@ pub fn bench_network(model: &Model, runs: usize) -> Result<BenchReport, EngineEr
         model: model.model_ref().name.clone(),
         ms,
         runs,
-        threads: rayon::current_num_threads(),
+        threads,
         input_shape: [1, planes, height, width],
         macs,
         gflop_per_s: 2.0 * macs as f64 / (ms.p50.max(f64::MIN_POSITIVE) * 1e6),

@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
             }
         }
         let schedule = Schedule { peak: settings.rate, warm_up: WARM_UP };
-        let optimiser = Optimiser::new(net.parameters(), schedule, settings.weight_decay)?;
+        let optimiser = Optimiser::new(net.parameters(), schedule, settings.weight_decay);
         let draw = draw_weights(&train);
         Ok(Self {
             settings,

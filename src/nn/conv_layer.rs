@@ -9,11 +9,13 @@ use super::conv::{Channels, Direction, Form, Operands, Pass, Weights, calls};
 use super::graph::Extent;
 use super::kernels::{Call, GRADIENT_INPUTS, Gradient, GradientLoop, Isa, Layout};
 use super::norm::{self, Norm, PlaneMoments};
+use super::recycle::{Recycled, Shelf};
 use super::stencil::{Halo, Stencil};
 use super::NnError;
 use rayon::prelude::*;
 
-/// Parts of a batch whose weight gradients are summed apart: enough for eight cores.
+/// Parts that a batch is cut into for the threads, and whose weight gradients are summed apart:
+/// enough for eight cores.
 const PARTS: usize = 8;
 /// Output pixels between two additions to the sums in memory: rows of all operands that belong
 /// together stay in the first cache.
@@ -23,6 +25,7 @@ const BAND_PIXELS: usize = 256;
 #[derive(Clone)]
 pub struct ConvLayer {
     pub isa: Isa,
+    pub shelf: Shelf,
     pub channels: Channels,
     pub kernel: Extent,
     pub stride: Extent,
@@ -101,18 +104,23 @@ impl ConvLayer {
         let weights = self.weights(weights, Direction::Forward);
         let calls = calls(self.isa, &stencil, &weights, bias.unwrap_or(&zeros), &on);
         let padding = Padding::new(self.isa, self.form, self.channels.input, &stencil);
-        let (plane, lanes) = (self.output_plane(), self.isa.lanes());
+        let (x_len, y_len) = (self.input_len(), self.output_len());
+        let part = part_len(y.len() / y_len);
         let moments: Result<Vec<Vec<PlaneMoments>>, NnError> = y
-            .par_chunks_mut(self.output_len())
-            .zip(x.par_chunks(self.input_len()))
-            .map_init(
-                || padding.scratch(),
-                |scratch, (y, x)| {
-                    run(&calls, padding.pad(x, scratch), y)?;
-                    let planes = y.chunks_exact(plane).filter(|_| bias.is_none());
-                    Ok(planes.map(|p| norm::plane_moments(p, lanes, self.output.x)).collect())
-                },
-            )
+            .par_chunks_mut(part * y_len)
+            .zip(x.par_chunks(part * x_len))
+            .map(|(y, x)| {
+                let mut scratch = padding.scratch(&self.shelf);
+                let mut moments = Vec::new();
+                for (y, x) in y.chunks_exact_mut(y_len).zip(x.chunks_exact(x_len)) {
+                    run(&calls, padding.pad(x, &mut scratch), y)?;
+                    if bias.is_none() {
+                        let planes = y.chunks_exact(self.output_plane());
+                        moments.extend(planes.map(|p| norm::plane_moments(p, self.isa.lanes(), self.output.x)));
+                    }
+                }
+                Ok(moments)
+            })
             .collect();
         Ok(moments?.into_iter().flatten().collect())
     }
@@ -133,7 +141,7 @@ impl ConvLayer {
             x_padding: Padding::new(self.isa, self.form, self.channels.input, &stencil),
             dx_calls: if dx.is_some() { self.dx_calls(b.weights, &transposed) } else { Vec::new() },
         };
-        let part = n.div_ceil(PARTS).max(1);
+        let part = part_len(n);
         let mut dx: Vec<Option<&mut [f32]>> = match dx {
             Some(dx) => dx.chunks_mut(part * x_len).map(Some).collect(),
             None => (0..n.div_ceil(part)).map(|_| None).collect(),
@@ -154,7 +162,7 @@ impl ConvLayer {
         let mut weights = vec![0.0; share.weight_sums.len];
         let mut bias = vec![0.0; self.channels.output.next_multiple_of(self.isa.lanes())];
         for part in &parts {
-            weights.iter_mut().zip(&part.weights).for_each(|(t, p)| *t += *p);
+            weights.iter_mut().zip(part.weights.iter()).for_each(|(t, p)| *t += *p);
             bias.iter_mut().zip(&part.bias).for_each(|(t, p)| *t += *p);
         }
         let weights = share.weight_sums.unpack(&weights);
@@ -185,6 +193,11 @@ impl ConvLayer {
     }
 }
 
+/// Samples of one part.
+fn part_len(n: usize) -> usize {
+    n.div_ceil(PARTS).max(1)
+}
+
 fn run(calls: &[Call], x: &[f32], y: &mut [f32]) -> Result<(), NnError> {
     if calls.iter().all(|call| call.run(x, y)) { Ok(()) } else { Err(too_short()) }
 }
@@ -201,20 +214,21 @@ struct Share<'a> {
 
 /// What a part of the batch works in, and its sums.
 struct Work {
-    x: Vec<f32>,
+    x: Recycled,
     /// Gradient of the convolution's own output, with zeros around.
-    dy: Vec<f32>,
-    weights: Vec<f32>,
+    dy: Recycled,
+    weights: Recycled,
     bias: Vec<f64>,
 }
 
 impl Share<'_> {
     fn scratch(&self) -> Work {
         let (layer, halo) = (self.layer, self.weight_sums.dy_halo);
+        let dy_len = Form::Blocked.floats(layer.isa, layer.channels.output, layer.output, halo);
         Work {
-            x: self.x_padding.scratch(),
-            dy: vec![0.0; Form::Blocked.floats(layer.isa, layer.channels.output, layer.output, halo)],
-            weights: vec![0.0; self.weight_sums.len],
+            x: self.x_padding.scratch(&layer.shelf),
+            dy: layer.shelf.zeros(dy_len),
+            weights: layer.shelf.zeros(self.weight_sums.len),
             bias: vec![0.0; layer.channels.output.next_multiple_of(layer.isa.lanes())],
         }
     }
@@ -281,8 +295,8 @@ impl Padding {
         }
     }
 
-    fn scratch(&self) -> Vec<f32> {
-        if self.halo == Halo::default() { Vec::new() } else { vec![0.0; self.floats] }
+    fn scratch(&self, shelf: &Shelf) -> Recycled {
+        shelf.zeros(if self.halo == Halo::default() { 0 } else { self.floats })
     }
 
     /// The sample with zeros around it, which `scratch` keeps from call to call; the sample

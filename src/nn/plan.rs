@@ -3,13 +3,12 @@
 //! and one piece of memory for all activations. Compiled once for one input size.
 
 use super::conv::{Channels, Direction, Form, Operands, Weights as Kernel, calls};
+use super::fold::{Folded, folded};
 use super::graph::{Act, Extent, Graph, INPUT, Op, Shape3};
 use super::kernels::{Isa, LINE, Memory, Place, Program, Skip, Step, Work};
-use super::norm::EPSILON;
 use super::stencil::{Halo, Stencil};
 use super::{NnError, Weights};
 use parking_lot::Mutex;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -505,12 +504,13 @@ impl<'a> Draft<'a> {
         to: usize,
     ) -> Result<Work, NnError> {
         let name = &self.graph.nodes[node].name;
-        let (values, bias) = folded(name, &self.graph.nodes[node].op, weights)?;
-        let channels =
-            self.channels(node + 1).ok_or_else(|| NnError::Graph(format!("\"{name}\" has no channels")))?;
+        let layer = folded(name, &self.graph.nodes[node].op, weights)?.zip(self.channels(node + 1));
+        let Some((Folded { weight, bias }, channels)) = layer else {
+            return Err(NnError::Graph(format!("\"{name}\" is no convolution")));
+        };
         let kernel = Kernel {
-            positions: values.len() / (channels.output * (channels.input / channels.groups)),
-            values: &values,
+            positions: weight.len() / (channels.output * (channels.input / channels.groups)),
+            values: &weight,
             direction: Direction::Forward,
             channels,
         };
@@ -524,34 +524,6 @@ impl<'a> Draft<'a> {
         };
         Ok(Work::Calls(calls(self.isa, &self.stencil(node + 1, doubled, from), &kernel, &bias, &on)))
     }
-}
-
-/// Weights and bias of a convolution, its batch norm folded in.
-pub(super) fn folded<'w>(
-    name: &str,
-    op: &Op,
-    weights: &'w Weights,
-) -> Result<(Cow<'w, [f32]>, Cow<'w, [f32]>), NnError> {
-    let get = |suffix: &str| {
-        let full = format!("{name}.{suffix}");
-        weights.get(&full).map(|w| &w.1).ok_or_else(|| NnError::Weights(format!("no tensor \"{full}\"")))
-    };
-    let values = get("weight")?;
-    let &Op::Conv { out, bn: true, .. } = op else {
-        return Ok((Cow::Borrowed(values), Cow::Borrowed(get("bias")?)));
-    };
-    let (scale, shift, mean, var) = (get("scale")?, get("shift")?, get("mean")?, get("var")?);
-    let mut values = values.clone();
-    let patch = values.len() / out;
-    let mut bias = Vec::with_capacity(out);
-    for (channel, row) in values.chunks_exact_mut(patch).enumerate() {
-        let factor = scale[channel] / (var[channel] + EPSILON).sqrt();
-        for w in row {
-            *w *= factor;
-        }
-        bias.push(shift[channel] - mean[channel] * factor);
-    }
-    Ok((Cow::Owned(values), Cow::Owned(bias)))
 }
 
 /// Missing, superfluous and misshapen tensors, in words.

@@ -22,6 +22,13 @@ impl Shelf {
     }
 
     #[must_use]
+    pub fn zeros(&self, len: usize) -> Recycled {
+        let mut buffer = self.unspecified(len);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    #[must_use]
     pub fn copy_of(&self, values: &[f32]) -> Recycled {
         let mut copy = self.unspecified(values.len());
         copy.copy_from_slice(values);

@@ -160,6 +160,7 @@ impl Layers {
         let from = tape.sizes[self.inputs[node][0]];
         Some(ConvLayer {
             isa: self.isa,
+            shelf: self.shelf.clone(),
             channels: Channels { input: from.channels, output: out, groups },
             kernel,
             stride,

@@ -4,7 +4,7 @@ use super::protocol::{Job, Run, timed};
 use super::workload::{self, LEARNING_RATE, TRAIN, WEIGHT_DECAY, Workload};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use secondlook::nn::{ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, PlanOutput, Schedule, TrainNet};
+use secondlook::nn::{ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, PlanOutputs, Schedule, TrainNet};
 use std::collections::BTreeMap;
 
 pub fn load(name: &str) -> Result<Job> {
@@ -12,18 +12,16 @@ pub fn load(name: &str) -> Result<Job> {
     if name == TRAIN {
         return train(&workload);
     }
-    let mut run = plan(workload)?;
-    Ok(Box::new(move || {
-        let (ms, outputs) = timed(&mut run)?;
-        Ok(Run { ms, outputs: outputs.into_values().flat_map(|output| output.values).collect() })
-    }))
-}
-
-/// The one place that knows how a plan is made and run.
-fn plan(workload: Workload) -> Result<impl FnMut() -> Result<BTreeMap<String, PlanOutput>>> {
     let Workload { graph, weights, input, height, width, .. } = workload;
-    let plan = Plan::new(&graph, &weights)?;
-    Ok(move || Ok(plan.run(&input, height, width)?))
+    let plan = Plan::new(&graph, &weights, height, width)?;
+    let threads = rayon::current_num_threads();
+    let copy = move |outputs: &PlanOutputs<'_>| -> Vec<f32> {
+        graph.outputs.keys().filter_map(|role| outputs.get(role)).flat_map(|o| o.values.to_vec()).collect()
+    };
+    Ok(Box::new(move || {
+        let (ms, outputs) = timed(|| Ok(plan.run_values(threads, &input, &copy)?))?;
+        Ok(Run { ms, outputs })
+    }))
 }
 
 /// Forward, backward and the optimiser's step; gives the loss.
@@ -31,7 +29,7 @@ fn train(workload: &Workload) -> Result<Job> {
     let mut net = TrainNet::new(&workload.graph, 0)?;
     net.adopt(&workload.weights)?;
     let constant = Schedule { peak: LEARNING_RATE, warm_up: 0.0 };
-    let mut optimiser = Optimiser::new(net.vars(), constant, WEIGHT_DECAY)?;
+    let mut optimiser = Optimiser::new(net.parameters(), constant, WEIGHT_DECAY);
     let input = Tensor::from_slice(&workload.input, workload.shape(), &Device::Cpu)?;
     Ok(Box::new(move || {
         let (ms, loss) = timed(|| {

@@ -311,26 +311,28 @@ impl Step {
         rows: (usize, usize),
         base: *mut f32,
     ) {
-        let lanes = self.to.lanes;
+        let (to, lanes) = (&self.to, self.to.lanes);
         let whole = from.lanes == lanes && first % lanes == 0;
+        let step = if whole { lanes } else { 1 };
         for y in rows.0..rows.1 {
-            for x in 0..self.to.width {
-                unsafe {
-                    if whole {
-                        for channel in (0..channels).step_by(lanes) {
-                            let to = base.add(self.to.at(first + channel, y, x));
-                            base.add(from.at(channel, y / repeat, x / repeat)).copy_to(to, lanes);
-                        }
-                    } else {
-                        for channel in 0..channels {
-                            let value = *base.add(from.at(channel, y / repeat, x / repeat));
-                            *base.add(self.to.at(first + channel, y, x)) = value;
-                        }
-                        // Lanes without a channel are zero.
-                        for channel in first + channels..(first + channels).next_multiple_of(lanes) {
-                            *base.add(self.to.at(channel, y, x)) = 0.0;
+            for channel in (0..channels).step_by(step) {
+                let source = from.at(channel, y / repeat, 0);
+                let target = to.at(first + channel, y, 0);
+                for x in 0..to.width {
+                    let (source, target) = (source + x / repeat * from.layout.px, target + x * to.layout.px);
+                    unsafe {
+                        if whole {
+                            base.add(source).copy_to(base.add(target), lanes);
+                        } else {
+                            *base.add(target) = *base.add(source);
                         }
                     }
+                }
+            }
+            if !whole {
+                // Lanes without a channel are zero.
+                for channel in first + channels..(first + channels).next_multiple_of(lanes) {
+                    (0..to.width).for_each(|x| unsafe { *base.add(to.at(channel, y, x)) = 0.0 });
                 }
             }
         }
@@ -342,8 +344,9 @@ impl Step {
             for channel in 0..channels {
                 let (mut sum, mut most) = (0.0_f32, f32::NEG_INFINITY);
                 for y in 0..from.height {
+                    let row = base.add(from.at(channel, y, 0));
                     for x in 0..from.width {
-                        let value = *base.add(from.at(channel, y, x));
+                        let value = *row.add(x * from.layout.px);
                         sum += value;
                         most = if value < most { most } else { value };
                     }
