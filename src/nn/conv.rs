@@ -105,14 +105,14 @@ impl Pass {
     }
 
     /// Calls `each` for every weight of the pass with its place in the packed order
-    /// `[blocks][taps][inner][k · lanes]`, its output and input channel, and its tap.
+    /// `[blocks][taps][inner][k · lanes]` and what it is.
     pub fn for_weights(
         &self,
         isa: Isa,
         form: Form,
         channels: Channels,
         taps: usize,
-        mut each: impl FnMut(usize, usize, usize, usize),
+        mut each: impl FnMut(usize, Weight),
     ) {
         let (lanes, inner) = (isa.lanes(), form.lanes(isa));
         let (per_in, per_out) = (channels.input / channels.groups, channels.output / channels.groups);
@@ -120,13 +120,21 @@ impl Pass {
         let outs = first_out..(first_out + line).min(channels.output);
         for block in 0..self.blocks {
             let count = if block + 1 == self.blocks { self.last } else { inner };
-            for tap in 0..taps {
-                for i in 0..count {
-                    let input = (self.in_block + block) * inner + i;
-                    let at = ((block * taps * inner) + tap * count + i) * line;
-                    let group = input / per_in;
-                    for out in outs.start.max(group * per_out)..outs.end.min((group + 1) * per_out) {
-                        each(at + out - first_out, out, input, tap);
+            for i in 0..count {
+                let input = (self.in_block + block) * inner + i;
+                let group = input / per_in;
+                let mine = outs.start.max(group * per_out)..outs.end.min((group + 1) * per_out);
+                for tap in 0..taps {
+                    let at = (block * taps * inner + tap * count + i) * line;
+                    for out in mine.clone() {
+                        let weight = Weight {
+                            output: out,
+                            output_in_group: out - group * per_out,
+                            input,
+                            input_in_group: input - group * per_in,
+                            tap,
+                        };
+                        each(at + out - first_out, weight);
                     }
                 }
             }
@@ -140,11 +148,21 @@ impl Pass {
 
     fn pack(&self, isa: Isa, form: Form, taps: &[Tap], weights: &Weights<'_>) -> Vec<f32> {
         let mut packed = vec![0.0; self.packed_len(isa, form, taps.len())];
-        self.for_weights(isa, form, weights.channels, taps.len(), |at, out, input, tap| {
-            packed[at] = weights.at(out, input, &taps[tap].positions);
+        self.for_weights(isa, form, weights.channels, taps.len(), |at, weight| {
+            packed[at] = weights.at(weight, &taps[weight.tap].positions);
         });
         packed
     }
+}
+
+/// One weight of a convolution: its channels, and which tap it is.
+#[derive(Clone, Copy)]
+pub struct Weight {
+    pub output: usize,
+    pub output_in_group: usize,
+    pub input: usize,
+    pub input_in_group: usize,
+    pub tap: usize,
 }
 
 /// Weights `[output][input / groups][positions]` of the forward convolution, and how to read them.
@@ -158,14 +176,17 @@ pub struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    fn at(&self, out: usize, input: usize, positions: &[usize]) -> f32 {
+    fn at(&self, w: Weight, positions: &[usize]) -> f32 {
         let c = self.channels;
-        let (row, column, columns) = match self.direction {
-            Direction::Forward => (out, input % (c.input / c.groups), c.input / c.groups),
-            Direction::Transposed => (input, out % (c.output / c.groups), c.output / c.groups),
+        let row = match self.direction {
+            Direction::Forward => w.output * (c.input / c.groups) + w.input_in_group,
+            Direction::Transposed => w.input * (c.output / c.groups) + w.output_in_group,
         };
-        let kernel = &self.values[(row * columns + column) * self.positions..][..self.positions];
-        positions.iter().map(|&p| kernel[p]).sum()
+        let kernel = &self.values[row * self.positions..(row + 1) * self.positions];
+        match positions {
+            [position] => kernel[*position],
+            several => several.iter().map(|&p| kernel[p]).sum(),
+        }
     }
 }
 
@@ -230,7 +251,14 @@ pub fn calls(isa: Isa, stencil: &Stencil, weights: &Weights<'_>, bias: &[f32], o
                     for (lane, w) in line.iter_mut().enumerate() {
                         let channel = block * lanes + lane;
                         if channel < weights.channels.output {
-                            *w = weights.at(channel, channel, &tap.positions);
+                            let own = Weight {
+                                output: channel,
+                                output_in_group: 0,
+                                input: channel,
+                                input_in_group: 0,
+                                tap: 0,
+                            };
+                            *w = weights.at(own, &tap.positions);
                         }
                     }
                 }

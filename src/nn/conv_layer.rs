@@ -116,7 +116,7 @@ impl ConvLayer {
                     run(&calls, padding.pad(x, &mut scratch), y)?;
                     if bias.is_none() {
                         let planes = y.chunks_exact(self.output_plane());
-                        moments.extend(planes.map(|p| norm::plane_moments(p, self.isa.lanes(), self.output.x)));
+                        moments.extend(planes.map(|p| norm::plane_moments(p, self.isa, self.output.x)));
                     }
                 }
                 Ok(moments)
@@ -132,7 +132,7 @@ impl ConvLayer {
         let stencil = Stencil::convolution(self.input, self.kernel, self.stride);
         let transposed = Stencil::transposed(self.input, self.kernel, self.stride);
         let dy_halo = if dx.is_some() { transposed.halo } else { Halo::default() };
-        let sums = b.norm.map(|(norm, y)| norm.sums(y, b.grad, self.isa.lanes(), self.output, self.relu));
+        let sums = b.norm.map(|(norm, y)| norm.sums(y, b.grad, self.output));
         let share = Share {
             layer: self,
             b,
@@ -255,7 +255,7 @@ impl Share<'_> {
                 let grad = &self.b.grad[from..from + row];
                 let dy = &mut work.dy[to.start + block * to.block + y * to.row..][..row];
                 if let (Some(sums), Some((norm, y))) = (self.sums, self.b.norm) {
-                    norm.gradient(sums, block, lanes, &y[from..from + row], grad, dy, layer.relu);
+                    norm.gradient(sums, block, &y[from..from + row], grad, dy);
                     continue;
                 }
                 if layer.relu {
@@ -423,8 +423,8 @@ impl<'a> WeightSums<'a> {
                 }
             } else {
                 // A convolution's taps are its kernel's positions, in order.
-                p.pass.for_weights(layer.isa, layer.form, c, taps, |at, out, input, tap| {
-                    weights[(out * per_in + input % per_in) * taps + tap] = sums[at];
+                p.pass.for_weights(layer.isa, layer.form, c, taps, |at, w| {
+                    weights[(w.output * per_in + w.input_in_group) * taps + w.tap] = sums[at];
                 });
             }
         }

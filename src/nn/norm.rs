@@ -3,7 +3,7 @@
 //! sample at a time.
 
 use super::graph::Extent;
-use super::kernels::Isa;
+use super::kernels::{Isa, NormLanes, NormLoops, NormSums};
 use rayon::prelude::*;
 
 /// Keeps the division finite where a channel is constant.
@@ -19,17 +19,6 @@ pub struct Statistics {
 /// Mean and sum of squared deviations of each lane of one block of one sample.
 pub type PlaneMoments = Vec<[f64; 2]>;
 
-/// Calls a function that is generic over the number of lanes.
-macro_rules! with_lanes {
-    ($lanes:expr, $function:ident($($argument:expr),* $(,)?)) => {
-        match $lanes {
-            4 => $function::<4>($($argument),*),
-            8 => $function::<8>($($argument),*),
-            _ => $function::<16>($($argument),*),
-        }
-    };
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "activations and parameters are single precision")]
 pub const fn single(value: f64) -> f32 {
     value as f32
@@ -37,33 +26,18 @@ pub const fn single(value: f64) -> f32 {
 
 /// Rows are read twice while they are in the cache, and joined by the update of Chan, Golub and
 /// LeVeque (1979).
-pub fn plane_moments(plane: &[f32], lanes: usize, width: usize) -> PlaneMoments {
-    with_lanes!(lanes, lane_moments(plane, width))
-}
-
-fn lane_moments<const L: usize>(plane: &[f32], width: usize) -> PlaneMoments {
-    let mut moments = vec![[0.0, 0.0]; L];
-    for (i, row) in plane.chunks_exact(width * L).enumerate() {
-        let sums = row_sums::<L>(row, |_, v| v);
-        let means = sums.map(|s| single(f64::from(s) / width as f64));
-        let squares = row_sums::<L>(row, |lane, v| (v - means[lane]) * (v - means[lane]));
-        for lane in 0..L {
-            let row = [f64::from(means[lane]), f64::from(squares[lane])];
-            join(&mut moments[lane], (i * width) as f64, row, width as f64);
+pub fn plane_moments(plane: &[f32], isa: Isa, width: usize) -> PlaneMoments {
+    let (lanes, loops) = (isa.lanes(), NormLoops::of(isa));
+    let mut moments = vec![[0.0, 0.0]; lanes];
+    let (mut mean, mut squares) = (vec![0.0; lanes], vec![0.0; lanes]);
+    for (i, row) in plane.chunks_exact(width * lanes).enumerate() {
+        loops.moments(row, &mut mean, &mut squares);
+        for (moments, (mean, squares)) in moments.iter_mut().zip(mean.iter().zip(&squares)) {
+            let row = [f64::from(*mean), f64::from(*squares)];
+            join(moments, (i * width) as f64, row, width as f64);
         }
     }
     moments
-}
-
-/// Sums over the pixels of one row for each lane.
-fn row_sums<const L: usize>(row: &[f32], f: impl Fn(usize, f32) -> f32) -> [f32; L] {
-    let mut sums = [0.0; L];
-    for pixel in row.as_chunks::<L>().0 {
-        for lane in 0..L {
-            sums[lane] += f(lane, pixel[lane]);
-        }
-    }
-    sums
 }
 
 /// Adds the moments of `n` further values to those of `count`.
@@ -97,6 +71,8 @@ impl Statistics {
 /// `(y − mean) / √(var + ε) · scale + shift`, rectified if asked; the gradient treats mean and
 /// variance as functions of `y`. Lanes without a channel stay zero.
 pub struct Norm {
+    isa: Isa,
+    relu: bool,
     /// Of the channels.
     inverse_std: Vec<f32>,
     /// Of all lanes: the mean, and the map as `y · factor + offset`.
@@ -106,7 +82,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    pub fn new(statistics: &Statistics, scale: &[f32], shift: &[f32], isa: Isa) -> Self {
+    pub fn new(isa: Isa, statistics: &Statistics, scale: &[f32], shift: &[f32], relu: bool) -> Self {
         let inverse_std: Vec<f32> = statistics.var.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect();
         let mut factor: Vec<f32> = inverse_std.iter().zip(scale).map(|(i, s)| i * s).collect();
         let centred = statistics.mean.iter().zip(&factor);
@@ -115,38 +91,50 @@ impl Norm {
         for values in [&mut mean, &mut factor, &mut offset] {
             values.resize(values.len().next_multiple_of(isa.lanes()), 0.0);
         }
-        Self { inverse_std, mean, factor, offset }
+        Self { isa, relu, inverse_std, mean, factor, offset }
+    }
+
+    fn blocks(&self) -> usize {
+        self.mean.len() / self.isa.lanes()
+    }
+
+    fn lanes(&self, block: usize) -> NormLanes<'_> {
+        let lanes = block * self.isa.lanes()..(block + 1) * self.isa.lanes();
+        NormLanes {
+            factor: &self.factor[lanes.clone()],
+            offset: &self.offset[lanes.clone()],
+            floor: if self.relu { 0.0 } else { f32::NEG_INFINITY },
+            mean: &self.mean[lanes],
+        }
     }
 
     /// All samples of `y` into `out`; `plane` floats are one block of one sample.
-    pub fn forward(&self, y: &[f32], out: &mut [f32], isa: Isa, plane: usize, relu: bool) {
-        let blocks = self.mean.len() / isa.lanes();
+    pub fn forward(&self, y: &[f32], out: &mut [f32], plane: usize) {
+        let loops = NormLoops::of(self.isa);
         out.par_chunks_mut(plane).zip(y.par_chunks(plane)).enumerate().for_each(|(i, (out, y))| {
-            with_lanes!(isa.lanes(), normalise(self, i % blocks, y, out, floor(relu)));
+            loops.forward(&self.lanes(i % self.blocks()), y, out);
         });
     }
 
     /// What the gradient needs of the whole batch, and the gradients of scale and shift.
-    pub fn sums(&self, y: &[f32], grad: &[f32], lanes: usize, size: Extent, relu: bool) -> Sums {
+    pub fn sums(&self, y: &[f32], grad: &[f32], size: Extent) -> Sums {
+        let lanes = self.isa.lanes();
         let plane = size.area() * lanes;
-        let blocks = self.mean.len() / lanes;
         let planes: Vec<PlaneMoments> = y
             .par_chunks(plane)
             .zip(grad.par_chunks(plane))
             .enumerate()
-            .map(|(i, (y, grad))| {
-                with_lanes!(lanes, plane_sums(self, i % blocks, size.x, y, grad, floor(relu)))
-            })
+            .map(|(i, (y, grad))| self.plane_sums(i % self.blocks(), size.x * lanes, y, grad))
             .collect();
         let mut sums = vec![[0.0, 0.0]; self.mean.len()];
         for (i, part) in planes.iter().enumerate() {
-            let first = i % blocks * lanes;
+            let first = i % self.blocks() * lanes;
             for (sum, part) in sums[first..first + lanes].iter_mut().zip(part) {
                 sum[0] += part[0];
                 sum[1] += part[1];
             }
         }
-        let count = (planes.len() / blocks * size.area()) as f64;
+        let count = (planes.len() / self.blocks() * size.area()) as f64;
         let channels = || sums.iter().zip(&self.inverse_std).map(|(s, inverse)| (s, f64::from(*inverse)));
         let mut plain: Vec<f32> = channels().map(|(s, _)| single(s[0] / count)).collect();
         let mut slope: Vec<f32> = channels().map(|(s, i)| single(s[1] / count * i * i)).collect();
@@ -160,19 +148,27 @@ impl Norm {
         }
     }
 
+    /// Σ grad and Σ grad · (y − mean) of the lanes of one block of one sample, rows in single
+    /// precision and their sum in double.
+    fn plane_sums(&self, block: usize, row: usize, y: &[f32], grad: &[f32]) -> PlaneMoments {
+        let (lanes, loops) = (self.isa.lanes(), NormLoops::of(self.isa));
+        let mut totals = vec![[0.0, 0.0]; lanes];
+        let (mut plain, mut slope) = (vec![0.0; lanes], vec![0.0; lanes]);
+        for (y, grad) in y.chunks_exact(row).zip(grad.chunks_exact(row)) {
+            loops.sums(&self.lanes(block), y, grad, &mut plain, &mut slope);
+            for (total, (plain, slope)) in totals.iter_mut().zip(plain.iter().zip(&slope)) {
+                total[0] += f64::from(*plain);
+                total[1] += f64::from(*slope);
+            }
+        }
+        totals
+    }
+
     /// The gradient of a row of block `block` of `y`.
-    #[expect(clippy::too_many_arguments, reason = "three rows, and which they are")]
-    pub fn gradient(
-        &self,
-        sums: &Sums,
-        block: usize,
-        lanes: usize,
-        y: &[f32],
-        grad: &[f32],
-        dy: &mut [f32],
-        relu: bool,
-    ) {
-        with_lanes!(lanes, row_gradient(self, sums, block, y, grad, dy, floor(relu)));
+    pub fn gradient(&self, sums: &Sums, block: usize, y: &[f32], grad: &[f32], dy: &mut [f32]) {
+        let lanes = block * self.isa.lanes()..(block + 1) * self.isa.lanes();
+        let means = NormSums { plain: &sums.plain[lanes.clone()], slope: &sums.slope[lanes] };
+        NormLoops::of(self.isa).gradient(&self.lanes(block), means, y, grad, dy);
     }
 }
 
@@ -184,82 +180,4 @@ pub struct Sums {
     /// Of all lanes: mean of the gradient, and its mean product with `y − mean` over the variance.
     plain: Vec<f32>,
     slope: Vec<f32>,
-}
-
-const fn floor(relu: bool) -> f32 {
-    if relu { 0.0 } else { f32::NEG_INFINITY }
-}
-
-/// The lanes of block `block` out of values for all.
-fn lanes_of<const L: usize>(values: &[f32], block: usize) -> [f32; L] {
-    let mut lanes = [0.0; L];
-    lanes.copy_from_slice(&values[block * L..(block + 1) * L]);
-    lanes
-}
-
-fn normalise<const L: usize>(norm: &Norm, block: usize, y: &[f32], out: &mut [f32], floor: f32) {
-    let (factor, offset) = (lanes_of::<L>(&norm.factor, block), lanes_of::<L>(&norm.offset, block));
-    for (out, y) in out.as_chunks_mut::<L>().0.iter_mut().zip(y.as_chunks::<L>().0) {
-        for lane in 0..L {
-            out[lane] = (y[lane] * factor[lane] + offset[lane]).max(floor);
-        }
-    }
-}
-
-/// The gradient where the rectifier let `y` through. That is computed again by the operations of
-/// forward, which reads less than the output would.
-#[inline]
-fn masked(y: f32, factor: f32, offset: f32, floor: f32, grad: f32) -> f32 {
-    if y * factor + offset > floor { grad } else { 0.0 }
-}
-
-/// Σ grad and Σ grad · (y − mean) of the lanes of one block of one sample.
-fn plane_sums<const L: usize>(
-    norm: &Norm,
-    block: usize,
-    width: usize,
-    y: &[f32],
-    grad: &[f32],
-    floor: f32,
-) -> PlaneMoments {
-    let (factor, offset) = (lanes_of::<L>(&norm.factor, block), lanes_of::<L>(&norm.offset, block));
-    let mean = lanes_of::<L>(&norm.mean, block);
-    let mut totals = vec![[0.0, 0.0]; L];
-    for (y, grad) in y.chunks_exact(width * L).zip(grad.chunks_exact(width * L)) {
-        let (mut plain, mut slope) = ([0.0_f32; L], [0.0_f32; L]);
-        for (y, grad) in y.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0) {
-            for lane in 0..L {
-                let g = masked(y[lane], factor[lane], offset[lane], floor, grad[lane]);
-                plain[lane] += g;
-                slope[lane] += g * (y[lane] - mean[lane]);
-            }
-        }
-        for lane in 0..L {
-            totals[lane][0] += f64::from(plain[lane]);
-            totals[lane][1] += f64::from(slope[lane]);
-        }
-    }
-    totals
-}
-
-/// `factor · (grad − plain − (y − mean) · slope)`.
-fn row_gradient<const L: usize>(
-    norm: &Norm,
-    sums: &Sums,
-    block: usize,
-    y: &[f32],
-    grad: &[f32],
-    dy: &mut [f32],
-    floor: f32,
-) {
-    let (factor, offset) = (lanes_of::<L>(&norm.factor, block), lanes_of::<L>(&norm.offset, block));
-    let mean = lanes_of::<L>(&norm.mean, block);
-    let (plain, slope) = (lanes_of::<L>(&sums.plain, block), lanes_of::<L>(&sums.slope, block));
-    let pixels = y.as_chunks::<L>().0.iter().zip(grad.as_chunks::<L>().0);
-    for (dy, (y, grad)) in dy.as_chunks_mut::<L>().0.iter_mut().zip(pixels) {
-        for lane in 0..L {
-            let g = masked(y[lane], factor[lane], offset[lane], floor, grad[lane]);
-            dy[lane] = factor[lane] * (g - plain[lane] - (y[lane] - mean[lane]) * slope[lane]);
-        }
-    }
 }

@@ -189,9 +189,9 @@ impl Layers {
         }
         let moments = layer.forward(input, get("weight")?, None, &mut y)?;
         let statistics = Statistics::of(&moments, self.isa, to.channels, to.size);
-        let norm = Norm::new(&statistics, get("scale")?, get("shift")?, self.isa);
+        let norm = Norm::new(self.isa, &statistics, get("scale")?, get("shift")?, layer.relu);
         let mut out = self.shelf.unspecified(to.floats());
-        norm.forward(&y, &mut out, self.isa, to.plane(), layer.relu);
+        norm.forward(&y, &mut out, to.plane());
         tape.statistics.push((self.graph.nodes[node].name.clone(), statistics));
         tape.norms[node] = Some((norm, y));
         Ok(out)

@@ -75,7 +75,7 @@ fn probabilities(files: &[PathBuf]) -> Result<Vec<f32>> {
     let mut found = Vec::new();
     for file in files {
         let input = model.prepare(&decode_image(&fs::read(file)?)?, None)?;
-        let output = model.predict(&input)?;
+        let output = model.predict(&input, 1)?;
         #[expect(clippy::cast_possible_truncation, reason = "compared to three digits")]
         found.push(1.0 - output.probabilities[good].get() as f32);
     }

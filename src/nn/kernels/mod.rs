@@ -11,6 +11,7 @@ mod call;
 mod dense;
 mod depthwise;
 mod gradient;
+mod norm;
 mod program;
 mod simd;
 
@@ -19,6 +20,7 @@ pub use call::{Call, Kind};
 pub use dense::{Dense, DenseLoop, Skip};
 pub use depthwise::{Depthwise, DepthwiseLoop};
 pub use gradient::{Gradient, GradientLoop, INPUTS as GRADIENT_INPUTS};
+pub use norm::{NormLanes, NormLoops, NormSums};
 pub use program::{Memory, Place, Program, Step, Work};
 
 use simd::Simd;

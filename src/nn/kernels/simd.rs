@@ -18,6 +18,9 @@ pub trait Simd: Copy + 'static {
     /// `a · b + c`, rounded once where the set can.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// `value` in the lanes where `a > b`, zero in the others.
+    unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V;
     /// The larger one; NaN where `value` is NaN, so that a fault is seen and not rectified away.
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V;
 }
@@ -51,6 +54,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         unsafe { core::arch::x86_64::_mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm512_maskz_mov_ps(core::arch::x86_64::_mm512_cmp_ps_mask::<{ core::arch::x86_64::_CMP_GT_OQ }>(a, b), value) }
     }
     #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
@@ -90,6 +101,14 @@ impl Simd for Avx2 {
         unsafe { core::arch::x86_64::_mm256_add_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm256_and_ps(core::arch::x86_64::_mm256_cmp_ps::<{ core::arch::x86_64::_CMP_GT_OQ }>(a, b), value) }
+    }
+    #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
         // The instruction gives its second operand when either is NaN.
         unsafe { core::arch::x86_64::_mm256_max_ps(floor, value) }
@@ -125,6 +144,14 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         unsafe { core::arch::aarch64::vaddq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { core::arch::aarch64::vsubq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::aarch64::vbslq_f32(core::arch::aarch64::vcgtq_f32(a, b), value, core::arch::aarch64::vdupq_n_f32(0.0)) }
     }
     #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
@@ -164,6 +191,14 @@ impl Simd for Sse2 {
         unsafe { core::arch::x86_64::_mm_add_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm_and_ps(core::arch::x86_64::_mm_cmpgt_ps(a, b), value) }
+    }
+    #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
         // The instruction gives its second operand when either is NaN.
         unsafe { core::arch::x86_64::_mm_max_ps(floor, value) }
@@ -198,6 +233,15 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        [a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]]
+    }
+    #[inline(always)]
+    unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
+        let one = |i: usize| if a[i] > b[i] { value[i] } else { 0.0 };
+        [one(0), one(1), one(2), one(3)]
     }
     #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
