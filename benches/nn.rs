@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Tensor};
 use secondlook::engine::find_model;
-use secondlook::nn::{ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Schedule, TrainNet, defect_network};
+use secondlook::nn::{ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Schedule, TrainNet, defect_network, start_threads};
 use std::time::Instant;
 
 const RUNS: usize = 100;
@@ -13,6 +13,7 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
+    start_threads(2).unwrap();
     for name in ["magnetic-tile", "phone-line"] {
         passes(name);
     }

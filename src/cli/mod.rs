@@ -7,7 +7,7 @@ mod output;
 mod station;
 mod verbs;
 
-use crate::engine::{EngineError, StationOptions};
+use crate::engine::{self, EngineError, StationOptions};
 use args::{Args, Verb};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -75,6 +75,10 @@ fn fail(error: &EngineError, json: bool) {
 }
 
 fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError> {
+    engine::start_threads(match &args.verb {
+        Some(Verb::BenchInfer(bench)) => bench.threads,
+        _ => 0,
+    })?;
     let Some(verb) = args.verb else {
         return station::open_window(args.line.as_deref(), window).map(|()| None);
     };

@@ -349,7 +349,6 @@ pub fn export_onnx(model: &str, out: &Path) -> Result<Report, EngineError> {
 }
 
 pub fn bench_infer(args: &BenchInfer) -> Result<Report, EngineError> {
-    engine::set_network_threads(args.threads)?;
     Ok(Report::ok(to_json(&engine::bench_network(&find_model(None, &args.model)?, args.runs)?)?))
 }
 

@@ -101,13 +101,10 @@ pub struct BenchReport {
     pub gflop_per_s: f64,
 }
 
-/// How many threads every network of this process has; before anything else runs on them.
-pub fn set_network_threads(threads: usize) -> Result<(), EngineError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|index| format!("network {index}"))
-        .build_global()
-        .map_err(|error| EngineError::Failed(format!("cannot start {threads} threads: {error}")))
+/// How many threads every network of this process has (0: one for each core, or what
+/// `RAYON_NUM_THREADS` says); before anything else runs on them.
+pub fn start_threads(threads: usize) -> Result<(), EngineError> {
+    crate::nn::start_threads(threads).map_err(|error| EngineError::Failed(error.to_string()))
 }
 
 /// The network alone, again and again on one fixed input, batch 1, after a warm-up.

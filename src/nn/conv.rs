@@ -15,6 +15,12 @@ pub enum Form {
 }
 
 impl Form {
+    /// In which form a convolution should read the network's input: as it comes where a block
+    /// would be mostly empty.
+    pub const fn of_input(isa: Isa, channels: Channels) -> Self {
+        if channels.input <= isa.lanes() / 2 && !channels.is_depthwise() { Self::Planar } else { Self::Blocked }
+    }
+
     /// Channels in one block.
     pub const fn lanes(self, isa: Isa) -> usize {
         match self {

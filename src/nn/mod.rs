@@ -4,9 +4,8 @@
 //! Knows nothing of files, the store, labels or what the numbers mean. Sits under `infer`
 //! (plans) and `learn` (training nets).
 //!
-//! Work is spread over rayon's global pool; its size is the number of threads of the network
-//! (`rayon::ThreadPoolBuilder::build_global`, or `RAYON_NUM_THREADS`). All sums run in an
-//! order that does not depend on which thread computes them.
+//! Work is spread over rayon's global pool ([`start_threads`]). All sums run in an order that
+//! does not depend on which thread computes them.
 
 mod blocked;
 mod conv;
@@ -30,6 +29,7 @@ mod recycle;
 mod slices;
 mod stencil;
 mod tape;
+mod threads;
 mod train;
 
 pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network};
@@ -38,6 +38,7 @@ pub use loss::weighted_bce;
 pub use onnx::{OPSET, to_onnx};
 pub use optim::{Optimiser, Schedule};
 pub use plan::{Plan, PlanInput, PlanOutput, PlanOutputs};
+pub use threads::start_threads;
 pub use train::TrainNet;
 
 use thiserror::Error;
@@ -54,6 +55,9 @@ pub enum NnError {
     /// An input of another shape than the network was derived for.
     #[error("network input is {got}, expected {expected}")]
     Input { got: String, expected: String },
+    /// The pool could not be started.
+    #[error("cannot start the network's threads: {0}")]
+    Threads(String),
     /// The tensor library refused.
     #[error("tensor: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -111,9 +111,9 @@ impl Plan {
         self.input_shape
     }
 
-    /// Runs one sample on up to `threads` threads: the caller's and some of rayon's pool. The
-    /// results are the same bits for any number of them. Nothing is allocated after the first
-    /// run (but for what the pool needs to call its threads).
+    /// Runs one sample on this thread, or on up to `threads` of rayon's pool where that is more
+    /// than one. The results are the same bits for any number of them. Nothing is allocated after
+    /// the first run (but for what the pool needs to call its threads).
     pub fn run<R>(
         &self,
         threads: usize,
@@ -411,8 +411,8 @@ impl<'a> Draft<'a> {
         if doubled {
             input = self.inputs[input - 1][0];
         }
-        let depthwise = self.channels(conv).is_some_and(Channels::is_depthwise);
-        let from = if input == 0 && !depthwise { PLANAR_INPUT } else { self.read(input) };
+        let planar = input == 0 && self.channels(conv).is_some_and(|c| Form::of_input(self.isa, c) == Form::Planar);
+        let from = if planar { PLANAR_INPUT } else { self.read(input) };
         let mut reads = vec![from];
         let skip = other.map(|at| {
             let halved = self.computed[at].is_none() && at != 0;

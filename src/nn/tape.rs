@@ -117,8 +117,10 @@ impl Layers {
 
     /// Whether a node reads the network's input as it comes.
     fn takes_planar(&self, node: usize, tape: &Tape) -> bool {
-        let dense = matches!(self.graph.nodes[node].op, Op::Conv { groups: 1, .. });
-        dense && self.inputs[node] == [0] && !tape.input_tracked
+        let Op::Conv { out, groups, .. } = self.graph.nodes[node].op else { return false };
+        let channels = Channels { input: self.graph.input_channels, output: out, groups };
+        let serves = Form::of_input(self.isa, channels) == Form::Planar;
+        serves && self.inputs[node] == [0] && !tape.input_tracked
     }
 
     fn node(&self, node: usize, x: &[f32], parameters: &[f32], tape: &mut Tape) -> Result<Recycled, NnError> {

@@ -1,17 +1,22 @@
 //! A network as a list of steps over one piece of memory, and the threads that work through it.
 //!
 //! Each step is a list of tasks which write different places; the next step begins when all are
-//! done. Threads take tasks from a counter: one that comes late finds nothing left to do and
-//! holds nobody up, so a busy machine costs speed and never more. Every number is computed by the
-//! same operations in the same order whichever thread does it.
+//! done. Each thread has its share of them, the same rows of the picture in every step, so that
+//! it reads what it wrote itself; then it takes what is left of the others'. One that comes late
+//! finds nothing to do and holds nobody up, so a busy machine costs speed and never more. Every
+//! number is computed by the same operations in the same order whichever thread does it.
 
+use super::simd::{QUAD, transpose};
 use super::{Aligned, Call, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Multiply-accumulates that are worth a task of their own: some ten microseconds.
-const TASK_MACS: usize = 1 << 20;
+/// Multiply-accumulates that are worth a task of their own: some microseconds, so that no thread
+/// waits long for the last one of a step.
+const TASK_MACS: usize = 1 << 18;
+/// The same for floats that are only moved.
+const TASK_FLOATS: usize = 1 << 14;
 /// Looks at the counter before a waiting thread offers its core to others: some ten microseconds.
-const SPINS: usize = 1 << 11;
+const SPINS: usize = 1 << 9;
 
 /// Where an activation lies in the program's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +76,9 @@ enum Task {
     Rows { call: usize, rows: (usize, usize) },
 }
 
+/// More threads than this would wait for each other most of the time.
+const THREADS_MAX: usize = 16;
+
 /// Checked steps.
 pub struct Program {
     steps: Vec<(Step, Vec<Task>)>,
@@ -80,7 +88,8 @@ pub struct Program {
 /// The memory of one run; runs beside each other have one each.
 pub struct Memory {
     values: Aligned,
-    taken: Vec<AtomicUsize>,
+    /// For each step: how many tasks of each thread's share are taken, and how many of all done.
+    taken: Vec<[AtomicUsize; THREADS_MAX]>,
     done: Vec<AtomicUsize>,
 }
 
@@ -114,51 +123,58 @@ impl Program {
 
     #[must_use]
     pub fn memory(&self) -> Memory {
-        let counters = || self.steps.iter().map(|_| AtomicUsize::new(0)).collect();
-        Memory { values: Aligned::zeros(self.len), taken: counters(), done: counters() }
+        Memory {
+            values: Aligned::zeros(self.len),
+            taken: self.steps.iter().map(|_| [const { AtomicUsize::new(0) }; THREADS_MAX]).collect(),
+            done: self.steps.iter().map(|_| AtomicUsize::new(0)).collect(),
+        }
     }
 
-    /// Runs all steps on up to `threads` threads: this one and some of the pool's. The result
-    /// does not depend on their number. `memory` is from [`Self::memory`] of the same program.
+    /// Runs all steps, on this thread or on up to `threads` of the pool's. The result does not
+    /// depend on their number. `memory` is from [`Self::memory`] of the same program.
     pub fn run(&self, memory: &mut Memory, threads: usize) {
         if memory.values.len() != self.len || memory.taken.len() != self.steps.len() {
             *memory = self.memory();
         }
-        for counter in memory.taken.iter_mut().chain(&mut memory.done) {
+        for counter in memory.taken.iter_mut().flatten().chain(&mut memory.done) {
             *counter.get_mut() = 0;
         }
+        let threads = threads.clamp(1, THREADS_MAX);
         let base = Base(memory.values.as_mut_ptr());
-        let (taken, done) = (&memory.taken, &memory.done);
-        if threads <= 1 {
-            // Safety: `base` is valid for `self.len` floats and borrowed mutably.
-            unsafe { self.work(&base, taken, done) };
+        let team = Team { base, taken: &memory.taken, done: &memory.done, threads };
+        if threads == 1 {
+            // Safety: the memory is valid for `self.len` floats and borrowed mutably.
+            unsafe { self.work(&team, 0) };
             return;
         }
-        let base = &base;
-        rayon::in_place_scope(|scope| {
-            for _ in 1..threads {
-                // Safety: as below; the scope ends after all of its threads.
-                scope.spawn(move |_| unsafe { self.work(base, taken, done) });
+        // The caller sleeps meanwhile: a worker that is woken by a thread which goes on working is
+        // often put on that thread's core, and starts when it is too late.
+        rayon::broadcast(|worker| {
+            if worker.index() < threads {
+                // Safety: the memory is valid for `self.len` floats and borrowed mutably; threads
+                // share it only through tasks, each of which is taken once.
+                unsafe { self.work(&team, worker.index()) };
             }
-            // Safety: `base` is valid for `self.len` floats and borrowed mutably; threads share it
-            // only through tasks, each of which is taken once.
-            unsafe { self.work(base, taken, done) };
         });
     }
 
     /// # Safety
     ///
-    /// `base` is valid for `self.len` floats which only callers with the same counters touch.
-    unsafe fn work(&self, base: &Base, taken: &[AtomicUsize], done: &[AtomicUsize]) {
-        for (((step, tasks), taken), done) in self.steps.iter().zip(taken).zip(done) {
-            loop {
-                let next = taken.fetch_add(1, Ordering::Relaxed);
-                let Some(task) = tasks.get(next) else { break };
-                // Counted also when the task panics: the others must not wait for ever.
-                let _counted = Counted(done);
-                // Safety: `new` has checked that the step stays inside the memory and that its
-                // tasks write different places, none of which it reads.
-                unsafe { step.run(*task, base.0) };
+    /// The team's memory is valid for `self.len` floats which only its threads touch.
+    unsafe fn work(&self, team: &Team<'_>, me: usize) {
+        for (((step, tasks), taken), done) in self.steps.iter().zip(team.taken).zip(team.done) {
+            let share = |thread: usize| tasks.len() * thread / team.threads;
+            for thread in (me..team.threads).chain(0..me) {
+                let (first, end) = (share(thread), share(thread + 1));
+                loop {
+                    let next = first + taken[thread].fetch_add(1, Ordering::Relaxed);
+                    let Some(task) = tasks[..end].get(next) else { break };
+                    // Counted also when the task panics: the others must not wait for ever.
+                    let _counted = Counted(done);
+                    // Safety: `new` has checked that the step stays inside the memory and that
+                    // its tasks write different places, none of which it reads.
+                    unsafe { step.run(*task, team.base.0) };
+                }
             }
             let mut spins = 0;
             while done.load(Ordering::Acquire) < tasks.len() {
@@ -169,11 +185,25 @@ impl Program {
     }
 }
 
-/// The memory's address, for the threads of one run.
+/// What the threads of one run share.
+struct Team<'a> {
+    base: Base,
+    taken: &'a [[AtomicUsize; THREADS_MAX]],
+    done: &'a [AtomicUsize],
+    threads: usize,
+}
+
+/// The memory's address.
 struct Base(*mut f32);
 
 // Safety: the pointer is only used inside `Program::work`, whose tasks write different places.
 unsafe impl Sync for Base {}
+
+/// So many rows in about `count` equal parts.
+fn cut(rows: usize, count: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = count.clamp(1, rows.max(1));
+    (0..count).map(move |part| (rows * part / count, rows * (part + 1) / count))
+}
 
 struct Counted<'a>(&'a AtomicUsize);
 
@@ -236,16 +266,20 @@ impl Step {
         }
         match &self.work {
             Work::Calls(calls) => {
-                for (i, call) in calls.iter().enumerate() {
-                    let count = (call.macs_per_row() * call.rows / TASK_MACS).clamp(1, call.rows.max(1));
-                    let cut = |part: usize| call.rows * part / count;
-                    tasks.extend((0..count).map(|part| Task::Rows { call: i, rows: (cut(part), cut(part + 1)) }));
+                let mut by_row = Vec::new();
+                for (call, c) in calls.iter().enumerate() {
+                    let count = c.macs_per_row() * c.rows / TASK_MACS;
+                    let rows = cut(c.rows, count);
+                    by_row.extend(rows.map(|rows| (rows.0 * self.to.height / c.rows, Task::Rows { call, rows })));
                 }
+                // From top to bottom, so that shares are parts of the picture.
+                by_row.sort_by_key(|(row, _)| *row);
+                tasks.extend(by_row.into_iter().map(|(_, task)| task));
             }
             Work::Pool { .. } => tasks.push(Task::Rows { call: 0, rows: (0, 1) }),
             Work::Sum { .. } | Work::Move { .. } => {
-                let middle = self.to.height / 2;
-                tasks.extend([(0, middle), (middle, self.to.height)].map(|rows| Task::Rows { call: 0, rows }));
+                let count = (self.to.to - self.to.from) / TASK_FLOATS;
+                tasks.extend(cut(self.to.height, count).map(|rows| Task::Rows { call: 0, rows }));
             }
         }
         tasks
@@ -313,12 +347,26 @@ impl Step {
     ) {
         let (to, lanes) = (&self.to, self.to.lanes);
         let whole = from.lanes == lanes && first % lanes == 0;
-        let step = if whole { lanes } else { 1 };
+        // Into or out of blocks, squares of pixels and channels are turned over.
+        let turned = repeat == 1 && first % QUAD == 0 && (from.lanes == 1) != (lanes == 1);
+        let (step_from, step_to) = match from.lanes {
+            1 => (from.layout.block, to.layout.px),
+            _ => (from.layout.px, to.layout.block),
+        };
+        let squares = |count: usize| if turned { count / QUAD * QUAD } else { 0 };
         for y in rows.0..rows.1 {
-            for channel in (0..channels).step_by(step) {
+            // Along a row first: channels lie so far apart that they push each other out of the cache.
+            for channel in (0..squares(channels)).step_by(QUAD) {
+                for x in (0..squares(to.width)).step_by(QUAD) {
+                    let (source, target) = (from.at(channel, y, x), to.at(first + channel, y, x));
+                    unsafe { transpose(base.add(source), step_from, base.add(target), step_to) };
+                }
+            }
+            for channel in (0..channels).step_by(if whole { lanes } else { 1 }) {
+                let done = if channel < squares(channels) { squares(to.width) } else { 0 };
                 let source = from.at(channel, y / repeat, 0);
                 let target = to.at(first + channel, y, 0);
-                for x in 0..to.width {
+                for x in done..to.width {
                     let (source, target) = (source + x / repeat * from.layout.px, target + x * to.layout.px);
                     unsafe {
                         if whole {

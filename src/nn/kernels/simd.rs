@@ -249,3 +249,34 @@ impl Simd for Portable {
         [one(floor[0], value[0]), one(floor[1], value[1]), one(floor[2], value[2]), one(floor[3], value[3])]
     }
 }
+
+/// Side of the squares that [`transpose`] turns over; every number of lanes is a multiple of it.
+pub const QUAD: usize = 4;
+
+/// A square of numbers with rows and columns exchanged: rows of `from` are `from_step` apart,
+/// those of `to` `to_step`. Every processor of its kind has the instructions for it.
+///
+/// # Safety
+///
+/// All rows of `QUAD` numbers are valid, those of `from` initialised.
+#[inline(always)]
+pub unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use core::arch::x86_64::{_mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps};
+        use core::arch::x86_64::{_mm_unpackhi_ps, _mm_unpacklo_ps};
+        let row = |i: usize| _mm_loadu_ps(from.add(i * from_step));
+        let (low_01, low_23) = (_mm_unpacklo_ps(row(0), row(1)), _mm_unpacklo_ps(row(2), row(3)));
+        let (high_01, high_23) = (_mm_unpackhi_ps(row(0), row(1)), _mm_unpackhi_ps(row(2), row(3)));
+        _mm_storeu_ps(to, _mm_movelh_ps(low_01, low_23));
+        _mm_storeu_ps(to.add(to_step), _mm_movehl_ps(low_23, low_01));
+        _mm_storeu_ps(to.add(2 * to_step), _mm_movelh_ps(high_01, high_23));
+        _mm_storeu_ps(to.add(3 * to_step), _mm_movehl_ps(high_23, high_01));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    for i in 0..QUAD {
+        for j in 0..QUAD {
+            unsafe { *to.add(j * to_step + i) = *from.add(i * from_step + j) };
+        }
+    }
+}
