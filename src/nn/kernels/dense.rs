@@ -66,11 +66,7 @@ impl DenseLoop {
     #[must_use]
     pub fn choose(isa: Isa, k: usize, width: usize, x_px: usize) -> Self {
         let lanes = isa.lanes();
-        let step = match x_px {
-            px if px == lanes => 1,
-            px if px == 2 * lanes => 2,
-            _ => 0,
-        };
+        let step = Step::of(x_px, lanes);
         let run = match isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => avx512::choose(k, width, step),
@@ -119,6 +115,29 @@ impl DenseLoop {
     }
 }
 
+/// From one pixel of the input to the next. What is known when the loop is compiled needs no
+/// registers there: neighbours and every second pixel, of blocks and of planes.
+#[derive(Clone, Copy)]
+enum Step {
+    Block,
+    TwoBlocks,
+    One,
+    Two,
+    Any,
+}
+
+impl Step {
+    const fn of(x_px: usize, lanes: usize) -> Self {
+        match x_px {
+            px if px == lanes => Self::Block,
+            px if px == 2 * lanes => Self::TwoBlocks,
+            1 => Self::One,
+            2 => Self::Two,
+            _ => Self::Any,
+        }
+    }
+}
+
 /// Most output blocks of one pass: with 16 registers a third block leaves too few pixels.
 const fn k_max(isa: Isa) -> usize {
     match isa {
@@ -141,7 +160,7 @@ unsafe fn pass<S: Simd, const R: usize, const K: usize, const STEP: usize>(
     y: *mut f32,
     skip: *const f32,
 ) {
-    let step = if STEP == 0 { d.x.px } else { STEP * S::LANES };
+    let step = if STEP == 0 { d.x.px } else { STEP };
     for row in d.rows.0..d.rows.1 {
         unsafe {
             let x = x.add(d.x.start + row * d.x.row);
@@ -229,7 +248,7 @@ unsafe fn finish<S: Simd, const R: usize, const K: usize>(
 macro_rules! instruction_set {
     ($name:ident, $simd:ty, $(#[$feature:meta])?, $k_max:literal, [$($k:literal: [$($r:literal),*]),*]) => {
         mod $name {
-            use super::{Dense, Run, best_tile, pass, simd};
+            use super::{Dense, Run, Simd, Step, best_tile, pass, simd};
 
             pub const K_MAX: usize = $k_max;
 
@@ -240,15 +259,17 @@ macro_rules! instruction_set {
                 unsafe { pass::<$simd, R, K, STEP>(d, x, y, skip) }
             }
 
-            fn tile<const R: usize, const K: usize>(step: usize) -> Run {
+            fn tile<const R: usize, const K: usize>(step: Step) -> Run {
                 match step {
-                    1 => run::<R, K, 1>,
-                    2 => run::<R, K, 2>,
-                    _ => run::<R, K, 0>,
+                    Step::Block => run::<R, K, { <$simd>::LANES }>,
+                    Step::TwoBlocks => run::<R, K, { 2 * <$simd>::LANES }>,
+                    Step::One => run::<R, K, 1>,
+                    Step::Two => run::<R, K, 2>,
+                    Step::Any => run::<R, K, 0>,
                 }
             }
 
-            pub fn choose(k: usize, width: usize, step: usize) -> Run {
+            pub fn choose(k: usize, width: usize, step: Step) -> Run {
                 match k {
                     $($k => match best_tile(&[$($r),*], width) {
                         $($r => tile::<$r, $k>(step),)*
