@@ -213,7 +213,8 @@ pub struct Threads {
 
 impl Default for Threads {
     fn default() -> Self {
-        Self { network: 1, decode: 1 }
+        // Decoding a photograph takes several times as long as the network.
+        Self { network: 1, decode: 2 }
     }
 }
 

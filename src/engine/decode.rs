@@ -10,9 +10,10 @@ use crate::media::{FILE_BYTES_MAX, Raster, decode_image, sniff};
 use crate::store::{Blobs, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Between two attempts to write a blob to a full disk.
@@ -50,7 +51,7 @@ pub(super) fn run_network(shared: &Shared, from_decode: &Receiver<Prepared>, to_
     }
 }
 
-/// `Err` only when there is nothing to record: the file is gone.
+/// `Err` only when there is nothing to record: the file is gone, or the station stops.
 fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepared, String> {
     let (bytes, unreadable) = match read_file(&taken) {
         Ok(bytes) => (bytes, None),
@@ -58,74 +59,94 @@ fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepare
         Err(ReadFailure::Unreadable(why)) => (Vec::new(), Some(why)),
     };
     let blobs = Blobs::of_line(&shared.folder);
-    let media = put_blob(shared, &blobs, &bytes)?;
     let named = shared.pattern.read(&taken.file.name);
-    let mut item = Inspected {
+    // The disk works while the processor decodes; both are done before the item goes on.
+    let (media, seen) = std::thread::scope(|scope| {
+        let put = || put_blob(shared, &blobs, &bytes);
+        let putting = Builder::new().name("blob".to_owned()).spawn_scoped(scope, put);
+        let seen = match unreadable {
+            Some(why) => Ok(Seen::unusable(Reason::Undecodable { why })),
+            None => look(shared, &blobs, &bytes, &named, &loaded),
+        };
+        let media = match putting {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // No thread to be had: one after the other.
+            Err(_) => put(),
+        };
+        (media, seen)
+    });
+    let Seen { input, reference, timing } = seen?;
+    let (input, reason) = match input {
+        Ok(input) => (Some(input), Reason::LevelAsks { level: loaded.level }),
+        Err(reason) => (None, reason),
+    };
+    let item = Inspected {
         source: shared.source.clone(),
         name: taken.file.name.clone(),
         unit: named.unit.clone(),
         position: named.position.clone(),
         kind: sniff(&bytes).unwrap_or(MediaKind::Image),
-        media,
+        media: media?,
         bytes: bytes.len() as u64,
         modified_at: Some(taken.file.modified),
-        reference: None,
-        // Overwritten by every path below that gets further.
-        prediction: Err(Reason::LevelAsks { level: loaded.level }),
-    };
-    let mut timing = Timing::default();
-    let input = match unreadable {
-        Some(why) => Err(Reason::Undecodable { why }),
-        None => look(shared, &blobs, &bytes, &named, &loaded, &mut item, &mut timing)?,
-    };
-    let input = match input {
-        Ok(input) => input,
-        Err(reason) => {
-            item.prediction = Err(reason);
-            None
-        }
+        reference,
+        // Overwritten where there is an input.
+        prediction: Err(reason),
     };
     Ok(Prepared { taken, loaded, item, input, timing })
 }
 
-/// Decodes the item and makes the network's input, or says why a person has to look. The outer
-/// error means that the station is stopping.
+/// What decoding came to.
+struct Seen {
+    /// For the network, or why a person has to look.
+    input: Result<Input, Reason>,
+    reference: Option<MediaHash>,
+    timing: Timing,
+}
+
+impl Seen {
+    fn unusable(reason: Reason) -> Self {
+        Self { input: Err(reason), reference: None, timing: Timing::default() }
+    }
+}
+
+/// Decodes the item and makes the network's input. The error means that the station is stopping.
 fn look(
     shared: &Shared,
     blobs: &Blobs,
     bytes: &[u8],
     named: &Captures,
     loaded: &Loaded,
-    item: &mut Inspected,
-    timing: &mut Timing,
-) -> Result<Result<Option<Input>, Reason>, String> {
+) -> Result<Seen, String> {
+    let mut timing = Timing::default();
     let start = Instant::now();
     let raster = match decode_image(bytes) {
         Ok(raster) => raster,
-        Err(error) => return Ok(Err(Reason::Undecodable { why: error.to_string() })),
+        Err(error) => return Ok(Seen::unusable(Reason::Undecodable { why: error.to_string() })),
     };
-    let mut reference = None;
+    let (mut reference, mut golden) = (None, None);
     if let Some(pattern) = &shared.plan.source.reference {
         match read_reference(&shared.folder, pattern, named) {
             Ok((bytes, image)) => {
-                item.reference = Some(put_blob(shared, blobs, &bytes)?);
-                reference = Some(image);
+                reference = Some(put_blob(shared, blobs, &bytes)?);
+                golden = Some(image);
             }
-            Err(why) => return Ok(Err(Reason::NoReference { why })),
+            Err(why) => return Ok(Seen::unusable(Reason::NoReference { why })),
         }
     }
     timing.decode_ms = millis(start);
-    if loaded.level == Level::Manual {
-        return Ok(Err(Reason::LevelAsks { level: Level::Manual }));
-    }
-    let model = match &loaded.model {
-        Ok(model) => model,
-        Err(reason) => return Ok(Err(reason.clone())),
+    let input = match &loaded.model {
+        _ if loaded.level == Level::Manual => Err(Reason::LevelAsks { level: Level::Manual }),
+        Err(reason) => Err(reason.clone()),
+        Ok(model) => {
+            let start = Instant::now();
+            let input =
+                guarded(|| model.prepare(&raster, golden.as_ref()).map_err(|error| error.to_string()));
+            timing.prepare_ms = millis(start);
+            input.map_err(|why| Reason::ModelFault { why })
+        }
     };
-    let start = Instant::now();
-    let input = guarded(|| model.prepare(&raster, reference.as_ref()).map_err(|error| error.to_string()));
-    timing.prepare_ms = millis(start);
-    Ok(input.map(Some).map_err(|why| Reason::ModelFault { why }))
+    Ok(Seen { input, reference, timing })
 }
 
 fn predict(model: &Model, input: &Input, threads: usize, mut timing: Timing) -> Result<Prediction, Reason> {
