@@ -3,7 +3,9 @@
 
 use candle_core::{Device, Tensor};
 use secondlook::engine::find_model;
-use secondlook::nn::{ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Schedule, TrainNet, defect_network, start_threads};
+use secondlook::nn::{
+    ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Schedule, TrainNet, defect_network, start_threads,
+};
 use std::time::Instant;
 
 const RUNS: usize = 100;
@@ -31,10 +33,10 @@ fn passes(name: &str) {
     let mut ms = [vec![], vec![]];
     for round in 0..RUNS {
         for (threads, ms) in threads.iter().zip(&mut ms) {
-            let start = Instant::now();
-            plan.run_values(*threads, &values, |_| ()).unwrap();
+            let (run, ()) = timed(|| plan.run_values(*threads, &values, |_| ()).unwrap());
+            // The first tenth warms up.
             if round >= RUNS / 10 {
-                ms.push(start.elapsed().as_secs_f64() * 1e3);
+                ms.push(run);
             }
         }
     }
@@ -44,6 +46,13 @@ fn passes(name: &str) {
         let rate = 2.0 * macs as f64 / p50 / 1e6;
         println!("{name}, {shape}, {threads} threads: p50 {p50:.2} ms, {rate:.0} GFLOP/s");
     }
+}
+
+/// Milliseconds, and what was done.
+fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let done = work();
+    (start.elapsed().as_secs_f64() * 1e3, done)
 }
 
 fn steps() {
@@ -56,17 +65,15 @@ fn steps() {
     let input = Tensor::from_vec(input, (n, 1, h, w), &Device::Cpu).unwrap();
     let mut ms = [vec![], vec![], vec![]];
     for _ in 0..STEPS {
-        let start = Instant::now();
-        let out = net.forward(&input).unwrap();
-        let loss = out[PIXEL_OUTPUT].sqr().unwrap().mean_all().unwrap();
-        let loss = (loss + out[ITEM_OUTPUT].sqr().unwrap().mean_all().unwrap()).unwrap();
-        let forward = start.elapsed();
-        let grads = loss.backward().unwrap();
-        let backward = start.elapsed() - forward;
-        optimiser.step(&grads, 0.5).unwrap();
-        let update = start.elapsed() - forward - backward;
+        let (forward, loss) = timed(|| {
+            let out = net.forward(&input).unwrap();
+            let loss = out[PIXEL_OUTPUT].sqr().unwrap().mean_all().unwrap();
+            (loss + out[ITEM_OUTPUT].sqr().unwrap().mean_all().unwrap()).unwrap()
+        });
+        let (backward, grads) = timed(|| loss.backward().unwrap());
+        let (update, ()) = timed(|| optimiser.step(&grads, 0.5).unwrap());
         for (ms, part) in ms.iter_mut().zip([forward, backward, update]) {
-            ms.push(part.as_secs_f64() * 1e3);
+            ms.push(part);
         }
     }
     let macs = graph.macs(h, w).unwrap() as f64 * n as f64;

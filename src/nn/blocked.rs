@@ -114,7 +114,8 @@ pub fn pool(x: &[f32], b: Blocked, out: &mut [f32], to: Blocked) {
         for channel in 0..b.channels {
             let values = || x[b.channel(sample, channel)..].iter().step_by(b.lanes).take(area);
             out[to.channel(sample, channel)] = values().sum::<f32>() / area as f32;
-            out[to.channel(sample, b.channels + channel)] = values().copied().fold(f32::NEG_INFINITY, f32::max);
+            out[to.channel(sample, b.channels + channel)] =
+                values().copied().fold(f32::NEG_INFINITY, f32::max);
         }
     }
 }
@@ -152,7 +153,9 @@ pub fn sum(inputs: &[&[f32]], relu: bool, out: &mut [f32]) {
             }
         }
         if relu {
-            out.iter_mut().for_each(|o| *o = o.max(0.0));
+            for o in out {
+                *o = o.max(0.0);
+            }
         }
     });
 }

@@ -18,7 +18,11 @@ impl Form {
     /// In which form a convolution should read the network's input: as it comes where a block
     /// would be mostly empty.
     pub const fn of_input(isa: Isa, channels: Channels) -> Self {
-        if channels.input <= isa.lanes() / 2 && !channels.is_depthwise() { Self::Planar } else { Self::Blocked }
+        if channels.input <= isa.lanes() / 2 && !channels.is_depthwise() {
+            Self::Planar
+        } else {
+            Self::Blocked
+        }
     }
 
     /// Channels in one block.
@@ -104,7 +108,13 @@ impl Pass {
             let last = ((end - 1) / per_out + 1) * per_in;
             let in_block = first / inner;
             let blocks = last.div_ceil(inner) - in_block;
-            passes.push(Self { out_block, k, in_block, blocks, last: last - (in_block + blocks - 1) * inner });
+            passes.push(Self {
+                out_block,
+                k,
+                in_block,
+                blocks,
+                last: last - (in_block + blocks - 1) * inner,
+            });
             out_block += k;
         }
         passes
@@ -213,7 +223,8 @@ pub fn calls(isa: Isa, stencil: &Stencil, weights: &Weights<'_>, bias: &[f32], o
     let lanes = isa.lanes();
     let mut padded = bias.to_vec();
     padded.resize(bias.len().next_multiple_of(lanes), 0.0);
-    let offset = |layout: Layout, block: usize| Layout { start: layout.start + block * layout.block, ..layout };
+    let offset =
+        |layout: Layout, block: usize| Layout { start: layout.start + block * layout.block, ..layout };
     let mut found = Vec::new();
     let mut add = |kind: Kind, pass: Pass, phase: usize, packed: Vec<f32>| {
         let (phase, step) = (&stencil.phases[phase], stencil.out_step);

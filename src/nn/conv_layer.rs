@@ -5,13 +5,13 @@
 //! Samples run in parallel. Gradients of the weights are summed over fixed parts of the batch,
 //! and the parts in their order, so that no bit depends on the number of threads.
 
+use super::NnError;
 use super::conv::{Channels, Direction, Form, Operands, Pass, Weights, calls};
 use super::graph::Extent;
 use super::kernels::{Call, GRADIENT_INPUTS, Gradient, GradientLoop, Isa, Layout};
 use super::norm::{self, Norm, PlaneMoments};
 use super::recycle::{Recycled, Shelf};
 use super::stencil::{Halo, Stencil};
-use super::NnError;
 use rayon::prelude::*;
 
 /// Parts that a batch is cut into for the threads, and whose weight gradients are summed apart:
@@ -166,12 +166,11 @@ impl ConvLayer {
             bias.iter_mut().zip(&part.bias).for_each(|(t, p)| *t += *p);
         }
         let weights = share.weight_sums.unpack(&weights);
-        Ok(match sums {
-            Some(sums) => Gradients { weights, scale: sums.scale, shift: sums.shift },
-            None => {
-                let bias = bias.into_iter().take(self.channels.output).map(norm::single).collect();
-                Gradients { weights, scale: Vec::new(), shift: bias }
-            }
+        Ok(if let Some(sums) = sums {
+            Gradients { weights, scale: sums.scale, shift: sums.shift }
+        } else {
+            let bias = bias.into_iter().take(self.channels.output).map(norm::single).collect();
+            Gradients { weights, scale: Vec::new(), shift: bias }
         })
     }
 
@@ -343,8 +342,7 @@ impl<'a> WeightSums<'a> {
         let x = form.layout(isa, stencil.input, stencil.halo);
         let dy = Form::Blocked.layout(isa, stencil.output, dy_halo);
         let taps = stencil.phases.iter().flat_map(|phase| &phase.taps);
-        let taps: Vec<isize> =
-            taps.map(|t| t.dy * x.row.cast_signed() + t.dx * x.px.cast_signed()).collect();
+        let taps: Vec<isize> = taps.map(|t| t.dy * x.row.cast_signed() + t.dx * x.px.cast_signed()).collect();
         let mut sums = Self { layer, stencil, passes: Vec::new(), x, dy, dy_halo, len: 0 };
         if layer.is_depthwise() {
             for block in 0..layer.channels.output.div_ceil(isa.lanes()) {

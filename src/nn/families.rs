@@ -32,11 +32,7 @@ pub fn defect_network(input_channels: usize, defect_classes: usize) -> Graph {
     let top = b.conv("smooth8", &top, 24, 3, 1);
     let top = b.merge("4", &top, &s4, 24);
     let top = b.conv("smooth4", &top, 16, 3, 1);
-    let pixels = b.push(
-        "pixel_head",
-        conv_op(defect_classes, 1, 1, false, Act::None),
-        &[&top],
-    );
+    let pixels = b.push("pixel_head", conv_op(defect_classes, 1, 1, false, Act::None), &[&top]);
     let pooled = b.push("pool", Op::GlobalPool, &[&s32]);
     let item = b.push("item_head", Op::Linear { out: defect_classes, act: Act::None }, &[&pooled]);
     Graph {

@@ -267,7 +267,9 @@ impl Op {
                     }
                 }
                 if groups == 0 || input % groups != 0 || out % groups != 0 {
-                    return Err(format!("divides {input} input and {out} output channels into {groups} groups"));
+                    return Err(format!(
+                        "divides {input} input and {out} output channels into {groups} groups"
+                    ));
                 }
                 Ok(out)
             }

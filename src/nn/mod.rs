@@ -15,7 +15,13 @@ mod conv_tests;
 mod families;
 mod fold;
 mod graph;
-#[expect(unsafe_code, reason = "the loops at the machine's limit; every block says what it rests on")]
+#[expect(
+    unsafe_code,
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "the loops at the machine's limit: every block says what it rests on, and all of a loop has to \
+              end up in the function that is compiled for its instruction set"
+)]
 mod kernels;
 mod loss;
 mod norm;

@@ -25,7 +25,7 @@ pub const fn single(value: f64) -> f32 {
 }
 
 /// Rows are read twice while they are in the cache, and joined by the update of Chan, Golub and
-/// LeVeque (1979).
+/// `LeVeque` (1979).
 pub fn plane_moments(plane: &[f32], isa: Isa, width: usize) -> PlaneMoments {
     let (lanes, loops) = (isa.lanes(), NormLoops::of(isa));
     let mut moments = vec![[0.0, 0.0]; lanes];

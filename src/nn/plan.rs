@@ -242,7 +242,9 @@ impl<'a> Draft<'a> {
         };
         for (i, node) in graph.nodes.iter().enumerate() {
             let read: Vec<usize> = node.inputs.iter().map(|name| at[name.as_str()]).collect();
-            read.iter().for_each(|&position| draft.readers[position] += 1);
+            for &position in &read {
+                draft.readers[position] += 1;
+            }
             draft.inputs.push(read);
             draft.shapes.push(by_name[node.name.as_str()]);
             at.insert(&node.name, i + 1);
@@ -411,7 +413,8 @@ impl<'a> Draft<'a> {
         if doubled {
             input = self.inputs[input - 1][0];
         }
-        let planar = input == 0 && self.channels(conv).is_some_and(|c| Form::of_input(self.isa, c) == Form::Planar);
+        let planar =
+            input == 0 && self.channels(conv).is_some_and(|c| Form::of_input(self.isa, c) == Form::Planar);
         let from = if planar { PLANAR_INPUT } else { self.read(input) };
         let mut reads = vec![from];
         let skip = other.map(|at| {
@@ -482,9 +485,7 @@ impl<'a> Draft<'a> {
                     first: *first,
                     repeat: *repeat,
                 },
-                Operation::Pool => {
-                    Work::Pool { from: places[0], channels: self.values[reads[0]].channels }
-                }
+                Operation::Pool => Work::Pool { from: places[0], channels: self.values[reads[0]].channels },
             };
             let clear = value.halo != Halo::default() && !std::mem::replace(&mut written[*to], true);
             steps.push(Step { work, reads: places, to: value.place(self.isa), clear });

@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn the_transposed_stencil_joins_the_same_pixels_the_other_way_round() {
-        for (size, kernel, stride) in [((5, 7), (3, 3), (2, 2)), ((1, 9), (1, 9), (1, 3)), ((4, 4), (1, 3), (3, 4))]
+        for (size, kernel, stride) in
+            [((5, 7), (3, 3), (2, 2)), ((1, 9), (1, 9), (1, 3)), ((4, 4), (1, 3), (3, 4))]
         {
             let [size, kernel, stride] = [size, kernel, stride].map(|(y, x)| Extent { y, x });
             let forward = Stencil::convolution(size, kernel, stride);

@@ -4,6 +4,7 @@
 //! autograd adds each gradient to fresh zeros, which costs more memory traffic here than the
 //! convolutions take time.
 
+use super::NnError;
 use super::blocked::{self, Blocked};
 use super::conv::{Channels, Form};
 use super::conv_layer::{Backward, ConvLayer, Gradients};
@@ -11,7 +12,6 @@ use super::graph::{Act, Extent, Graph, INPUT, Op};
 use super::kernels::Isa;
 use super::norm::{Norm, Statistics};
 use super::recycle::{Recycled, Shelf};
-use super::NnError;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -71,7 +71,8 @@ impl Layers {
 
     /// Outputs in the order of their roles: position and sizes.
     pub fn outputs(&self, tape: &Tape) -> Vec<(usize, Blocked)> {
-        let position = |name: &String| self.graph.nodes.iter().position(|n| n.name == *name).map_or(0, |i| i + 1);
+        let position =
+            |name: &String| self.graph.nodes.iter().position(|n| n.name == *name).map_or(0, |i| i + 1);
         self.graph.outputs.values().map(position).map(|at| (at, tape.sizes[at])).collect()
     }
 
@@ -220,10 +221,14 @@ impl Layers {
             let Some(grad) = grads.0[node + 1].take() else { continue };
             if let Some(layer) = &tape.convs[node] {
                 let found = self.conv_gradient(node, layer, (x, parameters), tape, &grad, &mut grads)?;
-                for (suffix, values) in
-                    [("weight", &found.weights), ("scale", &found.scale), ("shift", &found.shift), ("bias", &found.shift)]
-                {
-                    if let Some(range) = self.ranges.get(&format!("{}.{suffix}", self.graph.nodes[node].name)) {
+                for (suffix, values) in [
+                    ("weight", &found.weights),
+                    ("scale", &found.scale),
+                    ("shift", &found.shift),
+                    ("bias", &found.shift),
+                ] {
+                    if let Some(range) = self.ranges.get(&format!("{}.{suffix}", self.graph.nodes[node].name))
+                    {
                         by_parameter[range.clone()].copy_from_slice(values);
                     }
                 }

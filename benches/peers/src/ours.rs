@@ -4,7 +4,9 @@ use super::protocol::{Job, Run, timed};
 use super::workload::{self, LEARNING_RATE, TRAIN, WEIGHT_DECAY, Workload};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use secondlook::nn::{ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, PlanOutputs, Schedule, TrainNet, start_threads};
+use secondlook::nn::{
+    ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, PlanOutputs, Schedule, TrainNet, start_threads,
+};
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secondlook::engine::find_model;
 use secondlook::infer::weights_from_bytes;
-use secondlook::nn::{Act, Extent, Graph, Node, Op, TrainNet, Weights, defect_network};
+use secondlook::nn::{Act, Extent, Graph, NnError, Node, Op, TrainNet, Weights, defect_network};
 use std::collections::BTreeMap;
 
 /// A training step; every other workload is a forward pass of one sample.
@@ -60,6 +60,17 @@ const LAYER: Layer = Layer {
 };
 const POINTWISE: Layer = Layer { input: 64, out: 128, kernel: Extent::square(1), ..LAYER };
 
+/// Layers as they stand inside of a network: with few channels at both ends, so that entering and
+/// leaving an engine's own layout costs little. Kernel, groups, and channels between 64 and 64.
+const INNER: [(&str, usize, usize, &[usize]); 3] = [
+    ("inner-dense-3x3-64-four-at-56", 3, 1, &[64, 64, 64, 64]),
+    ("inner-pointwise-64-128-twice-at-56", 1, 1, &[128, 64, 128, 64]),
+    ("inner-depthwise-3x3-64-four-at-56", 3, 64, &[64, 64, 64, 64]),
+];
+const INNER_SIDE: usize = 56;
+/// Channels at both ends.
+const FEW: usize = 2;
+
 /// A network with its weights and an input.
 pub struct Workload {
     pub name: String,
@@ -85,7 +96,8 @@ impl Workload {
 
 /// All of them, in the order of the tables.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    MODELS.into_iter().chain(LAYERS.iter().map(|layer| layer.name)).chain([TRAIN])
+    let layers = LAYERS.iter().map(|layer| layer.name).chain(INNER.iter().map(|inner| inner.0));
+    MODELS.into_iter().chain(layers).chain([TRAIN])
 }
 
 pub fn find(name: &str) -> Result<Workload> {
@@ -97,6 +109,9 @@ pub fn find(name: &str) -> Result<Workload> {
     if let Some(layer) = LAYERS.iter().find(|layer| layer.name == name) {
         return Ok(single(layer)?);
     }
+    if let Some(&(name, kernel, groups, channels)) = INNER.iter().find(|inner| inner.0 == name) {
+        return Ok(inner(name, Extent::square(kernel), groups, channels)?);
+    }
     MODELS.iter().find(|model| **model == name).with_context(|| format!("no workload \"{name}\""))?;
     let model = find_model(None, name)?;
     let (manifest, (_, weights)) = (model.manifest(), model.package());
@@ -104,17 +119,46 @@ pub fn find(name: &str) -> Result<Workload> {
     Ok(Workload::new(name, manifest.graph.clone(), weights_from_bytes(weights)?, 1, height, width))
 }
 
-fn single(layer: &Layer) -> Result<Workload, secondlook::nn::NnError> {
+fn single(layer: &Layer) -> Result<Workload, NnError> {
     let &Layer { name, input, out, height, width, kernel, stride, groups } = layer;
-    let op = Op::Conv { out, kernel, stride: Extent::square(stride), groups, bn: false, act: Act::Relu };
     // A line has one row, and a stride of one in it.
-    let node = Node { name: "conv".to_owned(), op, inputs: vec!["input".to_owned()] };
-    let outputs = BTreeMap::from([(OUTPUT.to_owned(), node.name.clone())]);
-    let graph = Graph { input_channels: input, nodes: vec![node], outputs };
+    let op = conv(out, kernel, stride, groups);
+    row_of_layers(name, input, vec![op], height, width)
+}
+
+fn inner(name: &str, kernel: Extent, groups: usize, channels: &[usize]) -> Result<Workload, NnError> {
+    let mut ops = vec![conv(64, Extent::square(1), 1, 1)];
+    ops.extend(channels.iter().map(|&out| conv(out, kernel, 1, groups)));
+    // Without a rectifier: outputs that are all zero would agree with anything.
+    let (kernel, stride) = (Extent::square(1), Extent::square(1));
+    ops.push(Op::Conv { out: FEW, kernel, stride, groups: 1, bn: false, act: Act::None });
+    row_of_layers(name, FEW, ops, INNER_SIDE, INNER_SIDE)
+}
+
+/// With bias and rectifier.
+fn conv(out: usize, kernel: Extent, stride: usize, groups: usize) -> Op {
+    Op::Conv { out, kernel, stride: Extent::square(stride), groups, bn: false, act: Act::Relu }
+}
+
+/// One layer after the other, with weights that keep the values near 1.
+fn row_of_layers(
+    name: &str,
+    input: usize,
+    ops: Vec<Op>,
+    height: usize,
+    width: usize,
+) -> Result<Workload, NnError> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for op in ops {
+        let from = nodes.last().map_or("input", |node| node.name.as_str()).to_owned();
+        nodes.push(Node { name: format!("conv{}", nodes.len()), op, inputs: vec![from] });
+    }
+    let last = nodes.last().map_or_else(String::new, |node| node.name.clone());
+    let graph = Graph { input_channels: input, nodes, outputs: BTreeMap::from([(OUTPUT.to_owned(), last)]) };
     let mut weights = Weights::new();
     for spec in graph.weights()? {
         let fan_in = spec.shape.iter().skip(1).product::<usize>().max(1);
-        let values = random(spec.shape.iter().product(), (3.0 / fan_in as f32).sqrt());
+        let values = random(spec.shape.iter().product(), (6.0 / fan_in as f32).sqrt());
         weights.insert(spec.name, (spec.shape, values));
     }
     Ok(Workload::new(name, graph, weights, 1, height, width))

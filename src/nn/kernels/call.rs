@@ -7,8 +7,15 @@ use super::{Aligned, Dense, DenseLoop, Depthwise, DepthwiseLoop, Layout, Skip};
 #[derive(Clone, Copy)]
 pub enum Kind {
     /// Input channels in each block, number of blocks, channels in the last one.
-    Dense { run: DenseLoop, inner: usize, blocks: usize, last: usize },
-    Depthwise { run: DepthwiseLoop },
+    Dense {
+        run: DenseLoop,
+        inner: usize,
+        blocks: usize,
+        last: usize,
+    },
+    Depthwise {
+        run: DepthwiseLoop,
+    },
 }
 
 /// Rows of some output blocks of a convolution.

@@ -24,12 +24,17 @@ pub struct NormSums<'a> {
 /// lengths the shortest counts.
 #[derive(Clone, Copy)]
 pub struct NormLoops {
-    forward: unsafe fn(&NormLanes<'_>, &[f32], &mut [f32]),
-    moments: unsafe fn(&[f32], &mut [f32], &mut [f32]),
-    sums: unsafe fn(&NormLanes<'_>, &[f32], &[f32], &mut [f32], &mut [f32]),
-    gradient: unsafe fn(&NormLanes<'_>, NormSums<'_>, &[f32], &[f32], &mut [f32]),
+    forward: Forward,
+    moments: Moments,
+    sums: Sums,
+    gradient: Gradient,
     lanes: usize,
 }
+
+type Forward = unsafe fn(&NormLanes<'_>, &[f32], &mut [f32]);
+type Moments = unsafe fn(&[f32], &mut [f32], &mut [f32]);
+type Sums = unsafe fn(&NormLanes<'_>, &[f32], &[f32], &mut [f32], &mut [f32]);
+type Gradient = unsafe fn(&NormLanes<'_>, NormSums<'_>, &[f32], &[f32], &mut [f32]);
 
 impl NormLoops {
     #[must_use]

@@ -270,7 +270,9 @@ impl Step {
                 for (call, c) in calls.iter().enumerate() {
                     let count = c.macs_per_row() * c.rows / TASK_MACS;
                     let rows = cut(c.rows, count);
-                    by_row.extend(rows.map(|rows| (rows.0 * self.to.height / c.rows, Task::Rows { call, rows })));
+                    by_row.extend(
+                        rows.map(|rows| (rows.0 * self.to.height / c.rows, Task::Rows { call, rows })),
+                    );
                 }
                 // From top to bottom, so that shares are parts of the picture.
                 by_row.sort_by_key(|(row, _)| *row);
@@ -346,9 +348,9 @@ impl Step {
         base: *mut f32,
     ) {
         let (to, lanes) = (&self.to, self.to.lanes);
-        let whole = from.lanes == lanes && first % lanes == 0;
+        let whole = from.lanes == lanes && first.is_multiple_of(lanes);
         // Into or out of blocks, squares of pixels and channels are turned over.
-        let turned = repeat == 1 && first % QUAD == 0 && (from.lanes == 1) != (lanes == 1);
+        let turned = repeat == 1 && first.is_multiple_of(QUAD) && (from.lanes == 1) != (lanes == 1);
         let (step_from, step_to) = match from.lanes {
             1 => (from.layout.block, to.layout.px),
             _ => (from.layout.px, to.layout.block),

@@ -61,7 +61,12 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
-        unsafe { core::arch::x86_64::_mm512_maskz_mov_ps(core::arch::x86_64::_mm512_cmp_ps_mask::<{ core::arch::x86_64::_CMP_GT_OQ }>(a, b), value) }
+        unsafe {
+            core::arch::x86_64::_mm512_maskz_mov_ps(
+                core::arch::x86_64::_mm512_cmp_ps_mask::<{ core::arch::x86_64::_CMP_GT_OQ }>(a, b),
+                value,
+            )
+        }
     }
     #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
@@ -106,7 +111,12 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
-        unsafe { core::arch::x86_64::_mm256_and_ps(core::arch::x86_64::_mm256_cmp_ps::<{ core::arch::x86_64::_CMP_GT_OQ }>(a, b), value) }
+        unsafe {
+            core::arch::x86_64::_mm256_and_ps(
+                core::arch::x86_64::_mm256_cmp_ps::<{ core::arch::x86_64::_CMP_GT_OQ }>(a, b),
+                value,
+            )
+        }
     }
     #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
@@ -151,7 +161,13 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V {
-        unsafe { core::arch::aarch64::vbslq_f32(core::arch::aarch64::vcgtq_f32(a, b), value, core::arch::aarch64::vdupq_n_f32(0.0)) }
+        unsafe {
+            core::arch::aarch64::vbslq_f32(
+                core::arch::aarch64::vcgtq_f32(a, b),
+                value,
+                core::arch::aarch64::vdupq_n_f32(0.0),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
