@@ -1,7 +1,7 @@
 //! `doctor`: what works on this machine, and what to do about what does not.
 
 use super::Report;
-use crate::engine::{find_model, model_names};
+use crate::engine::{find_model, model_names, network_hardware};
 use serde_json::{Value, json};
 
 pub fn doctor() -> Report {
@@ -11,6 +11,7 @@ pub fn doctor() -> Report {
         ("audio", audio()),
         ("disk", disk()),
         ("models", models()),
+        ("network", Ok(network_hardware())),
     ];
     let ok = checks.iter().all(|(_, result)| result.is_ok());
     let checks: serde_json::Map<String, Value> = checks

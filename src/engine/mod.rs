@@ -23,5 +23,5 @@ pub use jobs::{ImportReport, TrainJob, evaluate, export, import, recheck_export,
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};
 pub use model::{find_model, model_names};
-pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, start_threads};
+pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, network_hardware, start_threads};
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};

@@ -107,6 +107,14 @@ pub fn start_threads(threads: usize) -> Result<(), EngineError> {
     crate::nn::start_threads(threads).map_err(|error| EngineError::Failed(error.to_string()))
 }
 
+/// What networks run on here, in words.
+#[must_use]
+pub fn network_hardware() -> String {
+    let threads = rayon::current_num_threads();
+    let plural = if threads == 1 { "" } else { "s" };
+    format!("{}, {threads} thread{plural}", crate::nn::instruction_set())
+}
+
 /// The network alone, again and again on one fixed input, batch 1, after a warm-up.
 pub fn bench_network(model: &Model, runs: usize) -> Result<BenchReport, EngineError> {
     let failed = |error: InferError| EngineError::Model { name: model.model_ref().name.clone(), error };

@@ -137,8 +137,11 @@ pub struct TrainingNote {
     /// The command line that made the package.
     pub command: String,
     pub seed: u64,
-    /// Threads of the network; weights are the same bits for the same seed, settings and threads.
+    /// Threads of the network (for the time it took), and the instruction set: weights are the same
+    /// bits for the same seed, settings and set.
     pub threads: usize,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub instruction_set: String,
     /// Epochs that ran, and the one whose weights these are (counted from 1).
     pub epochs: usize,
     pub best_epoch: usize,

@@ -17,6 +17,7 @@ use crate::infer::{
 };
 use crate::nn::{
     Graph, ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
+    instruction_set,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -73,8 +74,8 @@ pub struct TrainReport {
 /// Trains a candidate. `init` gives first weights where layers agree in name and shape. Setting
 /// `cancel` ends the training with the best weights so far (an error if there are none yet).
 ///
-/// With `epochs` and no `minutes`, the package's bytes are the same for the same items, settings
-/// and number of threads.
+/// With `epochs` and no `minutes`, the package's bytes are the same for the same items, settings,
+/// number of threads and instruction set; its weights for any number of threads.
 pub fn train(
     items: &[LabelledItem],
     settings: &TrainSettings,
@@ -390,6 +391,7 @@ impl<'a> Run<'a> {
                 command: s.command.clone(),
                 seed: s.seed,
                 threads: rayon::current_num_threads(),
+                instruction_set: instruction_set().to_owned(),
                 epochs: self.epoch,
                 best_epoch: self.best_epoch,
                 settings: serde_json::to_value(s).unwrap_or_default(),

@@ -8,6 +8,7 @@
 //! does not depend on which thread computes them.
 
 mod blocked;
+mod compile;
 mod conv;
 mod conv_layer;
 #[cfg(test)]
@@ -67,6 +68,12 @@ pub enum NnError {
     /// The tensor library refused.
     #[error("tensor: {0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+/// The instruction set that networks run on here; numbers depend on it by their rounding.
+#[must_use]
+pub fn instruction_set() -> &'static str {
+    kernels::Isa::best().name()
 }
 
 /// Named tensors in the order of the graph: name, shape, values (row by row).

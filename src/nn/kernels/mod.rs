@@ -67,6 +67,22 @@ impl Isa {
         *BEST.get_or_init(|| Self::available()[0])
     }
 
+    /// As models and people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2 and FMA",
+            #[cfg(target_arch = "x86_64")]
+            Self::Sse2 => "SSE2",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
+            Self::Portable => "portable",
+        }
+    }
+
     /// Channels in one block of an activation.
     #[must_use]
     pub const fn lanes(self) -> usize {
