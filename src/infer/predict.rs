@@ -6,7 +6,7 @@ use super::regions::{Component, component_at, components};
 use super::{Input, RawScores};
 use crate::domain::{BoxPx, Probability, Region, Shape};
 use crate::nn::PIXEL_STRIDE;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A suspicion whose peak stays under the pixel threshold still gets a place: the cells within
 /// this logit of the peak.
@@ -147,10 +147,14 @@ fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32
     found
 }
 
+/// Cells come in ascending order.
 fn same_place(a: &[usize], b: &[usize]) -> bool {
-    let a: BTreeSet<usize> = a.iter().copied().collect();
-    let shared = b.iter().filter(|cell| a.contains(cell)).count();
-    shared as f32 > SAME_PLACE * a.len().min(b.len()) as f32
+    let mut rest = a.iter().peekable();
+    let shared = b.iter().filter(|cell| {
+        while rest.next_if(|other| other < cell).is_some() {}
+        rest.next_if_eq(cell).is_some()
+    });
+    shared.count() as f32 > SAME_PLACE * a.len().min(b.len()) as f32
 }
 
 /// The outline in source pixels; the box of the cells where an outline would be degenerate.
