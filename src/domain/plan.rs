@@ -202,10 +202,11 @@ impl Default for SimulatorSettings {
     }
 }
 
-/// How many threads the station uses for the network.
+/// How many threads the station uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Threads {
+    /// For the network; decoders that have nothing to do lend it theirs.
     pub network: usize,
     /// Reading, decoding and preparing.
     pub decode: usize,

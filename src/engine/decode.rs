@@ -13,6 +13,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ pub(super) fn run_decode(shared: &Shared, from_source: &Receiver<Taken>, to_netw
         let prepared = match prepare(shared, taken, loaded) {
             Ok(prepared) => prepared,
             Err(why) => {
-                shared.in_flight.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+                shared.in_flight.fetch_sub(1, Ordering::AcqRel);
                 shared.tell(StationEvent::Trouble(why));
                 continue;
             }
@@ -37,9 +38,9 @@ pub(super) fn run_decode(shared: &Shared, from_source: &Receiver<Taken>, to_netw
 }
 
 pub(super) fn run_network(shared: &Shared, from_decode: &Receiver<Prepared>, to_writer: &Sender<Finished>) {
-    let threads = shared.plan.threads.network;
     for mut prepared in from_decode {
         if let (Ok(model), Some(input)) = (&prepared.loaded.model, prepared.input.take()) {
+            let threads = network_threads(shared);
             prepared.item.prediction = predict(model, &input, threads, prepared.timing);
             if let Err(reason) = &prepared.item.prediction {
                 shared.tell(StationEvent::Trouble(format!("{}: {reason}", prepared.item.name)));
@@ -49,6 +50,13 @@ pub(super) fn run_network(shared: &Shared, from_decode: &Receiver<Prepared>, to_
             return;
         }
     }
+}
+
+/// The plan's threads, and those of the decoders that have nothing to do: an item that comes alone
+/// is decided sooner, and a backlog is not held up. The prediction does not depend on it.
+fn network_threads(shared: &Shared) -> usize {
+    let others = shared.in_flight.load(Ordering::Relaxed).saturating_sub(1);
+    shared.plan.threads.network + shared.plan.threads.decode.saturating_sub(others)
 }
 
 /// `Err` only when there is nothing to record: the file is gone, or the station stops.

@@ -1,7 +1,7 @@
 //! A loaded package: checked, hashed and ready to predict.
 
 use super::package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes};
-use super::{InferError, Input, Manifest, Output, predict, prepare, raw_scores};
+use super::{Heat, InferError, Input, Manifest, Output, predict, prepare, raw_scores};
 use crate::domain::ModelRef;
 use crate::media::Raster;
 use crate::nn::Plan;
@@ -106,5 +106,11 @@ impl Model {
     pub fn predict(&self, input: &Input, threads: usize) -> Result<Output, InferError> {
         let raw = raw_scores(&self.plan, &self.manifest.input, input, threads)?;
         Ok(predict::output(&self.manifest, &raw, input))
+    }
+
+    /// The same with the map that a person sees: a station has no use for it.
+    pub fn predict_with_heat(&self, input: &Input, threads: usize) -> Result<(Output, Heat), InferError> {
+        let raw = raw_scores(&self.plan, &self.manifest.input, input, threads)?;
+        Ok((predict::output(&self.manifest, &raw, input), predict::heat(&self.manifest, &raw, input)))
     }
 }

@@ -38,7 +38,6 @@ pub struct Output {
     /// Highest score first. Where there is any region, the highest score is exactly 1 − P(good);
     /// there is none only where 1 − P(good) is below the manifest's `score_min`.
     pub regions: Vec<Region>,
-    pub heat: Heat,
 }
 
 struct Candidate {
@@ -49,20 +48,25 @@ struct Candidate {
 }
 
 pub(super) fn output(manifest: &Manifest, raw: &RawScores, input: &Input) -> Output {
-    let cell = PIXEL_STRIDE as f32;
-    let cell_px = [input.scale[0] * cell, input.scale[1] * cell];
-    let values = raw.pixels.iter().map(|&z| single(manifest.calibration.probability(f64::from(z)))).collect();
+    let source = [input.source_width as f32, input.source_height as f32];
     Output {
         probabilities: probabilities(manifest, raw),
-        regions: regions(manifest, raw, cell_px, [input.source_width as f32, input.source_height as f32]),
-        heat: Heat {
-            width: raw.width,
-            height: raw.height,
-            cell_px,
-            classes: manifest.defects().to_vec(),
-            values,
-        },
+        regions: regions(manifest, raw, cell_px(input), source),
     }
+}
+
+pub(super) fn heat(manifest: &Manifest, raw: &RawScores, input: &Input) -> Heat {
+    Heat {
+        width: raw.width,
+        height: raw.height,
+        cell_px: cell_px(input),
+        classes: manifest.defects().to_vec(),
+        values: raw.pixels.iter().map(|&z| single(manifest.calibration.probability(f64::from(z)))).collect(),
+    }
+}
+
+fn cell_px(input: &Input) -> [f32; 2] {
+    input.scale.map(|scale| scale * PIXEL_STRIDE as f32)
 }
 
 #[expect(

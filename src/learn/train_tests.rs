@@ -137,9 +137,10 @@ fn tiles_are_stitched_and_found_where_they_are() {
     let image = Raster { width: 150, height: 90, channels: 1, pixels: vec![100; 150 * 90] };
     let input = prepare(&report.model.manifest().input, &image, None).unwrap();
     assert_eq!(input.tile_count(), 6);
-    let out = report.model.predict(&input, 1).unwrap();
-    assert_eq!((out.heat.width, out.heat.height), (38, 23));
-    assert!(out.heat.values.iter().all(|v| (0.0..=1.0).contains(v)));
+    let (output, heat) = report.model.predict_with_heat(&input, 1).unwrap();
+    assert_eq!(output, report.model.predict(&input, 2).unwrap());
+    assert_eq!((heat.width, heat.height), (38, 23));
+    assert!(heat.values.iter().all(|v| (0.0..=1.0).contains(v)));
 }
 
 /// Two data sets may use the same file names: what a row is must not depend on its name.
