@@ -88,6 +88,7 @@ pub fn model() -> &'static Model {
             std: vec![0.2],
             view: View::Single,
             reference: false,
+            local_px: 0,
         };
         let settings = TrainSettings {
             name: "tiny".into(),

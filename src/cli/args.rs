@@ -36,6 +36,15 @@ pub enum Verb {
     Import(Import),
     /// Train a candidate on the line's labels
     Train(Train),
+    /// Draw what a training would show its network
+    Examples {
+        line: PathBuf,
+        out: PathBuf,
+        #[command(flatten)]
+        how: Training,
+    },
+    /// Measure what a training gives on units that it has not seen
+    CrossValidate(CrossValidate),
     /// Measure a model on labelled data
     Evaluate(Evaluate),
     /// Run the station: take items in, decide, ask
@@ -169,6 +178,38 @@ pub struct Train {
     /// Start from this model
     #[arg(long)]
     pub init: Option<String>,
+    /// Name of the candidate
+    #[arg(long)]
+    pub name: Option<String>,
+    /// What the data are, for the package's card
+    #[arg(long, default_value = "")]
+    pub description: String,
+    /// Licence of the data, for the package's card
+    #[arg(long, default_value = "")]
+    pub licence: String,
+    #[command(flatten)]
+    pub how: Training,
+}
+
+#[derive(clap::Args)]
+pub struct CrossValidate {
+    pub line: PathBuf,
+    /// Parts that the units are dealt into, where the data have no folds of their own
+    #[arg(long, default_value_t = 5)]
+    pub folds: usize,
+    /// Write a line per item here
+    #[arg(long, value_name = "OUT.jsonl")]
+    pub predictions: Option<PathBuf>,
+    /// Write a page with the worst mistakes and their pictures into this folder
+    #[arg(long, value_name = "DIR")]
+    pub sheet: Option<PathBuf>,
+    #[command(flatten)]
+    pub how: Training,
+}
+
+/// How to train.
+#[derive(clap::Args)]
+pub struct Training {
     #[arg(long)]
     pub epochs: Option<usize>,
     #[arg(long)]
@@ -177,9 +218,6 @@ pub struct Train {
     pub filter: Vec<String>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Name of the candidate
-    #[arg(long)]
-    pub name: Option<String>,
     /// single or tiles; chosen from the data when absent
     #[arg(long)]
     pub view: Option<ViewChoice>,
@@ -192,12 +230,9 @@ pub struct Train {
     /// Highest learning rate
     #[arg(long)]
     pub rate: Option<f64>,
-    /// What the data are, for the package's card
-    #[arg(long, default_value = "")]
-    pub description: String,
-    /// Licence of the data, for the package's card
-    #[arg(long, default_value = "")]
-    pub licence: String,
+    /// Any other setting, as the package's manifest names it (augmentation.paste=0.3)
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -214,6 +249,9 @@ pub struct Evaluate {
     /// Write a line per item here
     #[arg(long, value_name = "OUT.jsonl")]
     pub predictions: Option<PathBuf>,
+    /// Write a page with the worst mistakes and their pictures into this folder
+    #[arg(long, value_name = "DIR")]
+    pub sheet: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]

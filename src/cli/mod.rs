@@ -88,6 +88,8 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::New(new) => verbs::new(&new).map(Some),
         Verb::Import(import) => verbs::import(&import).map(Some),
         Verb::Train(train) => verbs::train(&train).map(Some),
+        Verb::Examples { line, out, how } => verbs::examples(&line, &out, &how).map(Some),
+        Verb::CrossValidate(cross) => verbs::cross_validate(&cross).map(Some),
         Verb::Evaluate(evaluate) => verbs::evaluate(&evaluate).map(Some),
         Verb::Queue { line, limit } => verbs::queue(&line, limit).map(Some),
         Verb::Answer(answer) => verbs::answer(&answer).map(Some),

@@ -99,9 +99,10 @@ impl Training {
         Self { bar, epoch: 0 }
     }
 
-    pub fn show(&mut self, progress: &Progress) {
-        let text = training_text(progress);
-        if self.bar.is_hidden() && progress.epoch > self.epoch {
+    /// `of` names the training where there are several.
+    pub fn show(&mut self, of: &str, progress: &Progress) {
+        let text = format!("{of}{}", training_text(progress));
+        if self.bar.is_hidden() && progress.epoch != self.epoch {
             self.epoch = progress.epoch;
             eprintln!("{text}");
         }

@@ -1,6 +1,6 @@
 //! The verbs that are done when they return.
 
-use super::args::{Answer, BenchInfer, Evaluate, Export, Import, New, Train};
+use super::args::{Answer, BenchInfer, CrossValidate, Evaluate, Export, Import, New, Train, Training};
 use super::{Report, output};
 use crate::domain::{
     Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict,
@@ -136,25 +136,14 @@ pub fn import(args: &Import) -> Result<Report, EngineError> {
 
 pub fn train(args: &Train) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
-    let mut job = TrainJob {
-        filter: parse_filter(&args.filter)?,
-        init: args.init.clone(),
-        name: args.name.clone(),
-        ..TrainJob::default()
-    };
-    job.settings.seed = args.seed;
-    job.settings.epochs = args.epochs;
-    job.settings.minutes = args.minutes;
-    job.settings.command = command_line();
-    job.settings.view = args.view;
-    job.settings.side_px = args.side.unwrap_or(job.settings.side_px);
-    job.settings.batch = args.batch.unwrap_or(job.settings.batch).max(1);
-    job.settings.rate = args.rate.unwrap_or(job.settings.rate);
+    let mut job = train_job(&args.how)?;
+    job.init.clone_from(&args.init);
+    job.name.clone_from(&args.name);
     job.settings.description.clone_from(&args.description);
     job.settings.licence.clone_from(&args.licence);
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
-    let report = engine::train(&line, job, &cancel, &mut |progress| shown.show(progress))?;
+    let report = engine::train(&line, job, &cancel, &mut |progress| shown.show("", progress))?;
     Ok(Report::ok(json!({
         "model": report.model.model_ref().name,
         "metrics": to_json(&report.metrics)?,
@@ -164,6 +153,50 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
         "stopped": report.stopped,
         "skipped": report.skipped,
     })))
+}
+
+fn train_job(how: &Training) -> Result<TrainJob, EngineError> {
+    let mut job = TrainJob { filter: parse_filter(&how.filter)?, ..TrainJob::default() };
+    let settings = &mut job.settings;
+    settings.seed = how.seed;
+    settings.epochs = how.epochs;
+    settings.minutes = how.minutes;
+    settings.command = command_line();
+    settings.view = how.view;
+    settings.side_px = how.side.unwrap_or(settings.side_px);
+    settings.batch = how.batch.unwrap_or(settings.batch).max(1);
+    settings.rate = how.rate.unwrap_or(settings.rate);
+    for assignment in &how.set {
+        settings.set(assignment).map_err(|why| EngineError::Usage(format!("--set: {why}")))?;
+    }
+    Ok(job)
+}
+
+pub fn examples(folder: &Path, out: &Path, how: &Training) -> Result<Report, EngineError> {
+    let line = Line::open(folder, ACTOR)?;
+    engine::show_examples(&line, &train_job(how)?, out)?;
+    Ok(Report::ok(json!({ "written": out })))
+}
+
+pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
+    let line = Line::open(&args.line, ACTOR)?;
+    let job = train_job(&args.how)?;
+    let cancel = cancel_flag()?;
+    let mut shown = output::Training::new();
+    let (cross, items) = engine::cross_validate(&line, &job, args.folds, &cancel, &mut |fold, progress| {
+        shown.show(&format!("fold {fold}: "), progress);
+    })?;
+    if let Some(path) = &args.predictions {
+        write_lines(path, &cross.evaluation.predictions)?;
+    }
+    if let Some(folder) = &args.sheet {
+        let title = format!("{}: {} trainings", line.plan.name, cross.folds);
+        engine::write_sheet(folder, &title, &cross.evaluation, &items)?;
+    }
+    let mut json = to_json(&cross.evaluation.report)?;
+    json["folds"] = cross.folds.into();
+    json["seconds_per_training"] = cross.seconds_per_training.into();
+    Ok(Report::ok(json))
 }
 
 /// As typed, for the package's record of how it was made; only the program's own path is cut.
@@ -187,6 +220,10 @@ pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
     bar.finish_and_clear();
     if let Some(path) = &args.predictions {
         write_lines(path, &evaluation.predictions)?;
+    }
+    if let Some(folder) = &args.sheet {
+        let title = format!("{} on {}", args.model, dataset.name);
+        engine::write_sheet(folder, &title, &evaluation, &dataset.items)?;
     }
     let mut json = to_json(&evaluation.report)?;
     json["skipped_lines"] = to_json(&dataset.skipped)?;

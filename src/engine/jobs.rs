@@ -9,7 +9,8 @@ use crate::domain::{
 };
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
-use crate::learn::{self, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings};
+use crate::learn::{self, CrossValidation, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings};
+use crate::media::encode_jpeg;
 use crate::store::{Blobs, Store};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Items under one commit; a cancelled import keeps what is committed.
 const IMPORT_CHUNK: usize = 64;
+const SHEET_QUALITY: u8 = 90;
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ImportReport {
@@ -145,6 +147,27 @@ pub fn train(
     let report = learn::train(&items, &settings, init.as_ref(), cancel, progress)?;
     report.model.save(&folder).map_err(|error| EngineError::Model { name, error })?;
     Ok(report)
+}
+
+/// What the job's training gives on the line's own units, each measured by a training that has not
+/// seen it; and the items. No model is kept.
+pub fn cross_validate(
+    line: &Line,
+    job: &TrainJob,
+    folds: usize,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, &Progress),
+) -> Result<(CrossValidation, Vec<LabelledItem>), EngineError> {
+    let items = labelled_items(line, &job.filter)?;
+    let cross = learn::cross_validate(&items, &job.settings, folds, cancel, progress)?;
+    Ok((cross, items))
+}
+
+/// Writes what the job's training would show its network as a JPEG.
+pub fn show_examples(line: &Line, job: &TrainJob, out: &Path) -> Result<(), EngineError> {
+    let sheet = learn::example_sheet(&labelled_items(line, &job.filter)?, &job.settings)?;
+    let bytes = encode_jpeg(&sheet, SHEET_QUALITY).map_err(|error| EngineError::Failed(error.to_string()))?;
+    fs::write(out, bytes).map_err(EngineError::io("cannot write", out))
 }
 
 /// The population that the line's labels are a sample of: known only where all of them were

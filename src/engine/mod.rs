@@ -11,6 +11,7 @@ mod line;
 mod model;
 mod network;
 mod record;
+mod sheet;
 mod source;
 mod station;
 mod writer;
@@ -19,9 +20,12 @@ pub use crate::labels::Format;
 pub use crate::learn::{Progress, ViewChoice};
 pub use data::{Dataset, DatasetSource};
 pub use error::EngineError;
-pub use jobs::{ImportReport, TrainJob, evaluate, export, import, recheck_export, train};
+pub use jobs::{
+    ImportReport, TrainJob, cross_validate, evaluate, export, import, recheck_export, show_examples, train,
+};
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};
 pub use model::{find_model, model_names};
 pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, network_hardware, start_threads};
+pub use sheet::write_sheet;
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};

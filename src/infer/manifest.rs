@@ -52,13 +52,40 @@ pub struct InputSpec {
     pub view: View,
     /// The aligned golden image follows as further channels.
     pub reference: bool,
+    /// Where not 0, a channel of local contrast over ± so many pixels follows for the image, and
+    /// one for the reference.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub local_px: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 impl InputSpec {
     /// Channels that the network sees.
     #[must_use]
     pub fn planes(&self) -> usize {
-        self.channels as usize * if self.reference { 2 } else { 1 }
+        self.photographs() * (self.channels as usize + usize::from(self.local_px > 0))
+    }
+
+    /// The image, and its reference.
+    #[must_use]
+    pub const fn photographs(&self) -> usize {
+        if self.reference { 2 } else { 1 }
+    }
+
+    /// Channels of all photographs; those of local contrast follow.
+    #[must_use]
+    pub const fn photograph_planes(&self) -> usize {
+        self.photographs() * self.channels as usize
+    }
+
+    /// Pixels of the network's input.
+    #[must_use]
+    pub fn area(&self) -> usize {
+        self.width_px as usize * self.height_px as usize
     }
 }
 
@@ -79,6 +106,13 @@ impl Calibration {
     #[must_use]
     pub fn probability(&self, z: f64) -> f64 {
         1.0 / (1.0 + (-(self.slope * z + self.intercept)).exp())
+    }
+
+    /// The raw score that has this probability; ends of the scale are pulled in by 1e-9.
+    #[must_use]
+    pub fn score(&self, probability: f64) -> f64 {
+        let p = probability.clamp(1e-9, 1.0 - 1e-9);
+        ((p / (1.0 - p)).ln() - self.intercept) / self.slope
     }
 }
 

@@ -4,6 +4,7 @@
 //! between threads: [`Model::prepare`] runs where pictures are decoded, [`Model::predict`] where
 //! the network runs (its threads are rayon's global pool, see [`crate::nn`]).
 
+mod local;
 mod manifest;
 mod model;
 mod onnx;
@@ -22,8 +23,8 @@ pub use model::Model;
 pub use onnx::OnnxDescription;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};
 pub use predict::{Heat, Output};
-pub(crate) use prepare::normalisation;
 pub use prepare::{Input, prepare};
+pub(crate) use prepare::{local_planes, normalisation};
 pub use regions::{RawScores, raw_scores};
 pub use shipped::{shipped, shipped_names};
 

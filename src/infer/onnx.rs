@@ -2,6 +2,7 @@
 //! (pixels → input, outputs → probabilities and regions), complete enough to predict without this
 //! program. Knows where neither goes.
 
+use super::local::{LOCAL_MIDDLE, LOCAL_SPREAD, LOCAL_SPREAD_MIN};
 use super::manifest::{Calibration, Levels, RegionSettings, View};
 use super::package::weights_from_bytes;
 use super::predict::{SAME_PLACE, WEAK_MARGIN, WEAK_SHARE_MAX};
@@ -116,7 +117,10 @@ impl Model {
         let input = &self.manifest().input;
         let colours: &[&str] = if input.channels == 1 { &["grey"] } else { &["red", "green", "blue"] };
         let of = |source: &'static str| colours.iter().map(move |colour| format!("{colour} of the {source}"));
-        if input.reference { of("image").chain(of("reference")).collect() } else { of("image").collect() }
+        let photographs = &["image", "reference"][..input.photographs()];
+        let local = photographs.iter().filter(|_| input.local_px > 0);
+        let local = local.map(|source| format!("local contrast of the {source}"));
+        photographs.iter().flat_map(|source| of(source)).chain(local).collect()
     }
 
     fn preprocessing(&self) -> Vec<Step> {
@@ -167,6 +171,16 @@ impl Model {
                 json!({
                     "tile_width_px": input.width_px, "tile_height_px": input.height_px,
                     "overlap_px": overlap_px, "stride_px": PIXEL_STRIDE,
+                }),
+            ));
+        }
+        if input.local_px > 0 {
+            steps.push(step(
+                "local contrast",
+                "one more channel for the image (and one for the reference, after all others), over the canvas: v ← round(middle + spread · (g − m) / (s + spread_min)) clamped to 0…255, where g is the mean of the photograph's channels and m and s are mean and standard deviation (divided by n) of g over the square of ± radius_px pixels, as far as it lies inside the canvas; normalised by middle and spread: (v − middle) / spread",
+                json!({
+                    "radius_px": input.local_px, "middle": LOCAL_MIDDLE, "spread": LOCAL_SPREAD,
+                    "spread_min": LOCAL_SPREAD_MIN,
                 }),
             ));
         }

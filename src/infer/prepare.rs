@@ -1,6 +1,7 @@
 //! Decoded pixels → what the network sees: channels, size, tiles. Training uses the same code.
 
 use super::InferError;
+use super::local::{LOCAL_MIDDLE, LOCAL_SPREAD, local_contrast};
 use super::manifest::{InputSpec, Levels, View};
 use crate::media::{Raster, resize};
 use crate::nn::PIXEL_STRIDE;
@@ -106,6 +107,10 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
             append_plane(&mut pixels, raster, channel, canvas);
         }
     }
+    if spec.local_px > 0 {
+        let planes: Vec<f32> = pixels.iter().map(|v| f32::from(*v)).collect();
+        pixels.extend(local_planes(spec, &planes, canvas[0]).into_iter().flatten().map(byte));
+    }
     Ok(Input {
         pixels,
         width: canvas[0],
@@ -116,6 +121,27 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
         scale: [image.width as f32 / width as f32, image.height as f32 / height as f32],
         used,
     })
+}
+
+/// The channels of local contrast of photographs whose planes (0 to 255) lie one after the other;
+/// of a colour image that of the mean of its channels.
+pub(crate) fn local_planes(spec: &InputSpec, planes: &[f32], width: usize) -> Vec<Vec<f32>> {
+    let channels = spec.channels as usize;
+    let area = planes.len() / spec.photograph_planes();
+    let grey = |photograph: &[f32]| -> Vec<f32> {
+        let mean = |at| photograph.iter().skip(at).step_by(area).sum::<f32>() / spec.channels as f32;
+        if channels == 1 { photograph.to_vec() } else { (0..area).map(mean).collect() }
+    };
+    planes
+        .chunks_exact(area * channels)
+        .map(|photograph| local_contrast(&grey(photograph), width, spec.local_px as usize))
+        .collect()
+}
+
+fn byte(value: f32) -> u8 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+    let byte = value.round().clamp(0.0, 255.0) as u8;
+    byte
 }
 
 /// Width and height.
@@ -191,7 +217,11 @@ impl Input {
 /// 8-bit value → network input, for one plane.
 pub(crate) fn normalisation(spec: &InputSpec, plane: usize) -> [f32; 256] {
     let channel = plane % spec.channels as usize;
-    let (mean, std) = (spec.mean[channel], spec.std[channel]);
+    let (mean, std) = if plane < spec.photograph_planes() {
+        (spec.mean[channel], spec.std[channel])
+    } else {
+        (LOCAL_MIDDLE / 255.0, LOCAL_SPREAD / 255.0)
+    };
     let mut table = [0.0; 256];
     for (value, entry) in table.iter_mut().enumerate() {
         *entry = (value as f32 / 255.0 - mean) / std;
@@ -213,6 +243,7 @@ mod tests {
             std: vec![0.25],
             view,
             reference,
+            local_px: 0,
         }
     }
 

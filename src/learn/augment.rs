@@ -1,10 +1,13 @@
-//! One sample, changed at random, as the network's input and targets.
+//! One sample, changed at random, as the network's input and targets: another pose, the defects of
+//! another item, another light.
 //!
 //! What is drawn depends only on seed, epoch and position, never on threads.
 
 use super::data::Sample;
+use super::light::relight;
+use super::paste::paste;
 use super::settings::Augmentation;
-use crate::infer::{InputSpec, View, normalisation};
+use crate::infer::{InputSpec, View, local_planes, normalisation};
 use crate::nn::PIXEL_STRIDE;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -43,15 +46,42 @@ impl Warp {
     }
 }
 
-pub(super) fn example(sample: &Sample, spec: &InputSpec, settings: &Augmentation, key: [u64; 3]) -> Example {
+/// What an example is made from, and how.
+pub(super) struct Recipe<'a> {
+    pub spec: &'a InputSpec,
+    pub settings: &'a Augmentation,
+    /// Items whose defects may be laid over good ones.
+    pub donors: &'a [&'a Sample],
+}
+
+pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Example {
+    let Recipe { spec, settings, donors } = *recipe;
     let mut seed = [0_u8; 32];
     for (bytes, part) in seed.as_chunks_mut::<8>().0.iter_mut().zip(key) {
         *bytes = part.to_le_bytes();
     }
     let mut rng = ChaCha8Rng::from_seed(seed);
     let warp = draw_warp(&mut rng, sample, spec, settings);
-    let values = pixels(&mut rng, sample, spec, settings, &warp);
-    let (target, weight, item_target, item_weight) = targets(sample, spec, &warp);
+    let mut values = levels(sample, spec, &warp);
+    let mut truth = targets(sample, spec, &warp);
+    let is_pasted = !sample.is_defective() && rng.random_bool(f64::from(settings.paste).clamp(0.0, 1.0));
+    if is_pasted && !donors.is_empty() {
+        let donor = donors[rng.random_range(0..donors.len())];
+        let warp = draw_warp(&mut rng, donor, spec, settings);
+        paste(&mut rng, &mut values, &levels(donor, spec, &warp), &coverage(donor, spec, &warp), spec);
+        truth = targets(donor, spec, &warp);
+    }
+    relight(&mut rng, &mut values, spec, settings);
+    if spec.local_px > 0 {
+        let local = local_planes(spec, &values, spec.width_px as usize);
+        values.extend(local.into_iter().flatten());
+    }
+    for (plane, values) in values.chunks_exact_mut(spec.area()).enumerate() {
+        let table = normalisation(spec, plane);
+        let (zero, unit) = (table[0], (table[255] - table[0]) / 255.0);
+        values.iter_mut().for_each(|v| *v = zero + unit * v.clamp(0.0, 255.0));
+    }
+    let (target, weight, item_target, item_weight) = truth;
     Example { values, target, weight, item_target, item_weight }
 }
 
@@ -61,6 +91,7 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
     let mut within = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
     let angle = within(s.rotate_deg).to_radians();
     let zoom = within(s.scale).exp();
+    let stretch = within(s.stretch).exp();
     let shift = [within(s.shift) * w, within(s.shift) * h];
     let flip = [s.flip_x && rng.random::<bool>(), s.flip_y && rng.random::<bool>()]
         .map(|f| if f { -1.0 } else { 1.0 });
@@ -70,7 +101,12 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
     };
     let (sin, cos) = angle.sin_cos();
     Warp {
-        matrix: [cos * zoom * flip[0], -sin * zoom * flip[1], sin * zoom * flip[0], cos * zoom * flip[1]],
+        matrix: [
+            cos * zoom * stretch * flip[0],
+            -sin * zoom / stretch * flip[1],
+            sin * zoom * stretch * flip[0],
+            cos * zoom / stretch * flip[1],
+        ],
         from: [w / 2.0, h / 2.0],
         to: [centre[0] + shift[0], centre[1] + shift[1]],
     }
@@ -106,51 +142,42 @@ fn neighbours(v: f32, size: usize) -> (usize, usize, f32) {
     (low, (low + 1).min(size - 1), v - low as f32)
 }
 
-fn pixels(
-    rng: &mut ChaCha8Rng,
-    sample: &Sample,
-    spec: &InputSpec,
-    s: &Augmentation,
-    warp: &Warp,
-) -> Vec<f32> {
+/// The photographs' planes under a warp, on the scale 0 to 255.
+fn levels(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
     let (bytes, width, height) = sample.input.canvas();
-    let (columns, rows) = (spec.width_px as usize, spec.height_px as usize);
-    let plane = width * height;
-    let mut values = vec![0.0; spec.planes() * rows * columns];
-    // The same light for all channels of one photograph, another for the reference's.
-    let photographs = spec.planes() / spec.channels as usize;
-    for photograph in 0..photographs {
-        let mut within = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
-        let (gain, offset) = ((1.5 * within(s.light)).exp(), 255.0 * 0.5 * within(s.light));
-        let gamma = (1.5 * within(s.light)).exp();
-        let noise = 255.0 * within(s.noise).abs();
-        let curve: Vec<f32> = (0..=255_u16).map(|v| 255.0 * (f32::from(v) / 255.0).powf(gamma)).collect();
-        for channel in 0..spec.channels as usize {
-            let index = photograph * spec.channels as usize + channel;
-            let source = &bytes[index * plane..(index + 1) * plane];
-            let table = normalisation(spec, index);
-            let (zero, unit) = (table[0], (table[255] - table[0]) / 255.0);
-            let out = &mut values[index * rows * columns..(index + 1) * rows * columns];
-            for (y, line) in out.chunks_exact_mut(columns).enumerate() {
-                for (x, value) in line.iter_mut().enumerate() {
-                    let [sx, sy] = warp.apply(x as f32 + 0.5, y as f32 + 0.5);
-                    let ((x1, x2, fx), (y1, y2, fy)) = (neighbours(sx, width), neighbours(sy, height));
-                    let at = |x: usize, y: usize| curve[usize::from(source[y * width + x])];
-                    let top = at(x1, y1) * (1.0 - fx) + at(x2, y1) * fx;
-                    let low = at(x1, y2) * (1.0 - fx) + at(x2, y2) * fx;
-                    let grain = noise * triangular(rng.random());
-                    let light = 127.5 + gain * (top * (1.0 - fy) + low * fy - 127.5) + offset + grain;
-                    *value = zero + unit * light.clamp(0.0, 255.0);
-                }
-            }
+    let columns = spec.width_px as usize;
+    let planes: Vec<&[u8]> = bytes.chunks_exact(width * height).take(spec.photograph_planes()).collect();
+    let mut values = vec![0.0; planes.len() * spec.area()];
+    for at in 0..spec.area() {
+        let [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
+        let ((x1, x2, fx), (y1, y2, fy)) = (neighbours(x, width), neighbours(y, height));
+        let corners = [y1 * width + x1, y1 * width + x2, y2 * width + x1, y2 * width + x2];
+        for (plane, source) in planes.iter().enumerate() {
+            let [a, b, c, d] = corners.map(|corner| f32::from(source[corner]));
+            let (top, low) = (a + (b - a) * fx, c + (d - c) * fx);
+            values[plane * spec.area() + at] = top + (low - top) * fy;
         }
     }
     values
 }
 
-/// The two halves of a random word, subtracted: between −1 and 1, mostly near 0.
-fn triangular(bits: u32) -> f32 {
-    ((bits & 0xffff) as f32 - (bits >> 16) as f32) / 65536.0
+/// Which pixels of the input show a defect of any class, 0 to 1.
+fn coverage(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
+    let (_, width, height) = sample.input.canvas();
+    let columns = spec.width_px as usize;
+    let covered = |x: usize, y: usize| {
+        let most = sample.masks.iter().map(|(_, mask)| mask[y * width + x]).max();
+        f32::from(most.unwrap_or(0)) / 255.0
+    };
+    (0..spec.area())
+        .map(|at| {
+            let [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
+            if x < 0.0 || y < 0.0 || x >= width as f32 || y >= height as f32 {
+                return 0.0;
+            }
+            covered(neighbours(x + 0.5, width).0, neighbours(y + 0.5, height).0)
+        })
+        .collect()
 }
 
 type Targets = (Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>);

@@ -5,12 +5,10 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Half of the drawn items are defective, as far as there are any.
-const DEFECTIVE_SHARE: f64 = 0.5;
-
-/// How likely each training item is drawn: half of the draws are defective, and among the
-/// defective a class with few items gets more than its share (by the square root of its count).
-pub(super) fn draw_weights(train: &[&Sample]) -> Vec<f64> {
+/// How likely each training item is drawn: a share of the draws is defective, as far as there are
+/// both kinds, and among the defective a class with few items gets more than its share (by the
+/// square root of its count).
+pub(super) fn draw_weights(train: &[&Sample], defective_share: f64) -> Vec<f64> {
     let classes = train.first().map_or(0, |s| s.positive.len());
     let counts: Vec<f64> =
         (0..classes).map(|c| train.iter().filter(|s| s.positive[c]).count() as f64).collect();
@@ -36,12 +34,17 @@ pub(super) fn draw_weights(train: &[&Sample]) -> Vec<f64> {
         .zip(&raw)
         .map(|(s, w)| {
             if s.is_defective() {
-                w / defective * DEFECTIVE_SHARE
+                w / defective * defective_share
             } else {
-                w / good * (1.0 - DEFECTIVE_SHARE)
+                w / good * (1.0 - defective_share)
             }
         })
         .collect()
+}
+
+/// Items whose defects may be laid over good ones: those of which all are placed.
+pub(super) fn donors<'a>(train: &[&'a Sample]) -> Vec<&'a Sample> {
+    train.iter().copied().filter(|s| s.is_defective() && !s.unplaced.contains(&true)).collect()
 }
 
 /// As many draws as there are items, spread evenly over the weights (systematic sampling), in

@@ -3,8 +3,10 @@
 use super::LearnError;
 use super::data::{self, rasters, unusable};
 use super::metrics::{
-    Detections, auroc, average_precision, bootstrap, calibration_error, detection_precision,
+    Detections, ReliabilityBin, auroc, average_precision, bootstrap, calibration_error, detection_f,
+    detection_precision, reliability,
 };
+use super::suspects::suspects;
 use super::truth::draw;
 use crate::domain::{BoxPx, Label, LabelledItem, ModelRef, Probability, Region};
 use crate::infer::{Metric, Model, Output};
@@ -17,6 +19,8 @@ use std::time::Instant;
 
 /// A detection is right from this overlap on (the measure of the circuit-board literature).
 const IOU_RIGHT: f32 = 0.33;
+/// From this score on a detection counts in the F-score.
+const DETECTION_SCORE_MIN: f64 = 0.5;
 /// Items between two reports of progress.
 const CHUNK: usize = 16;
 
@@ -52,12 +56,24 @@ pub struct Report {
     pub average_precision: Option<Metric>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ece: Option<Metric>,
+    /// The same without the package's calibration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ece_uncalibrated: Option<Metric>,
+    /// 1 − P(good) against the share of defective items.
+    pub reliability: Vec<ReliabilityBin>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reliability_uncalibrated: Vec<ReliabilityBin>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect_iou: Option<Metric>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map_iou33: Option<Metric>,
+    /// F-score of detections with a score of at least one half, at the same overlap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f_iou33: Option<Metric>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word_error_rate: Option<Metric>,
+    /// Labels to look at again, by confident learning.
+    pub suspects: Vec<Suspect>,
     /// Preparation and network of one item.
     pub latency_ms: LatencyMs,
     pub model: ModelRef,
@@ -75,13 +91,24 @@ impl Report {
             ("auroc", self.auroc),
             ("average_precision", self.average_precision),
             ("ece", self.ece),
+            ("ece_uncalibrated", self.ece_uncalibrated),
             ("defect_iou", self.defect_iou),
             ("map_iou33", self.map_iou33),
+            ("f_iou33", self.f_iou33),
         ]
         .into_iter()
         .filter_map(|(name, metric)| Some((name.to_owned(), metric?)))
         .collect()
     }
+}
+
+/// An item whose label is probably wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Suspect {
+    pub media: String,
+    pub label: String,
+    /// What the model finds instead.
+    pub probable: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -96,6 +123,9 @@ pub struct PredictedRegion {
 /// One line of `--predictions`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PredictionRow {
+    /// Position among the evaluated items.
+    #[serde(skip)]
+    pub item: usize,
     pub media: String,
     pub group: String,
     pub probabilities: BTreeMap<String, Probability>,
@@ -104,6 +134,8 @@ pub struct PredictionRow {
     /// The item's own label, and whether that is a defect.
     pub truth: String,
     pub defective: bool,
+    /// Whether `label` is one of the item's classes.
+    pub is_right: bool,
     pub regions: Vec<PredictedRegion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
@@ -118,9 +150,12 @@ pub struct Evaluation {
 }
 
 /// What is kept of one item.
-struct Measured {
-    item: usize,
+pub(super) struct Measured {
+    /// Position among the items.
+    pub item: usize,
     output: Output,
+    /// 1 − P(good) as it would be without the package's calibration.
+    uncalibrated: f64,
     /// Pixels in both, and in either, of predicted and true defects.
     overlap: Option<(u64, u64)>,
     /// By class; only where the truth has places.
@@ -139,6 +174,32 @@ pub fn evaluate(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, LearnError> {
     let mut measured = Vec::with_capacity(items.len());
+    let skipped = measure_all(model, items, &mut measured, cancel, progress)?;
+    Ok(summary(items, &measured, skipped, seed, model.model_ref().clone()))
+}
+
+/// Figures and rows of what was measured, by one model or by several.
+pub(super) fn summary(
+    items: &[LabelledItem],
+    measured: &[Measured],
+    skipped: Vec<(String, String)>,
+    seed: u64,
+    model: ModelRef,
+) -> Evaluation {
+    let report = report(items, measured, skipped, seed, model);
+    let predictions = measured.iter().map(|m| row(m, &items[m.item])).collect();
+    Evaluation { report, predictions }
+}
+
+/// Adds what the model says of the items to `measured`; gives those that could not be used, and
+/// why.
+pub(super) fn measure_all(
+    model: &Model,
+    items: &[LabelledItem],
+    measured: &mut Vec<Measured>,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<(String, String)>, LearnError> {
     let mut skipped = Vec::new();
     for (chunk, part) in items.chunks(CHUNK).enumerate() {
         if cancel.load(Ordering::Relaxed) {
@@ -154,9 +215,7 @@ pub fn evaluate(
         }
         progress((chunk * CHUNK + part.len()).min(items.len()), items.len());
     }
-    let report = report(model, items, &measured, skipped, seed);
-    let predictions = measured.iter().map(|m| row(&items[m.item], &m.output)).collect();
-    Ok(Evaluation { report, predictions })
+    Ok(skipped)
 }
 
 fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured, String> {
@@ -171,11 +230,13 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let seconds = start.elapsed().as_secs_f64();
     let pixel_logit = f64::from(model.manifest().regions.pixel_logit);
     let threshold = model.manifest().calibration.probability(pixel_logit);
+    let raw = model.manifest().calibration.score(1.0 - good(&output));
     let placed = item.label.is_good() || item.label.regions.iter().any(|r| r.shape.bounds().is_some());
     Ok(Measured {
         item: index,
         overlap: placed.then(|| overlap(&item.label, &output, &image, threshold)),
         detections: placed.then(|| detections(&item.label, &output.regions)),
+        uncalibrated: 1.0 / (1.0 + (-raw).exp()),
         output,
         seconds,
         hash: blake3::hash(&bytes),
@@ -229,14 +290,18 @@ fn detections(label: &Label, regions: &[Region]) -> BTreeMap<String, Detections>
     by_class
 }
 
-fn row(item: &LabelledItem, output: &Output) -> PredictionRow {
+fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
+    let output = &measured.output;
+    let label = answer(&output.probabilities);
     PredictionRow {
+        item: measured.item,
         media: item.name.clone(),
         group: item.group.clone(),
         probabilities: output.probabilities.clone(),
-        label: answer(&output.probabilities).to_owned(),
+        label: label.to_owned(),
         truth: item.label.main_class().to_owned(),
         defective: !item.label.is_good(),
+        is_right: item.label.classes().contains(label),
         regions: output
             .regions
             .iter()
@@ -245,6 +310,10 @@ fn row(item: &LabelledItem, output: &Output) -> PredictionRow {
         transcript: None,
         decision: None,
     }
+}
+
+fn good(output: &Output) -> f64 {
+    output.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get())
 }
 
 /// The most probable class.
@@ -260,6 +329,7 @@ struct Table<'a> {
     answers: Vec<&'a str>,
     /// 1 − P(good), defective.
     scores: Vec<(f64, bool)>,
+    uncalibrated: Vec<(f64, bool)>,
 }
 
 impl<'a> Table<'a> {
@@ -268,18 +338,24 @@ impl<'a> Table<'a> {
         for (at, m) in measured.iter().enumerate() {
             groups.entry(&items[m.item].group).or_default().push(at);
         }
-        let defect = |m: &Measured| 1.0 - m.output.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get());
+        let is_defective = |m: &Measured| !items[m.item].label.is_good();
         Self {
             groups,
             truth: measured.iter().map(|m| items[m.item].label.classes()).collect(),
             answers: measured.iter().map(|m| answer(&m.output.probabilities)).collect(),
-            scores: measured.iter().map(|m| (defect(m), !items[m.item].label.is_good())).collect(),
+            scores: measured.iter().map(|m| (1.0 - good(&m.output), is_defective(m))).collect(),
+            uncalibrated: measured.iter().map(|m| (m.uncalibrated, is_defective(m))).collect(),
         }
     }
 
-    fn over_scores(&self, seed: u64, measure: fn(&[(f64, bool)]) -> Option<f64>) -> Option<Metric> {
-        bootstrap(&self.groups, seed, self.scores.len(), |at| {
-            measure(&at.iter().map(|&i| self.scores[i]).collect::<Vec<_>>())
+    fn over(
+        &self,
+        scores: &[(f64, bool)],
+        seed: u64,
+        measure: fn(&[(f64, bool)]) -> Option<f64>,
+    ) -> Option<Metric> {
+        bootstrap(&self.groups, seed, scores.len(), |at| {
+            measure(&at.iter().map(|&i| scores[i]).collect::<Vec<_>>())
         })
     }
 
@@ -317,11 +393,11 @@ impl<'a> Table<'a> {
 }
 
 fn report(
-    model: &Model,
     items: &[LabelledItem],
     measured: &[Measured],
     skipped: Vec<(String, String)>,
     seed: u64,
+    model: ModelRef,
 ) -> Report {
     let table = Table::new(items, measured);
     let usable: Vec<&LabelledItem> = measured.iter().map(|m| &items[m.item]).collect();
@@ -341,17 +417,49 @@ fn report(
         groups: table.groups.len(),
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
         balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
-        auroc: table.over_scores(seed, auroc),
-        average_precision: table.over_scores(seed, average_precision),
-        ece: table.over_scores(seed, calibration_error),
+        auroc: table.over(&table.scores, seed, auroc),
+        average_precision: table.over(&table.scores, seed, average_precision),
+        ece: table.over(&table.scores, seed, calibration_error),
+        ece_uncalibrated: table.over(&table.uncalibrated, seed, calibration_error),
+        reliability: reliability(&table.scores),
+        reliability_uncalibrated: reliability(&table.uncalibrated),
         defect_iou: pooled_iou(&table, measured, seed),
         map_iou33: mean_precision(&table, measured, seed),
+        f_iou33: detection_score(&table, measured, seed),
         word_error_rate: None,
+        suspects: suspect_labels(items, measured),
         latency_ms: latency(measured),
-        model: model.model_ref().clone(),
+        model,
         data_hash: hasher.finalize().to_hex().to_string(),
         skipped,
     }
+}
+
+/// Over the classes that the model knows; items of others are left out.
+fn suspect_labels(items: &[LabelledItem], measured: &[Measured]) -> Vec<Suspect> {
+    let Some(first) = measured.first() else { return Vec::new() };
+    let classes: Vec<&str> = first.output.probabilities.keys().map(String::as_str).collect();
+    let known: Vec<(&Measured, usize)> = measured
+        .iter()
+        .filter(|m| m.output.probabilities.keys().eq(classes.iter()))
+        .filter_map(|m| {
+            let label = items[m.item].label.main_class();
+            Some((m, classes.iter().position(|class| *class == label)?))
+        })
+        .collect();
+    let probabilities: Vec<Vec<f64>> =
+        known.iter().map(|(m, _)| m.output.probabilities.values().map(|p| p.get()).collect()).collect();
+    let labels: Vec<usize> = known.iter().map(|(_, label)| *label).collect();
+    suspects(&probabilities, &labels)
+        .iter()
+        .zip(&known)
+        .filter(|(flag, _)| **flag)
+        .map(|(_, (m, label))| Suspect {
+            media: items[m.item].name.clone(),
+            label: classes[*label].to_owned(),
+            probable: answer(&m.output.probabilities).to_owned(),
+        })
+        .collect()
 }
 
 fn pooled_iou(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option<Metric> {
@@ -374,13 +482,7 @@ fn mean_precision(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option
         .collect();
     classes.sort();
     classes.dedup();
-    let n = measured
-        .iter()
-        .filter_map(|m| m.detections.as_ref())
-        .flat_map(BTreeMap::values)
-        .map(|d| d.truths)
-        .sum();
-    bootstrap(&table.groups, seed, n, |at| {
+    bootstrap(&table.groups, seed, true_regions(measured), |at| {
         let values: Vec<f64> = classes
             .iter()
             .filter_map(|class| {
@@ -389,6 +491,17 @@ fn mean_precision(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option
             .collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     })
+}
+
+fn detection_score(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option<Metric> {
+    bootstrap(&table.groups, seed, true_regions(measured), |at| {
+        let all = at.iter().filter_map(|&i| measured[i].detections.as_ref()).flat_map(BTreeMap::values);
+        detection_f(all, DETECTION_SCORE_MIN)
+    })
+}
+
+fn true_regions(measured: &[Measured]) -> usize {
+    measured.iter().filter_map(|m| m.detections.as_ref()).flat_map(BTreeMap::values).map(|d| d.truths).sum()
 }
 
 fn latency(measured: &[Measured]) -> LatencyMs {

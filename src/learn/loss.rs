@@ -2,60 +2,190 @@
 
 use super::LearnError;
 use super::augment::Example;
-use crate::nn::weighted_bce;
-use candle_core::{Device, Tensor};
+use super::settings::LossParts;
+use crate::nn::{LossAndGradients, loss_with_gradients};
+use candle_core::Tensor;
+use rayon::prelude::*;
 
-/// Parts of the loss beside the item's own. Cells with and without a defect are averaged apart:
-/// defects cover so little that a common average would hardly see them.
-const DEFECT_CELLS_PART: f32 = 1.0;
-const GOOD_CELLS_PART: f32 = 4.0;
-const OVERLAP_PART: f64 = 1.0;
-const ITEM_PART: f64 = 0.5;
-const HEAD_PART: f64 = 0.5;
-
-/// Per-pixel cross-entropy and overlap, plus cross-entropy of the item's score exactly as it is
-/// used: the highest pixel or the whole item's logit, whichever is higher.
-pub(super) fn loss(pixels: &Tensor, item: &Tensor, examples: &[Example]) -> Result<Tensor, LearnError> {
-    let (n, classes, rows, columns) = pixels.dims4()?;
-    let gather = |pick: fn(&Example) -> &Vec<f32>| -> Vec<f32> {
-        examples.iter().flat_map(|e| pick(e).iter().copied()).collect()
-    };
-    let (target, valid) = (gather(|e| &e.target), gather(|e| &e.weight));
-    let covered: f32 = valid.iter().zip(&target).map(|(v, t)| v * t).sum();
-    let free: f32 = valid.iter().zip(&target).map(|(v, t)| v * (1.0 - t)).sum();
-    let (defect, good) = (DEFECT_CELLS_PART / covered.max(1.0), GOOD_CELLS_PART / free.max(1.0));
-    let weight: Vec<f32> =
-        valid.iter().zip(&target).map(|(v, t)| v * (t * defect + (1.0 - t) * good)).collect();
-    let per_pixel = weighted_bce(pixels, target.clone(), weight, 1.0)?;
-
-    let (y, v) = (gather(|e| &e.item_target), gather(|e| &e.item_weight));
-    let count: f32 = v.iter().sum::<f32>().max(1.0) / classes as f32;
-    let most = pixels.reshape((n, classes, rows * columns))?.max(2)?;
-    let whole = item.reshape((n, classes))?;
-    let own = weighted_bce(&most.maximum(&whole)?, y.clone(), v.clone(), count)?;
-    let head = weighted_bce(&whole, y, v, count)?;
-    let overlap = overlap_loss(pixels, target, &valid)?;
-    let items = ((own * ITEM_PART)? + (head * HEAD_PART)?)?;
-    Ok(((per_pixel + items)? + (overlap * OVERLAP_PART)?)?)
+/// Cross-entropy of the cells and overlap with the true ones, plus cross-entropy of the item's
+/// score exactly as it is used: the highest cell or the whole item's logit, whichever is higher.
+/// `pixels` is `[n, classes, rows, columns]`, `item` `[n, classes, 1, 1]`.
+pub(super) fn loss(
+    pixels: &Tensor,
+    item: &Tensor,
+    examples: &[Example],
+    parts: &LossParts,
+) -> Result<Tensor, LearnError> {
+    let truth = Truth::new(examples, *parts);
+    Ok(loss_with_gradients(pixels, item, move |pixels, item| truth.loss(pixels, item))?)
 }
 
-/// 1 − Dice coefficient, averaged over the pairs of item and class that have defect pixels.
-fn overlap_loss(pixels: &Tensor, target: Vec<f32>, valid: &[f32]) -> Result<Tensor, LearnError> {
-    let (n, classes, rows, columns) = pixels.dims4()?;
-    let plane = rows * columns;
-    let has: Vec<f32> = target
-        .chunks_exact(plane)
-        .zip(valid.chunks_exact(plane))
-        .map(|(t, v)| if v[0] > 0.0 && t.iter().sum::<f32>() > 0.0 { 1.0 } else { 0.0 })
-        .collect();
-    let count = has.iter().sum::<f32>().max(1.0);
-    let target = Tensor::from_vec(target, (n * classes, plane), &Device::Cpu)?;
-    let has = Tensor::from_vec(has, n * classes, &Device::Cpu)?;
-    let logits = pixels.reshape((n * classes, plane))?;
-    // σ through tanh: candle can differentiate it, and it does not overflow.
-    let p = (((logits * 0.5)?.tanh()? + 1.0)? * 0.5)?;
-    let both = (&p * &target)?.sum(1)?;
-    let either = (p.sum(1)? + target.sum(1)?)?;
-    let dice = (((both * 2.0)? + 1.0)? / (either + 1.0)?)?;
-    Ok(((1.0 - dice)? * has)?.sum_all()?.affine(1.0 / f64::from(count), 0.0)?)
+/// The truth of a batch. Planes are pairs of item and class.
+struct Truth {
+    parts: LossParts,
+    planes: Vec<Plane>,
+    /// Weight of a plane's cells, of the overlap in a plane with a defect, of an item.
+    cells: f32,
+    overlap: f32,
+    item: f32,
+}
+
+struct Plane {
+    /// Share of each cell that the defect covers, and whether that is known.
+    target: Vec<f32>,
+    is_known: bool,
+    /// Covered cells; 0 where nothing is known.
+    area: f32,
+    /// Whether the item has the class, and whether that counts.
+    item: f32,
+    item_weight: f32,
+}
+
+impl Truth {
+    fn new(examples: &[Example], parts: LossParts) -> Self {
+        let classes = examples.first().map_or(1, |e| e.item_target.len()).max(1);
+        let planes: Vec<Plane> = examples
+            .iter()
+            .flat_map(|e| {
+                let cells = e.target.len() / classes;
+                e.target.chunks_exact(cells).enumerate().map(move |(class, target)| {
+                    let is_known = e.weight[class * cells] > 0.0;
+                    Plane {
+                        target: target.to_vec(),
+                        is_known,
+                        area: if is_known { target.iter().sum() } else { 0.0 },
+                        item: e.item_target[class],
+                        item_weight: e.item_weight[class],
+                    }
+                })
+            })
+            .collect();
+        let defects = planes.iter().filter(|p| p.area > 0.0).count() as f32;
+        let items: f32 = planes.iter().map(|p| p.item_weight).sum();
+        Self {
+            parts,
+            cells: parts.cells / examples.len().max(1) as f32,
+            overlap: parts.overlap / defects.max(1.0),
+            item: classes as f32 / items.max(1.0),
+            planes,
+        }
+    }
+
+    fn loss(&self, pixels: &[f32], item: &[f32]) -> LossAndGradients {
+        let cells = pixels.len() / self.planes.len().max(1);
+        let mut first = vec![0.0; pixels.len()];
+        let mut second = vec![0.0; item.len()];
+        // Summed in order afterwards, so that threads change nothing.
+        let losses: Vec<f64> = first
+            .par_chunks_mut(cells)
+            .zip(second.par_iter_mut())
+            .zip(pixels.par_chunks(cells).zip(item))
+            .zip(&self.planes)
+            .map(|(((gradient, of_item), (z, item)), plane)| {
+                self.cells(plane, z, gradient) + self.item(plane, z, *item, gradient, of_item)
+            })
+            .collect();
+        #[expect(clippy::cast_possible_truncation, reason = "tensors are single precision")]
+        let loss = losses.iter().sum::<f64>() as f32;
+        LossAndGradients { loss, first, second }
+    }
+
+    /// Focal loss of a plane's cells and 1 − its Dice coefficient.
+    fn cells(&self, plane: &Plane, z: &[f32], gradient: &mut [f32]) -> f64 {
+        if !plane.is_known {
+            return 0.0;
+        }
+        let weight = self.cells / (plane.area + self.parts.area);
+        let (mut sum, mut both, mut either) = (0.0_f64, 0.0_f32, 0.0_f32);
+        for ((z, t), gradient) in z.iter().zip(&plane.target).zip(&mut *gradient) {
+            let (loss, slope, p) = focal(*z, *t, self.parts.focus);
+            sum += f64::from(weight * loss);
+            *gradient = weight * slope;
+            both += p * t;
+            either += p + t;
+        }
+        if plane.area == 0.0 {
+            return sum;
+        }
+        let (above, below) = (2.0 * both + 1.0, either + 1.0);
+        for ((z, t), gradient) in z.iter().zip(&plane.target).zip(gradient) {
+            let p = sigmoid(*z);
+            *gradient -= self.overlap * (2.0 * t * below - above) / (below * below) * p * (1.0 - p);
+        }
+        sum + f64::from(self.overlap * (1.0 - above / below))
+    }
+
+    fn item(&self, plane: &Plane, z: &[f32], item: f32, gradient: &mut [f32], of_item: &mut f32) -> f64 {
+        let weight = self.item * plane.item_weight;
+        let (head_loss, head_slope, _) = cross_entropy(item, plane.item);
+        *of_item = weight * self.parts.head * head_slope;
+        let most = z.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, z)| **z > item);
+        let (own_loss, own_slope, _) = cross_entropy(most.map_or(item, |(_, z)| *z), plane.item);
+        let place = most.map_or(of_item, |(at, _)| &mut gradient[at]);
+        *place += weight * self.parts.item * own_slope;
+        f64::from(weight * (self.parts.head * head_loss + self.parts.item * own_loss))
+    }
+}
+
+fn sigmoid(z: f32) -> f32 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+/// Of σ(z) against `t`, its slope, and σ(z).
+fn cross_entropy(z: f32, t: f32) -> (f32, f32, f32) {
+    let p = sigmoid(z);
+    (z.max(0.0) - z * t + (-z.abs()).exp().ln_1p(), p - t, p)
+}
+
+/// Cross-entropy of σ(z) against `t`, times |σ(z) − t| to a power; its slope, and σ(z).
+fn focal(z: f32, t: f32, focus: f32) -> (f32, f32, f32) {
+    let (loss, slope, p) = cross_entropy(z, t);
+    let error = slope.abs().max(f32::MIN_POSITIVE);
+    let factor = error.powf(focus);
+    (factor * loss, factor * slope + focus * factor / error * slope.signum() * p * (1.0 - p) * loss, p)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn truth() -> (Truth, Vec<f32>, Vec<f32>) {
+        let example = |seed: usize, unplaced: bool| Example {
+            values: Vec::new(),
+            target: (0..24).map(|i| if (i * 7 + seed) % 5 == 0 { 0.8 } else { 0.0 }).collect(),
+            weight: (0..24).map(|i| if unplaced && i < 12 { 0.0 } else { 1.0 }).collect(),
+            item_target: vec![1.0, 0.0],
+            item_weight: vec![1.0, if unplaced { 0.0 } else { 1.0 }],
+        };
+        let parts = LossParts { cells: 2.0, focus: 1.5, area: 2.0, overlap: 0.7, item: 0.5, head: 0.3 };
+        let pixels = (0..48).map(|i| ((i * 37 % 23) as f32 - 11.0) / 4.0).collect();
+        (Truth::new(&[example(1, false), example(3, true)], parts), pixels, vec![0.4, -1.0, 9.0, 0.1])
+    }
+
+    #[test]
+    fn the_gradient_is_the_slope_of_the_loss() {
+        let (truth, pixels, item) = truth();
+        let exact = truth.loss(&pixels, &item);
+        let step = 1e-2;
+        let slope = |at: usize, of_item: bool| {
+            let moved = |by: f32| {
+                let (mut pixels, mut item) = (pixels.clone(), item.clone());
+                if of_item {
+                    item[at] += by
+                } else {
+                    pixels[at] += by
+                }
+                truth.loss(&pixels, &item).loss
+            };
+            (moved(step) - moved(-step)) / (2.0 * step)
+        };
+        for at in 0..pixels.len() {
+            assert!((slope(at, false) - exact.first[at]).abs() < 2e-3, "cell {at}: {}", exact.first[at]);
+        }
+        for at in 0..item.len() {
+            assert!((slope(at, true) - exact.second[at]).abs() < 2e-3, "item {at}: {}", exact.second[at]);
+        }
+        // Cells whose truth nobody knows, other than through the item's score.
+        assert!(exact.first[24..36].iter().all(|g| *g == 0.0));
+    }
 }

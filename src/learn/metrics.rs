@@ -3,6 +3,7 @@
 use crate::infer::Metric;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Resamples: the ends of a 95 % interval then move by less than a tenth of its length.
@@ -47,22 +48,35 @@ pub(super) fn average_precision(pairs: &[(f64, bool)]) -> Option<f64> {
     Some(sum / positives as f64)
 }
 
-/// Expected calibration error of (probability, outcome) over bins of equal numbers.
-pub(super) fn calibration_error(pairs: &[(f64, bool)]) -> Option<f64> {
-    if pairs.is_empty() {
-        return None;
-    }
+/// One bin of a reliability plot.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ReliabilityBin {
+    /// Mean probability that was said.
+    pub said: f64,
+    /// Share that came true.
+    pub seen: f64,
+    pub n: usize,
+}
+
+/// (probability, outcome) in bins of equal numbers, from low to high.
+pub(super) fn reliability(pairs: &[(f64, bool)]) -> Vec<ReliabilityBin> {
     let mut sorted = pairs.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let n = sorted.len();
-    let mut error = 0.0;
-    for bin in 0..BINS {
-        let bin = &sorted[bin * n / BINS..(bin + 1) * n / BINS];
-        let said: f64 = bin.iter().map(|p| p.0).sum();
-        let seen = bin.iter().filter(|p| p.1).count() as f64;
-        error += (said - seen).abs();
-    }
-    Some(error / n as f64)
+    let bins = (0..BINS).map(|bin| &sorted[bin * n / BINS..(bin + 1) * n / BINS]);
+    bins.filter(|bin| !bin.is_empty())
+        .map(|bin| ReliabilityBin {
+            said: bin.iter().map(|p| p.0).sum::<f64>() / bin.len() as f64,
+            seen: bin.iter().filter(|p| p.1).count() as f64 / bin.len() as f64,
+            n: bin.len(),
+        })
+        .collect()
+}
+
+/// Expected calibration error of (probability, outcome) over bins of equal numbers.
+pub(super) fn calibration_error(pairs: &[(f64, bool)]) -> Option<f64> {
+    let gap: f64 = reliability(pairs).iter().map(|bin| (bin.said - bin.seen).abs() * bin.n as f64).sum();
+    (!pairs.is_empty()).then(|| gap / pairs.len() as f64)
 }
 
 /// Detection truth and predictions of one item and class: predicted (score, right), and how many
@@ -98,6 +112,18 @@ pub(super) fn detection_precision<'a>(items: impl Iterator<Item = &'a Detections
         recall = before;
     }
     Some(area)
+}
+
+/// Harmonic mean of the detections' precision and recall, counting those with at least this score.
+pub(super) fn detection_f<'a>(items: impl Iterator<Item = &'a Detections>, score_min: f64) -> Option<f64> {
+    let (mut right, mut said, mut truths) = (0_usize, 0, 0);
+    for item in items {
+        let kept = item.predicted.iter().filter(|(score, _)| *score >= score_min);
+        said += kept.clone().count();
+        right += kept.filter(|(_, hit)| *hit).count();
+        truths += item.truths;
+    }
+    (truths > 0).then(|| 2.0 * right as f64 / (said + truths) as f64)
 }
 
 /// A value over all items with a 95 % interval from resampled groups (percentiles). `measure`
@@ -162,6 +188,9 @@ mod tests {
         let item = Detections { predicted: vec![(0.9, true), (0.2, false)], truths: 2 };
         assert!((detection_precision([item].iter()).unwrap() - 0.5).abs() < 1e-12);
         assert!(detection_precision([Detections::default()].iter()).is_none());
+        let item = Detections { predicted: vec![(0.9, true), (0.2, false)], truths: 2 };
+        assert!((detection_f([item.clone()].iter(), 0.5).unwrap() - 2.0 / 3.0).abs() < 1e-12);
+        assert!((detection_f([item].iter(), 0.0).unwrap() - 0.5).abs() < 1e-12);
     }
 
     #[test]

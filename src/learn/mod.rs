@@ -5,20 +5,31 @@
 //! a candidate that a person releases.
 
 mod augment;
+mod average;
 mod calibrate;
+mod cross;
 mod data;
 mod draw;
 mod evaluate;
+mod examples;
+mod light;
 mod loss;
 mod metrics;
+mod paste;
 mod settings;
 mod split;
+mod suspects;
 mod train;
 mod truth;
 mod validate;
 
-pub use evaluate::{ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, evaluate};
-pub use settings::{Augmentation, TrainSettings, ViewChoice};
+pub use cross::{CrossValidation, cross_validate};
+pub use evaluate::{
+    ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, Suspect, evaluate,
+};
+pub use examples::example_sheet;
+pub use metrics::ReliabilityBin;
+pub use settings::{Augmentation, Keep, LossParts, TrainSettings, ViewChoice};
 pub use split::{Part, split};
 pub use train::{Progress, TrainReport, train};
 

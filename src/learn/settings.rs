@@ -12,14 +12,23 @@ pub struct Augmentation {
     pub flip_y: bool,
     /// Largest turn in degrees.
     pub rotate_deg: f32,
-    /// Largest change of size, as a share.
+    /// Largest change of size, and of the ratio of the sides, as natural logarithms.
     pub scale: f32,
+    pub stretch: f32,
     /// Largest shift, as a share of the input's side.
     pub shift: f32,
     /// Largest change of brightness and contrast, as a share of the full range.
     pub light: f32,
+    /// Largest change of gamma, as a natural logarithm.
+    pub gamma: f32,
+    /// Largest slope and bend of the light across the picture.
+    pub shading: f32,
+    /// Strongest defocus or sharpening, 0 to 1.
+    pub blur: f32,
     /// Largest amplitude of the noise, as a share of the full range.
     pub noise: f32,
+    /// How often the defect of another item is laid over a good one, 0 to 1.
+    pub paste: f32,
 }
 
 impl Default for Augmentation {
@@ -27,13 +36,55 @@ impl Default for Augmentation {
         Self {
             flip_x: true,
             flip_y: true,
-            rotate_deg: 4.0,
-            scale: 0.1,
-            shift: 0.04,
+            rotate_deg: 8.0,
+            scale: 0.2,
+            stretch: 0.1,
+            shift: 0.06,
             light: 0.1,
-            noise: 0.015,
+            gamma: 0.3,
+            shading: 0.2,
+            blur: 0.8,
+            noise: 0.03,
+            paste: 0.5,
         }
     }
+}
+
+/// The parts of the loss beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossParts {
+    /// Weight of the cells' own truth.
+    pub cells: f32,
+    /// How much less a cell counts that is nearly right: its cross-entropy is multiplied by the
+    /// error to this power (focal loss, Lin et al., 2017). Most cells are good and easy.
+    pub focus: f32,
+    /// The cells of an item and class are summed and divided by the defect's area and this many
+    /// cells: small defects count nearly as much as large ones.
+    pub area: f32,
+    /// Weight of the overlap of predicted and true cells.
+    pub overlap: f32,
+    /// Weight of the item's score as it is used: the highest cell or the whole item's logit.
+    pub item: f32,
+    /// Weight of the whole item's logit alone.
+    pub head: f32,
+}
+
+impl Default for LossParts {
+    fn default() -> Self {
+        Self { cells: 1.0, focus: 2.0, area: 16.0, overlap: 1.0, item: 0.5, head: 0.5 }
+    }
+}
+
+/// Which of a training's weights are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of the epoch with the best validation score; training may stop early.
+    Best,
+    /// The last: with few validation groups their score says little of single epochs.
+    #[default]
+    Last,
 }
 
 /// How a new network is to look at items.
@@ -74,6 +125,12 @@ pub struct TrainSettings {
     /// Share of groups that nothing but the final measurement sees.
     pub evidence_share: f64,
     pub augmentation: Augmentation,
+    pub loss: LossParts,
+    /// Share of defective items among those drawn.
+    pub defective_share: f64,
+    /// About how many last steps the kept weights are the mean of; 0 for none.
+    pub average_steps: usize,
+    pub keep: Keep,
     /// Chosen from the data when absent.
     pub input: Option<InputSpec>,
     /// One resized view of the whole item, or tiles; chosen from the data when absent.
@@ -81,6 +138,8 @@ pub struct TrainSettings {
     /// Side of a square input of the same area as the one that is used; more shows finer defects
     /// and costs time.
     pub side_px: u32,
+    /// Reach of the channel of local contrast, in pixels of the input; 0 for none.
+    pub local_px: u32,
     /// Recorded in the manifest: the command line, what the data are, their licence.
     pub command: String,
     pub description: String,
@@ -102,9 +161,14 @@ impl Default for TrainSettings {
             validation_share: 0.15,
             evidence_share: 0.15,
             augmentation: Augmentation::default(),
+            loss: LossParts::default(),
+            defective_share: 0.5,
+            average_steps: 300,
+            keep: Keep::default(),
             input: None,
             view: None,
             side_px: SIDE_PX,
+            local_px: LOCAL_PX,
             command: String::new(),
             description: String::new(),
             licence: String::new(),
@@ -113,10 +177,27 @@ impl Default for TrainSettings {
     }
 }
 
+impl TrainSettings {
+    /// Sets one value by its dotted name, as in `augmentation.paste=0.3`; the value is JSON, or
+    /// else a text.
+    pub fn set(&mut self, assignment: &str) -> Result<(), String> {
+        let (name, text) =
+            assignment.split_once('=').ok_or_else(|| format!("\"{assignment}\" is no NAME=VALUE"))?;
+        let mut all = serde_json::to_value(&*self).map_err(|error| error.to_string())?;
+        let pointer = format!("/{}", name.replace('.', "/"));
+        let place = all.pointer_mut(&pointer).ok_or_else(|| format!("there is no setting \"{name}\""))?;
+        *place = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+        *self = serde_json::from_value(all).map_err(|error| format!("{name}: {error}"))?;
+        Ok(())
+    }
+}
+
 /// Epochs when neither epochs nor minutes are given.
 pub(super) const EPOCHS_DEFAULT: usize = 40;
 /// Side of a square input; about 115 M multiply-accumulates, 6 ms on one thread.
 const SIDE_PX: u32 = 256;
+/// Several times the width of a fine defect, and a fraction of an item.
+const LOCAL_PX: u32 = 12;
 /// A defect thinner than this in the network's input gives its output (stride 4) less than one
 /// cell and a half, and is lost.
 const DEFECT_SIDE_MIN_PX: f32 = 6.0;
@@ -157,5 +238,6 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
         std: vec![0.165; channels as usize],
         view,
         reference: look.reference,
+        local_px: settings.local_px,
     }
 }

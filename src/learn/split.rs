@@ -13,10 +13,8 @@ pub enum Part {
     Evidence,
 }
 
-/// The part of each item. All items of a group are in one part; groups are stratified by their
-/// rarest class, and within a stratum ordered by a hash of seed and group.
-#[must_use]
-pub fn split(items: &[&LabelledItem], seed: u64, validation: f64, evidence: f64) -> Vec<Part> {
+/// Groups by their rarest class, within a class ordered by a hash of seed and group.
+fn strata<'a>(items: &[&'a LabelledItem], seed: u64) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for item in items {
         for class in item.label.classes() {
@@ -31,15 +29,37 @@ pub fn split(items: &[&LabelledItem], seed: u64, validation: f64, evidence: f64)
             *entry = (*entry).min(key);
         }
     }
-    let mut strata: BTreeMap<&str, Vec<(blake3::Hash, &str)>> = BTreeMap::new();
+    let mut strata: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (&group, &(_, class)) in &rarest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&seed.to_le_bytes()).update(group.as_bytes());
-        strata.entry(class).or_default().push((hasher.finalize(), group));
+        strata.entry(class).or_default().push(group);
     }
-    let mut parts: BTreeMap<&str, Part> = BTreeMap::new();
     for groups in strata.values_mut() {
-        groups.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+        groups.sort_by_cached_key(|group| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&seed.to_le_bytes()).update(group.as_bytes());
+            *hasher.finalize().as_bytes()
+        });
+    }
+    strata
+}
+
+/// A number below `folds` for each item; all items of a group have the same, and the groups of
+/// each class are spread evenly.
+pub(super) fn deal(items: &[LabelledItem], seed: u64, folds: usize) -> Vec<usize> {
+    let all: Vec<&LabelledItem> = items.iter().collect();
+    let strata = strata(&all, seed);
+    // One count through all classes, so that folds are alike in size.
+    let fold_of: BTreeMap<&str, usize> =
+        strata.values().flatten().enumerate().map(|(i, group)| (*group, i % folds.max(1))).collect();
+    items.iter().map(|item| fold_of[item.group.as_str()]).collect()
+}
+
+/// The part of each item. All items of a group are in one part.
+#[must_use]
+pub fn split(items: &[&LabelledItem], seed: u64, validation: f64, evidence: f64) -> Vec<Part> {
+    let strata = strata(items, seed);
+    let mut parts: BTreeMap<&str, Part> = BTreeMap::new();
+    for groups in strata.values() {
         let n = groups.len();
         // With two or more groups of a class each measuring part gets one before training gets
         // its second; a single group trains.
@@ -50,7 +70,7 @@ pub fn split(items: &[&LabelledItem], seed: u64, validation: f64, evidence: f64)
         };
         let validation = share(validation, n);
         let evidence = share(evidence, n - validation);
-        for (i, (_, group)) in groups.iter().enumerate() {
+        for (i, group) in groups.iter().enumerate() {
             let part = match i {
                 i if i < validation => Part::Validation,
                 i if i < validation + evidence => Part::Evidence,

@@ -1,13 +1,14 @@
 //! The training loop, from labelled items to a candidate package.
 
 use super::LearnError;
-use super::augment::{Example, example};
+use super::augment::{Example, Recipe, example};
+use super::average::Average;
 use super::calibrate::calibration;
 use super::data::{self, Loaded, Sample, unusable};
-use super::draw::{draw_epoch, draw_weights};
+use super::draw::{donors, draw_epoch, draw_weights};
 use super::evaluate::evaluate;
 use super::loss::loss;
-use super::settings::{EPOCHS_DEFAULT, TrainSettings, choose_input};
+use super::settings::{EPOCHS_DEFAULT, Keep, TrainSettings, choose_input};
 use super::split::{Part, split};
 use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{Label, LabelledItem, Task};
@@ -84,9 +85,46 @@ pub fn train(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<TrainReport, LearnError> {
     let start = Instant::now();
+    let goldens = data::goldens(items);
+    let SetUp { usable, mut skipped, classes, spec } = set_up(items, &goldens, settings, init)?;
+    let loaded = data::load(&usable, &spec, &classes[1..], cancel)?;
+    skipped.extend(loaded.skipped.iter().cloned());
+    let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
+    let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
+    let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, start)?;
+    let stopped = run.epochs(cancel, progress)?;
+    let (best_epoch, epochs) = (run.best_epoch, run.epoch);
+    let model = run.finish(&kept, &parts, &loaded)?;
+    Ok(TrainReport {
+        metrics: model.manifest().metrics.clone(),
+        model,
+        seconds: start.elapsed().as_secs_f64(),
+        epochs,
+        best_epoch,
+        stopped,
+        skipped,
+    })
+}
+
+/// What a training is about.
+pub(super) struct SetUp<'a> {
+    pub usable: Vec<&'a LabelledItem>,
+    /// Items that cannot be used, and why.
+    pub skipped: Vec<(String, String)>,
+    /// `good` first.
+    pub classes: Vec<String>,
+    pub spec: InputSpec,
+}
+
+pub(super) fn set_up<'a>(
+    items: &'a [LabelledItem],
+    goldens: &'a [LabelledItem],
+    settings: &TrainSettings,
+    init: Option<&Model>,
+) -> Result<SetUp<'a>, LearnError> {
     let mut skipped = Vec::new();
-    let mut usable = Vec::with_capacity(items.len());
-    for item in items {
+    let mut usable = Vec::with_capacity(items.len() + goldens.len());
+    for item in items.iter().chain(goldens) {
         match unusable(item) {
             Some(reason) => skipped.push((item.name.clone(), reason)),
             None => usable.push(item),
@@ -109,23 +147,7 @@ pub fn train(
         (None, Some(init)) => init.manifest().input.clone(),
         (None, None) => choose_input(&data::look(&usable)?, settings),
     };
-    let loaded = data::load(&usable, &spec, &classes[1..], cancel)?;
-    skipped.extend(loaded.skipped.iter().cloned());
-    let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
-    let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
-    let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, start)?;
-    let stopped = run.epochs(cancel, progress)?;
-    let (best_epoch, epochs) = (run.best_epoch, run.epoch);
-    let model = run.finish(&kept, &parts, &loaded)?;
-    Ok(TrainReport {
-        metrics: model.manifest().metrics.clone(),
-        model,
-        seconds: start.elapsed().as_secs_f64(),
-        epochs,
-        best_epoch,
-        stopped,
-        skipped,
-    })
+    Ok(SetUp { usable, skipped, classes, spec })
 }
 
 /// One training under way.
@@ -135,10 +157,13 @@ struct Run<'a> {
     classes: &'a [String],
     train: Vec<&'a Sample>,
     validation: Vec<&'a Sample>,
+    /// Items of `train` whose defects may be laid over good ones.
+    donors: Vec<&'a Sample>,
     draw: Vec<f64>,
     graph: Graph,
     net: TrainNet,
     optimiser: Optimiser,
+    average: Average,
     start: Instant,
     started_epochs: Instant,
     epoch: usize,
@@ -179,17 +204,21 @@ impl<'a> Run<'a> {
         }
         let schedule = Schedule { peak: settings.rate, warm_up: WARM_UP };
         let optimiser = Optimiser::new(net.parameters(), schedule, settings.weight_decay);
-        let draw = draw_weights(&train);
+        let draw = draw_weights(&train, settings.defective_share);
+        let average = Average::new(&net, settings.average_steps)?;
+        let donors = donors(&train);
         Ok(Self {
             settings,
             spec,
             classes,
             train,
             validation,
+            donors,
             draw,
             graph,
             net,
             optimiser,
+            average,
             start,
             started_epochs: Instant::now(),
             epoch: 0,
@@ -228,12 +257,12 @@ impl<'a> Run<'a> {
             if !self.one_epoch(cancel, progress)? {
                 return if self.best.is_some() { Ok(true) } else { Err(LearnError::Stopped) };
             }
-            let weights = self.net.weights()?;
-            let plan = self.plan(&weights)?;
+            let plan = self.plan(self.average.weights())?;
             let score = validation_score(&self.scores(&plan, &self.validation)?, &self.validation);
             self.last = Some(score);
-            if self.best.as_ref().is_none_or(|(best, _)| score > *best) {
-                self.best = Some((score, weights));
+            let is_best = self.best.as_ref().is_none_or(|(best, _)| score > *best);
+            if is_best || self.settings.keep == Keep::Last {
+                self.best = Some((score, self.average.weights().clone()));
                 self.best_epoch = self.epoch;
             }
             progress(&self.progress(1.0, 0.0));
@@ -268,13 +297,15 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, batch: &[usize], number: usize, done: f64) -> Result<f64, LearnError> {
         let (seed, epoch) = (self.settings.seed, self.epoch as u64);
-        let (train, spec, augmentation) = (&self.train, self.spec, &self.settings.augmentation);
+        let (train, settings) = (&self.train, self.settings);
+        let recipe = Recipe { spec: self.spec, settings: &settings.augmentation, donors: &self.donors };
         let first = (number * self.settings.batch) as u64;
         let examples: Vec<Example> = batch
             .par_iter()
             .enumerate()
-            .map(|(i, &at)| example(train[at], spec, augmentation, [seed, epoch, first + i as u64]))
+            .map(|(i, &at)| example(train[at], &recipe, [seed, epoch, first + i as u64]))
             .collect();
+        let spec = self.spec;
         let shape = (batch.len(), spec.planes(), spec.height_px as usize, spec.width_px as usize);
         let values: Vec<f32> = examples.iter().flat_map(|e| e.values.iter().copied()).collect();
         let input = Tensor::from_vec(values, shape, &Device::Cpu)?;
@@ -282,12 +313,13 @@ impl<'a> Run<'a> {
         let (Some(pixels), Some(item)) = (outputs.get(PIXEL_OUTPUT), outputs.get(ITEM_OUTPUT)) else {
             return Err(LearnError::Initial("the graph lacks an output".to_owned()));
         };
-        let loss = loss(pixels, item, &examples)?;
+        let loss = loss(pixels, item, &examples, &settings.loss)?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
             return Err(LearnError::Diverged { epoch: self.epoch });
         }
         self.optimiser.step(&loss.backward()?, done)?;
+        self.average.follow(&self.net)?;
         Ok(value)
     }
 

@@ -50,6 +50,7 @@ fn small() -> TrainSettings {
         std: vec![0.165],
         view: View::Single,
         reference: false,
+        local_px: 0,
     };
     TrainSettings {
         epochs: Some(3),

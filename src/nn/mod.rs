@@ -41,7 +41,7 @@ mod train;
 
 pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network};
 pub use graph::{Act, Extent, Graph, INPUT, Node, Op, Shape3, WeightSpec};
-pub use loss::weighted_bce;
+pub use loss::{LossAndGradients, loss_with_gradients};
 pub use onnx::{OPSET, to_onnx};
 pub use optim::{Optimiser, Schedule};
 pub use plan::{Plan, PlanInput, PlanOutput, PlanOutputs};

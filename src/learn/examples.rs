@@ -1,0 +1,77 @@
+//! What a training shows its network, as a picture: augmentation has to be looked at, too.
+
+use super::augment::{Recipe, example};
+use super::data::{self, Sample};
+use super::draw::{donors, draw_epoch, draw_weights};
+use super::train::{SetUp, set_up};
+use super::{LearnError, TrainSettings};
+use crate::domain::LabelledItem;
+use crate::infer::{InputSpec, normalisation};
+use crate::media::Raster;
+use crate::nn::PIXEL_STRIDE;
+use std::sync::atomic::AtomicBool;
+
+const COLUMNS: usize = 6;
+const ROWS: usize = 5;
+/// Items that are loaded for the sheet.
+const ITEMS_MAX: usize = 240;
+
+/// The first examples of an epoch, each beside itself with the true cells in red.
+pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result<Raster, LearnError> {
+    let goldens = data::goldens(items);
+    let SetUp { usable, classes, spec, .. } = set_up(items, &goldens, settings, None)?;
+    let step = usable.len().div_ceil(ITEMS_MAX).max(1);
+    let some: Vec<&LabelledItem> = usable.iter().copied().step_by(step).collect();
+    let loaded = data::load(&some, &spec, &classes[1..], &AtomicBool::new(false))?;
+    let train: Vec<&Sample> = loaded.samples.iter().collect();
+    let recipe = Recipe { spec: &spec, settings: &settings.augmentation, donors: &donors(&train) };
+    let order = draw_epoch(&draw_weights(&train, settings.defective_share), train.len(), settings.seed, 1);
+    let (width, height) = (spec.width_px as usize, spec.height_px as usize);
+    let mut sheet = Raster {
+        width: spec.width_px * 2 * COLUMNS as u32,
+        height: spec.height_px * ROWS as u32,
+        channels: 3,
+        pixels: vec![0; spec.area() * 2 * COLUMNS * ROWS * 3],
+    };
+    for (i, &at) in order.iter().take(COLUMNS * ROWS).enumerate() {
+        let drawn = example(train[at], &recipe, [settings.seed, 1, i as u64]);
+        let corner = [i % COLUMNS * 2 * width, i / COLUMNS * height];
+        for y in 0..height {
+            for x in 0..width {
+                let pixel = pixel(&spec, &drawn.values, y * width + x);
+                let marked = mark(pixel, &drawn.target, cell(&spec, x, y), classes.len() - 1);
+                for (left, colour) in [(0, pixel), (width, marked)] {
+                    let place = (corner[1] + y) * 2 * COLUMNS * width + corner[0] + left + x;
+                    sheet.pixels[place * 3..place * 3 + 3].copy_from_slice(&colour);
+                }
+            }
+        }
+    }
+    Ok(sheet)
+}
+
+/// Back from the network's scale to RGB.
+fn pixel(spec: &InputSpec, values: &[f32], at: usize) -> [u8; 3] {
+    [0, 1, 2].map(|channel: usize| {
+        let plane = channel.min(spec.channels as usize - 1);
+        let table = normalisation(spec, plane);
+        let level = (values[plane * spec.area() + at] - table[0]) / (table[255] - table[0]) * 255.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+        let byte = level.round().clamp(0.0, 255.0) as u8;
+        byte
+    })
+}
+
+fn cell(spec: &InputSpec, x: usize, y: usize) -> usize {
+    let stride = PIXEL_STRIDE as usize;
+    y / stride * (spec.width_px as usize / stride) + x / stride
+}
+
+/// Redder by the coverage of the cell.
+fn mark([red, green, blue]: [u8; 3], target: &[f32], cell: usize, classes: usize) -> [u8; 3] {
+    let plane = target.len() / classes.max(1);
+    let covered = target.chunks_exact(plane).map(|map| map[cell]).fold(0.0, f32::max);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a byte")]
+    let towards = |v: u8, goal: f32| (f32::from(v) + 0.6 * covered * (goal - f32::from(v))) as u8;
+    [towards(red, 255.0), towards(green, 0.0), towards(blue, 0.0)]
+}
