@@ -60,15 +60,15 @@ pub fn bands(
         isa,
         made.collect(),
         (ends.enter.then_some(enter), ends.leave.then_some(leave)),
-        (stencil.output.y, cut.rows),
+        (stencil.output.y, cut.count),
     )
 }
 
 /// Bands of a convolution, and where they lie in the scratch: first the input, if it enters, then
 /// the output, if it leaves.
 struct Cut {
-    /// Rows of the output in a band.
-    rows: usize,
+    /// How many.
+    count: usize,
     /// Rows of the input that an output row looks at.
     reach: usize,
     /// Zeros before pixel 0, 0.
@@ -98,12 +98,13 @@ impl Cut {
         let y_row = stencil.output.x * lanes;
         let row = in_blocks * stencil.in_step.y * x_row + out_blocks * y_row;
         let height = stencil.output.y;
-        let bands = height.div_ceil((BAND_FLOATS / row.max(1)).clamp(1, height));
+        let cached = height.div_ceil((BAND_FLOATS / row.max(1)).clamp(1, height));
         // Two threads have the same number of them.
-        let rows = height.div_ceil(bands.max(tasks.min(BANDS_MIN)).next_multiple_of(2));
+        let count = cached.max(tasks.min(BANDS_MIN)).next_multiple_of(2).min(height);
+        let rows = height.div_ceil(count);
         let x_block = ((rows - 1) * stencil.in_step.y + reach) * x_row;
         Self {
-            rows,
+            count,
             reach,
             top: first.min(0).unsigned_abs(),
             left: stencil.halo.left,

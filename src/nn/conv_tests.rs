@@ -351,7 +351,9 @@ fn check_alone(case: &Case, act: Act, pool: &rayon::ThreadPool) {
         bias.iter().flat_map(|b| std::iter::repeat_n(f64::from(*b), out.area())).collect();
     case.products(|o, i, k| expected[o] += f64::from(x[i]) * f64::from(w[k]));
     if act == Act::Relu {
-        expected.iter_mut().for_each(|v| *v = v.max(0.0));
+        for v in &mut expected {
+            *v = v.max(0.0);
+        }
     }
     for isa in Isa::available() {
         let plan = Plan::with(isa, &graph, &weights, size.y, size.x).unwrap();

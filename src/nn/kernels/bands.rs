@@ -15,9 +15,9 @@ pub struct Bands {
     /// Where it reads planes, where it writes planes.
     enter: Option<Enter>,
     leave: Option<Leave>,
-    /// Rows of the output, and most of them in one band.
+    /// Rows of the output, and how many bands they are cut into.
     height: usize,
-    rows: usize,
+    count: usize,
     turn: TurnLoops,
 }
 
@@ -95,9 +95,9 @@ impl Bands {
         isa: Isa,
         passes: Vec<BandPass>,
         (enter, leave): (Option<Enter>, Option<Leave>),
-        (height, rows): (usize, usize),
+        (height, count): (usize, usize),
     ) -> Self {
-        Self { passes, enter, leave, height, rows, turn: TurnLoops::choose(isa) }
+        Self { passes, enter, leave, height, count, turn: TurnLoops::choose(isa) }
     }
 
     /// Floats of scratch that a thread needs.
@@ -118,9 +118,8 @@ impl Bands {
     /// Passes and rows that are worth a task of their own. A picture of few bands is divided by its
     /// output channels, though each part then turns over the input for itself.
     pub fn tasks(&self) -> impl Iterator<Item = ((usize, usize), (usize, usize))> {
-        let bands = self.height.div_ceil(self.rows);
-        let parts = if bands < BANDS_FEW { self.passes.len() } else { 1 };
-        cut(self.height, bands)
+        let parts = if self.count < BANDS_FEW { self.passes.len() } else { 1 };
+        cut(self.height, self.count)
             .flat_map(move |rows| cut(self.passes.len(), parts).map(move |passes| (passes, rows)))
     }
 
@@ -285,12 +284,12 @@ mod tests {
         BandPass { call, in_block, in_blocks: 1, out_block }
     }
 
-    /// Three planes to seven, pixel by pixel, in bands of so many rows of a picture of so many.
-    fn is_sound(passes: Vec<BandPass>, (height, rows): (usize, usize), outputs: usize, len: usize) -> bool {
+    /// Three planes to seven, pixel by pixel, in so many rows cut into so many bands.
+    fn is_sound(passes: Vec<BandPass>, (height, count): (usize, usize), outputs: usize, len: usize) -> bool {
         let layout = passes[0].call.x;
         let enter = Enter { channels: 3, stride: 1, reach: 1, top: 0, left: 0, layout };
         let leave = Leave { channels: 7, layout: passes[0].call.y };
-        let bands = Bands::new(Isa::Portable, passes, (Some(enter), Some(leave)), (height, rows));
+        let bands = Bands::new(Isa::Portable, passes, (Some(enter), Some(leave)), (height, count));
         let (from, to) = (planes(0, 3), planes(64, outputs));
         let step = Step { work: Work::Bands(bands), reads: vec![from], to, clear: false };
         Program::new(vec![step], len).is_ok()
@@ -303,8 +302,8 @@ mod tests {
         assert!(is_sound(two(), (4, 2), 7, len));
         assert!(!is_sound(two(), (4, 2), 7, len - 1), "memory too short");
         assert!(!is_sound(two(), (4, 2), 6, len), "too few planes");
-        assert!(!is_sound(two(), (4, 4), 7, len), "bands larger than the scratch");
-        assert!(!is_sound(two(), (5, 2), 7, len), "more rows than planes have");
+        assert!(!is_sound(two(), (4, 1), 7, len), "bands larger than the scratch");
+        assert!(!is_sound(two(), (5, 3), 7, len), "more rows than planes have");
         assert!(!is_sound(vec![pass(0, 0, 1), pass(0, 0, 1)], (4, 2), 7, len), "written twice");
         assert!(!is_sound(vec![pass(0, 0, 0), pass(0, 0, 2)], (4, 2), 7, len), "a block without channels");
         assert!(!is_sound(vec![pass(0, 1, 0), pass(0, 0, 1)], (4, 2), 7, len), "input without channels");

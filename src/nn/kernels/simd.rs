@@ -411,3 +411,15 @@ impl Simd for Portable {
         }
     }
 }
+
+/// Asks for a line that is written soon, if it exists. Changes no number.
+#[inline(always)]
+pub fn will_write(at: *mut f32) {
+    #[cfg(target_arch = "x86_64")]
+    // Safety: this instruction takes any address, and every processor of this kind.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}

@@ -1,8 +1,12 @@
 //! Rows of pixels from planes into blocks and back: squares of as many pixels as channels are
 //! turned over in registers.
 
-use super::Isa;
 use super::simd::{self, Simd};
+use super::{Isa, LINE};
+
+/// So many numbers before a plane is written there, its line is asked for: it is far from the core,
+/// and so many planes at once are more than the processor foresees.
+const AHEAD: usize = 2 * LINE;
 
 /// A row of pixels of one block's channels, in planes and blocked.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +91,11 @@ unsafe fn leave<S: Simd>(s: Strip, block: *const f32, planes: *mut f32) {
     unsafe {
         squares::<S>(s.width, |x| {
             let (from, to) = (block.add(x * S::LANES), planes.add(x));
+            if x.is_multiple_of(LINE) {
+                for channel in 0..s.channels {
+                    simd::will_write(to.wrapping_add(channel * s.plane + AHEAD));
+                }
+            }
             if s.channels == S::LANES {
                 S::turn((from, S::LANES, S::LANES), (to, s.plane, S::LANES));
             } else {
