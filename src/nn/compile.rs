@@ -2,10 +2,11 @@
 //! doublings folded into the steps beside them, weights in the order that the loops read them, and
 //! one piece of memory in which activations take each other's place.
 
+use super::bands::{Ends, bands};
 use super::conv::{Channels, Direction, Form, Operands, Weights as Kernel, calls};
 use super::fold::{Folded, folded};
 use super::graph::{Act, Extent, Graph, INPUT, Op, Shape3};
-use super::kernels::{Isa, LINE, Place, Program, Skip, Step, Work};
+use super::kernels::{Isa, LINE, Place, Program, Skip, Step, TurnLoops, Work};
 use super::stencil::{Halo, Stencil};
 use super::{NnError, Weights};
 use std::collections::BTreeMap;
@@ -85,6 +86,7 @@ enum Operation {
         doubled: bool,
         skip: Option<(usize, bool)>,
         relu: bool,
+        ends: Ends,
     },
     Sum {
         relu: bool,
@@ -202,9 +204,11 @@ impl<'a> Draft<'a> {
         }
         for (role, node) in &self.graph.outputs {
             let position = self.graph.nodes.iter().position(|n| n.name == *node).map_or(0, |i| i + 1);
-            let from = self.read(position);
-            let to = self.value(Form::Planar, self.shapes[position]);
-            self.push(Operation::Move { first: 0, repeat: 1 }, vec![from], to);
+            let mut to = self.read(position);
+            if self.values[to].form == Form::Blocked {
+                let from = std::mem::replace(&mut to, self.value(Form::Planar, self.shapes[position]));
+                self.push(Operation::Move { first: 0, repeat: 1 }, vec![from], to);
+            }
             self.outputs.push((role.clone(), self.shapes[position], to));
         }
         // Filled before the first operation, read after the last.
@@ -303,7 +307,8 @@ impl<'a> Draft<'a> {
         }
         let planar =
             input == 0 && self.channels(conv).is_some_and(|c| Form::of_input(self.isa, c) == Form::Planar);
-        let from = if planar { PLANAR_INPUT } else { self.read(input) };
+        let ends = self.ends(position, input, planar, doubled || other.is_some());
+        let from = if planar || ends.enter { PLANAR_INPUT } else { self.read(input) };
         let mut reads = vec![from];
         let skip = other.map(|at| {
             let halved = self.computed[at].is_none() && at != 0;
@@ -312,10 +317,24 @@ impl<'a> Draft<'a> {
             (value, halved)
         });
         let halo = self.stencil(conv, doubled, from).halo;
-        self.values[from].halo = self.values[from].halo.max(halo);
-        let to = self.value(Form::Blocked, self.shapes[position]);
-        self.push(Operation::Conv { node: conv - 1, doubled, skip, relu }, reads, to);
+        // Bands bring their own zeros.
+        if !ends.enter {
+            self.values[from].halo = self.values[from].halo.max(halo);
+        }
+        let to = if ends.leave { Form::Planar } else { Form::Blocked };
+        let to = self.value(to, self.shapes[position]);
+        self.push(Operation::Conv { node: conv - 1, doubled, skip, relu, ends }, reads, to);
         to
+    }
+
+    /// Where a convolution meets planes that it turns over for itself: an input, an output that
+    /// nothing else reads.
+    fn ends(&self, position: usize, input: usize, planar: bool, folded: bool) -> Ends {
+        if folded {
+            return Ends::default();
+        }
+        let is_output = self.graph.outputs.values().any(|name| *name == self.graph.nodes[position - 1].name);
+        Ends { enter: input == 0 && !planar && self.is_inner(0), leave: is_output && self.is_inner(position) }
     }
 
     fn stencil(&self, conv: usize, doubled: bool, from: usize) -> Stencil {
@@ -363,8 +382,8 @@ impl<'a> Draft<'a> {
             let value = &self.values[*to];
             let places: Vec<Place> = reads.iter().map(|&v| self.values[v].place(self.isa)).collect();
             let work = match operation {
-                Operation::Conv { node, doubled, skip, relu } => {
-                    self.calls(weights, *node, *doubled, *skip, *relu, reads[0], *to)?
+                Operation::Conv { node, doubled, skip, relu, ends } => {
+                    self.calls(weights, *node, *doubled, *skip, *relu, *ends, reads[0], *to)?
                 }
                 Operation::Sum { relu } => Work::Sum { from: places.clone(), relu: *relu },
                 Operation::Move { first, repeat } => Work::Move {
@@ -372,6 +391,7 @@ impl<'a> Draft<'a> {
                     channels: self.values[reads[0]].channels,
                     first: *first,
                     repeat: *repeat,
+                    turn: TurnLoops::choose(self.isa),
                 },
                 Operation::Pool => Work::Pool { from: places[0], channels: self.values[reads[0]].channels },
             };
@@ -389,6 +409,7 @@ impl<'a> Draft<'a> {
         doubled: bool,
         skip: Option<(usize, bool)>,
         relu: bool,
+        ends: Ends,
         from: usize,
         to: usize,
     ) -> Result<Work, NnError> {
@@ -411,6 +432,10 @@ impl<'a> Draft<'a> {
             skip: skip.map(|(value, halved)| Skip { layout: layout(value), halved }),
             relu,
         };
-        Ok(Work::Calls(calls(self.isa, &self.stencil(node + 1, doubled, from), &kernel, &bias, &on)))
+        let stencil = self.stencil(node + 1, doubled, from);
+        if ends == Ends::default() {
+            return Ok(Work::Calls(calls(self.isa, &stencil, &kernel, &bias, &on)));
+        }
+        Ok(Work::Bands(bands(self.isa, &stencil, &kernel, &bias, &on, ends)))
     }
 }

@@ -220,6 +220,17 @@ pub struct Operands {
 
 /// All calls of a convolution. `bias` has one number for each output channel.
 pub fn calls(isa: Isa, stencil: &Stencil, weights: &Weights<'_>, bias: &[f32], on: &Operands) -> Vec<Call> {
+    passes(isa, stencil, weights, bias, on).into_iter().map(|(_, call)| call).collect()
+}
+
+/// The same, each with the blocks that it is about.
+pub fn passes(
+    isa: Isa,
+    stencil: &Stencil,
+    weights: &Weights<'_>,
+    bias: &[f32],
+    on: &Operands,
+) -> Vec<(Pass, Call)> {
     let lanes = isa.lanes();
     let mut padded = bias.to_vec();
     padded.resize(bias.len().next_multiple_of(lanes), 0.0);
@@ -236,7 +247,7 @@ pub fn calls(isa: Isa, stencil: &Stencil, weights: &Weights<'_>, bias: &[f32], o
         };
         let x = offset(on.x, pass.in_block);
         let tap = |t: &Tap| t.dy * x.row.cast_signed() + t.dx * x.px.cast_signed();
-        found.push(Call {
+        let call = Call {
             kind,
             taps: phase.taps.iter().map(tap).collect(),
             weights: Aligned::of(&packed),
@@ -255,7 +266,8 @@ pub fn calls(isa: Isa, stencil: &Stencil, weights: &Weights<'_>, bias: &[f32], o
             rows: phase.count.y,
             width: phase.count.x,
             relu: on.relu,
-        });
+        };
+        found.push((pass, call));
     };
     let blocked = on.form == Form::Blocked && on.skip.is_none();
     for (p, phase) in stencil.phases.iter().enumerate().filter(|(_, p)| p.count.area() > 0) {

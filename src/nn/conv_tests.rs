@@ -331,6 +331,100 @@ fn plans_agree_with_candle_and_do_not_depend_on_threads_or_earlier_runs() {
     }
 }
 
+/// One layer between planes, which it turns over band by band: the same on each instruction set
+/// within its rounding, and the same bits for any number of threads, whether the plan reads the
+/// caller's values or a copy of them, with an earlier run's values in its memory.
+#[track_caller]
+fn check_alone(case: &Case, act: Act, pool: &rayon::ThreadPool) {
+    let (c, out) = (case.channels, case.output());
+    let Case { kernel, stride, size, .. } = *case;
+    let op = Op::Conv { out: c.output, kernel, stride, groups: c.groups, bn: false, act };
+    let graph = Graph {
+        input_channels: c.input,
+        nodes: vec![node("conv", op, &[INPUT])],
+        outputs: BTreeMap::from([("y".to_owned(), "conv".to_owned())]),
+    };
+    let weights = weights(&graph, 31);
+    let [w, bias] = ["conv.weight", "conv.bias"].map(|name| &weights[name].1);
+    let x = random(c.input * size.area(), 32);
+    let mut expected: Vec<f64> =
+        bias.iter().flat_map(|b| std::iter::repeat_n(f64::from(*b), out.area())).collect();
+    case.products(|o, i, k| expected[o] += f64::from(x[i]) * f64::from(w[k]));
+    if act == Act::Relu {
+        for v in &mut expected {
+            *v = v.max(0.0);
+        }
+    }
+    for isa in Isa::available() {
+        let plan = Plan::with(isa, &graph, &weights, size.y, size.x).unwrap();
+        run(&plan, &graph, &random(x.len(), 33), 1);
+        let one = run(&plan, &graph, &x, 1);
+        close(&one["y"], &expected, &format!("{isa:?} {case:?}"));
+        pool.install(|| {
+            for threads in [2, 3] {
+                assert_eq!(run(&plan, &graph, &x, threads), one, "{isa:?}, {threads} threads, {case:?}");
+                let filled = plan.run(
+                    threads,
+                    |input| {
+                        for (i, row) in x.chunks_exact(size.x).enumerate() {
+                            input.row(i / size.y, i % size.y).copy_from_slice(row);
+                        }
+                    },
+                    |outputs| outputs.get("y").unwrap().values.to_vec(),
+                );
+                assert_eq!(filled, one["y"], "{isa:?}, {threads} threads, filled, {case:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn layers_alone_at_the_edges() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for case in [
+        case(1, (1, 1, 1), [1, 1], [1, 1], [1, 1]),
+        case(1, (40, 33, 1), [1, 1], [3, 3], [2, 2]),
+        case(1, (2, 33, 1), [9, 40], [3, 3], [1, 1]),
+        // Several bands, the last one shorter; more rows than bands, and fewer.
+        case(1, (33, 50, 1), [61, 45], [3, 3], [1, 1]),
+        case(1, (20, 35, 1), [67, 71], [3, 5], [2, 3]),
+        case(1, (65, 100, 1), [57, 19], [1, 1], [1, 1]),
+        case(1, (35, 35, 35), [120, 150], [3, 3], [1, 1]),
+        case(1, (35, 35, 35), [99, 150], [5, 3], [2, 2]),
+        case(1, (24, 36, 3), [50, 60], [3, 3], [1, 1]),
+        case(1, (17, 20, 1), [2, 700], [3, 3], [1, 1]),
+        case(1, (19, 40, 1), [1, 3001], [1, 9], [1, 1]),
+        case(1, (19, 40, 1), [1, 500], [1, 9], [1, 3]),
+        case(1, (19, 40, 1), [500, 1], [9, 1], [1, 1]),
+        case(1, (18, 4, 1), [30, 3], [7, 7], [5, 4]),
+    ] {
+        for act in [Act::None, Act::Relu] {
+            check_alone(&case, act, &pool);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_layer_alone(
+        case in any_case(), wide in 1..4_usize, large in prop::array::uniform2(0..40_usize),
+        relu in any::<bool>(),
+    ) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let Channels { input, output, groups } = case.channels;
+        let channels = if case.channels.is_depthwise() {
+            Channels { input: wide * input, output: wide * output, groups: wide * groups }
+        } else {
+            Channels { input: wide * input, output: wide * output, groups }
+        };
+        let size = Extent { y: case.size.y + large[0], x: case.size.x + large[1] };
+        let act = if relu { Act::Relu } else { Act::None };
+        check_alone(&Case { n: 1, channels, size, ..case }, act, &pool);
+    }
+}
+
 #[test]
 fn a_fault_in_the_input_is_seen_in_the_output() {
     let graph = defect_network(1, 2);

@@ -7,6 +7,7 @@
 //! Work is spread over rayon's global pool ([`start_threads`]). All sums run in an order that
 //! does not depend on which thread computes them.
 
+mod bands;
 mod blocked;
 mod compile;
 mod conv;

@@ -107,9 +107,22 @@ impl Plan {
         fill: impl FnOnce(&mut PlanInput<'_>),
         read: impl FnOnce(&PlanOutputs<'_>) -> R,
     ) -> R {
+        self.run_with(threads, None, fill, read)
+    }
+
+    /// What is given stands for what `fill` would write.
+    fn run_with<R>(
+        &self,
+        threads: usize,
+        given: Option<&[f32]>,
+        fill: impl FnOnce(&mut PlanInput<'_>),
+        read: impl FnOnce(&PlanOutputs<'_>) -> R,
+    ) -> R {
         let mut memory = self.memories.lock().pop().unwrap_or_else(|| self.program.memory());
-        fill(&mut PlanInput { values: &mut memory, place: self.input });
-        self.program.run(&mut memory, threads.min(rayon::current_num_threads()));
+        if given.is_none() {
+            fill(&mut PlanInput { values: &mut memory, place: self.input });
+        }
+        self.program.run(&mut memory, given, threads.min(rayon::current_num_threads()));
         let result = read(&PlanOutputs { values: &memory, outputs: &self.outputs });
         let mut memories = self.memories.lock();
         if memories.len() < MEMORIES_MAX {
@@ -118,7 +131,8 @@ impl Plan {
         result
     }
 
-    /// The same for an input of `channels × height × width` values, row by row.
+    /// The same for an input of `channels × height × width` values, row by row, which are copied
+    /// only where the plan cannot read them as they lie.
     pub fn run_values<R>(
         &self,
         threads: usize,
@@ -137,7 +151,8 @@ impl Plan {
                 input.row(i / height, i % height).copy_from_slice(row);
             }
         };
-        Ok(self.run(threads, fill, read))
+        let given = self.program.takes(values.len()).then_some(values);
+        Ok(self.run_with(threads, given, fill, read))
     }
 }
 

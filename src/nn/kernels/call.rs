@@ -37,9 +37,15 @@ impl Call {
     /// Whether everything that is read and written lies inside operands of these lengths.
     #[must_use]
     pub fn fits(&self, x: usize, y: usize) -> bool {
+        self.fits_rows(self.rows, x, y)
+    }
+
+    /// The same for the first `rows` alone.
+    #[must_use]
+    pub fn fits_rows(&self, rows: usize, x: usize, y: usize) -> bool {
         match self.kind {
-            Kind::Dense { run, .. } => self.dense((0, self.rows)).is_some_and(|d| run.fits(&d, x, y, x)),
-            Kind::Depthwise { run } => self.depthwise((0, self.rows)).is_some_and(|d| run.fits(&d, x, y)),
+            Kind::Dense { run, .. } => self.dense((0, rows)).is_some_and(|d| run.fits(&d, x, y, x)),
+            Kind::Depthwise { run } => self.depthwise((0, rows)).is_some_and(|d| run.fits(&d, x, y)),
         }
     }
 
@@ -58,8 +64,7 @@ impl Call {
     ///
     /// # Safety
     ///
-    /// [`Self::fits`] holds for the memory behind the pointers, `rows` ends at `self.rows` or
-    /// before; `x` is initialised, and nobody else writes it or touches the rows of `y` meanwhile.
+    /// [`Self::fits_rows`] holds for the end of `rows` and the memory behind the pointers; `x` is initialised, and nobody else writes it or touches the rows of `y` meanwhile.
     pub unsafe fn run_rows(&self, rows: (usize, usize), x: *const f32, y: *mut f32) {
         unsafe {
             match self.kind {

@@ -7,6 +7,7 @@
 //! checked against the lengths of its operands before any loop runs.
 
 mod aligned;
+mod bands;
 mod call;
 mod dense;
 mod depthwise;
@@ -14,14 +15,17 @@ mod gradient;
 mod norm;
 mod program;
 mod simd;
+mod turn;
 
 pub use aligned::{Aligned, LINE};
+pub use bands::{BandPass, Bands, Enter, Leave};
 pub use call::{Call, Kind};
 pub use dense::{Dense, DenseLoop, Skip};
 pub use depthwise::{Depthwise, DepthwiseLoop};
 pub use gradient::{Gradient, GradientLoop, INPUTS as GRADIENT_INPUTS};
 pub use norm::{NormLanes, NormLoops, NormSums};
-pub use program::{Memory, Place, Program, Step, Work};
+pub use program::{Memory, Place, Program, Step, TASK_MACS, Work};
+pub use turn::TurnLoops;
 
 use simd::Simd;
 
