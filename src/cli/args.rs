@@ -218,7 +218,7 @@ pub struct Training {
     pub filter: Vec<String>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// single or tiles; chosen from the data when absent
+    /// single, fit or tiles; chosen from the data when absent
     #[arg(long)]
     pub view: Option<ViewChoice>,
     /// Side in pixels of a square input of the same area

@@ -23,6 +23,9 @@ const SIDE_MULTIPLE_PX: u32 = 32;
 pub enum View {
     /// The whole image, resized to the input (its aspect ratio is not kept).
     Single,
+    /// The whole image, as large as the input allows with its proportions kept, at the input's top
+    /// left; the rest is mid-grey.
+    Fit,
     /// Windows of the input's size at native resolution, overlapping by so many pixels.
     Tiles { overlap_px: u32 },
 }

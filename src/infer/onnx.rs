@@ -6,7 +6,7 @@ use super::local::{LOCAL_MIDDLE, LOCAL_SPREAD, LOCAL_SPREAD_MIN};
 use super::manifest::{Calibration, Levels, RegionSettings, View};
 use super::package::weights_from_bytes;
 use super::predict::{SAME_PLACE, WEAK_MARGIN, WEAK_SHARE_MAX};
-use super::prepare::{SPREAD_LEVELS, SPREAD_MIN_LEVELS};
+use super::prepare::{MID_GREY, SPREAD_LEVELS, SPREAD_MIN_LEVELS};
 use super::{InferError, Model};
 use crate::domain::ModelRef;
 use crate::nn::{INPUT, ITEM_OUTPUT, OPSET, PIXEL_OUTPUT, PIXEL_STRIDE, Shape3, to_onnx};
@@ -142,6 +142,13 @@ impl Model {
                 "resize",
                 "the whole image to this size, proportions not kept; a triangle filter that widens as the image shrinks, so that every source pixel counts (Pillow: BILINEAR), rounded to 8 bits; libraries differ by one level",
                 json!({ "width_px": input.width_px, "height_px": input.height_px }),
+            ));
+        }
+        if input.view == View::Fit {
+            steps.push(step(
+                "fit",
+                "the whole image to the largest size that the input has room for, proportions kept: width_px × max(1, ⌊h · width_px / w + 1/2⌋) where w · height_px ≥ h · width_px, else max(1, ⌊w · height_px / h + 1/2⌋) × height_px; the filter of `resize`: a triangle that widens as the image shrinks (Pillow: BILINEAR), rounded to 8 bits. After `levels` it stands at the input's top left, all else of every channel is `grey`",
+                json!({ "width_px": input.width_px, "height_px": input.height_px, "grey": MID_GREY }),
             ));
         }
         steps.push(if input.channels == 1 {

@@ -15,6 +15,9 @@ pub(super) const SPREAD_LEVELS: f64 = 42.0;
 /// An image flatter than this is not stretched further: that would only show the sensor's noise.
 pub(super) const SPREAD_MIN_LEVELS: f64 = 4.0;
 
+/// What a network sees where there is no picture.
+pub(crate) const MID_GREY: u8 = 128;
+
 /// One item, ready for the network: 8-bit planes, image channels first, then the reference's.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -82,6 +85,7 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
     let mut rasters = Vec::with_capacity(2);
     let (width, height) = match spec.view {
         View::Single => (spec.width_px, spec.height_px),
+        View::Fit => fitted(spec, image),
         View::Tiles { .. } => (image.width, image.height),
     };
     let sources = if spec.reference {
@@ -98,13 +102,13 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
     }
     let used = [width as usize, height as usize];
     let (canvas, tiles) = match spec.view {
-        View::Single => (used, vec![(0, 0)]),
+        View::Single | View::Fit => ([spec.width_px as usize, spec.height_px as usize], vec![(0, 0)]),
         View::Tiles { overlap_px } => tile_layout(spec, overlap_px as usize, used, image)?,
     };
     let mut pixels = Vec::with_capacity(spec.planes() * canvas[0] * canvas[1]);
     for raster in &rasters {
         for channel in 0..spec.channels as usize {
-            append_plane(&mut pixels, raster, channel, canvas);
+            append_plane(&mut pixels, raster, channel, canvas, spec.view);
         }
     }
     if spec.local_px > 0 {
@@ -174,14 +178,34 @@ fn tile_layout(
     Ok((canvas, tiles))
 }
 
-/// One channel, its last column and row repeated up to the canvas.
-fn append_plane(pixels: &mut Vec<u8>, raster: &Raster, channel: usize, canvas: [usize; 2]) {
+/// The largest size with the image's proportions that the input has room for.
+fn fitted(spec: &InputSpec, image: &Raster) -> (u32, u32) {
+    let [w, h] = [image.width, image.height].map(u64::from);
+    let [room_x, room_y] = [spec.width_px, spec.height_px].map(u64::from);
+    let scaled = |side: u64, room: u64, other: u64| {
+        let side = (2 * side * room + other) / (2 * other);
+        u32::try_from(side.max(1)).unwrap_or(u32::MAX)
+    };
+    if w * room_y >= h * room_x {
+        (spec.width_px, scaled(h, room_x, w).min(spec.height_px))
+    } else {
+        (scaled(w, room_y, h).min(spec.width_px), spec.height_px)
+    }
+}
+
+/// One channel, filled up to the canvas: tiles by repeating the last column and row, else with grey.
+fn append_plane(pixels: &mut Vec<u8>, raster: &Raster, channel: usize, canvas: [usize; 2], view: View) {
     let (width, height, step) = (raster.width as usize, raster.height as usize, raster.channels as usize);
+    let grey = (view == View::Fit).then_some(MID_GREY);
     for y in 0..canvas[1] {
+        if let Some(grey) = grey.filter(|_| y >= height) {
+            pixels.extend(std::iter::repeat_n(grey, canvas[0]));
+            continue;
+        }
         let row = &raster.pixels[y.min(height - 1) * width * step..][..width * step];
         pixels.extend(row.iter().skip(channel).step_by(step));
         let last = row[(width - 1) * step + channel];
-        pixels.extend(std::iter::repeat_n(last, canvas[0] - width));
+        pixels.extend(std::iter::repeat_n(grey.unwrap_or(last), canvas[0] - width));
     }
 }
 
@@ -205,6 +229,12 @@ impl Input {
     #[must_use]
     pub fn canvas(&self) -> (&[u8], usize, usize) {
         (&self.pixels, self.width, self.height)
+    }
+
+    /// Canvas pixels that the picture covers: width, height. Beyond them nothing is known.
+    #[must_use]
+    pub(crate) const fn picture(&self) -> [usize; 2] {
+        self.used
     }
 
     /// Windows that the network looks at.

@@ -7,7 +7,7 @@ use super::data::Sample;
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
-use crate::infer::{InputSpec, View, local_planes, normalisation};
+use crate::infer::{InputSpec, MID_GREY, View, local_planes, normalisation};
 use crate::nn::PIXEL_STRIDE;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -97,6 +97,12 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
         .map(|f| if f { -1.0 } else { 1.0 });
     let centre = match spec.view {
         View::Single => [w / 2.0, h / 2.0],
+        View::Fit => {
+            // Anywhere in the input that has room for it.
+            let [used_x, used_y] = sample.input.picture().map(|side| side as f32);
+            let mut place = |room: f32| if room > 0.0 { rng.random_range(0.0..=room) } else { 0.0 };
+            [w / 2.0 - place(w - used_x), h / 2.0 - place(h - used_y)]
+        }
         View::Tiles { .. } => tile_centre(rng, sample, [width as f32, height as f32], [w, h]),
     };
     let (sin, cos) = angle.sin_cos();
@@ -148,9 +154,14 @@ fn levels(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
     let columns = spec.width_px as usize;
     let planes: Vec<&[u8]> = bytes.chunks_exact(width * height).take(spec.photograph_planes()).collect();
     let mut values = vec![0.0; planes.len() * spec.area()];
+    let bounds = bounds(sample);
     for at in 0..spec.area() {
-        let [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
-        let ((x1, x2, fx), (y1, y2, fy)) = (neighbours(x, width), neighbours(y, height));
+        let point @ [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
+        if !is_inside(point, bounds) {
+            (0..planes.len()).for_each(|plane| values[plane * spec.area() + at] = f32::from(MID_GREY));
+            continue;
+        }
+        let ((x1, x2, fx), (y1, y2, fy)) = (neighbours(x, bounds[0]), neighbours(y, bounds[1]));
         let corners = [y1 * width + x1, y1 * width + x2, y2 * width + x1, y2 * width + x2];
         for (plane, source) in planes.iter().enumerate() {
             let [a, b, c, d] = corners.map(|corner| f32::from(source[corner]));
@@ -159,6 +170,16 @@ fn levels(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
         }
     }
     values
+}
+
+/// Canvas pixels with something to see.
+fn bounds(sample: &Sample) -> [usize; 2] {
+    let (_, width, height) = sample.input.canvas();
+    if sample.input.tile_count() > 1 { [width, height] } else { sample.input.picture() }
+}
+
+fn is_inside([x, y]: [f32; 2], bounds: [usize; 2]) -> bool {
+    x >= 0.0 && y >= 0.0 && x < bounds[0] as f32 && y < bounds[1] as f32
 }
 
 /// Which pixels of the input show a defect of any class, 0 to 1.
@@ -171,8 +192,8 @@ fn coverage(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
     };
     (0..spec.area())
         .map(|at| {
-            let [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
-            if x < 0.0 || y < 0.0 || x >= width as f32 || y >= height as f32 {
+            let point @ [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
+            if !is_inside(point, bounds(sample)) {
                 return 0.0;
             }
             covered(neighbours(x + 0.5, width).0, neighbours(y + 0.5, height).0)
@@ -191,6 +212,7 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
     let mut item_target = vec![0.0; classes];
     let mut item_weight = vec![1.0; classes];
     let (_, width, height) = sample.input.canvas();
+    let bounds = bounds(sample);
     for (class, mask) in &sample.masks {
         let map = &mut target[class * plane..(class + 1) * plane];
         for (at, cell) in map.iter_mut().enumerate() {
@@ -199,9 +221,8 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
                 let step = stride as f32 / POINTS as f32;
                 let px = (at % columns * stride) as f32 + ((point % POINTS) as f32 + 0.5) * step;
                 let py = (at / columns * stride) as f32 + ((point / POINTS) as f32 + 0.5) * step;
-                let [sx, sy] = warp.apply(px, py);
-                let inside = sx >= 0.0 && sy >= 0.0 && sx < width as f32 && sy < height as f32;
-                if inside {
+                let point @ [sx, sy] = warp.apply(px, py);
+                if is_inside(point, bounds) {
                     let ((x, ..), (y, ..)) = (neighbours(sx + 0.5, width), neighbours(sy + 0.5, height));
                     sum += u32::from(mask[y * width + x]);
                 }
@@ -214,7 +235,7 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
         if sample.unplaced[class] {
             weight[class * plane..(class + 1) * plane].fill(0.0);
             // A single view shows the whole item; a tile may or may not show the defect.
-            let seen = spec.view == View::Single;
+            let seen = !matches!(spec.view, View::Tiles { .. });
             item_target[class] = if seen { 1.0 } else { 0.0 };
             item_weight[class] = if seen { 1.0 } else { 0.0 };
         } else if sample.positive[class] && item_target[class] < 0.5 {

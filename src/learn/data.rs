@@ -3,7 +3,7 @@
 use super::LearnError;
 use super::truth::draw;
 use crate::domain::{Label, LabelStatus, LabelledItem, MediaKind};
-use crate::infer::{Input, InputSpec, View, prepare};
+use crate::infer::{Input, InputSpec, prepare};
 use crate::media::{Raster, decode_image, resize};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -20,6 +20,8 @@ pub(super) struct Look {
     /// Medians in pixels.
     pub width: f32,
     pub height: f32,
+    /// The widest tenth of the items by the narrowest, as ratios of width to height.
+    pub aspects: f32,
     /// Lower quartile of the shorter sides of defects, in source pixels.
     pub defect_side: Option<f32>,
     pub grey: bool,
@@ -107,10 +109,12 @@ pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     };
     let sides = items.iter().flat_map(|item| item.label.regions.iter()).filter_map(|r| r.shape.bounds());
     let defect_side = median(sides.map(|b| (b.x2 - b.x1).min(b.y2 - b.y1)).collect(), 0.25);
+    let aspects = |share| median(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
     let grey = seen.iter().all(|(_, r)| r.channels == 1);
     Ok(Look {
         width: median(seen.iter().map(|(_, r)| r.width as f32).collect(), 0.5).unwrap_or(1.0),
         height: median(seen.iter().map(|(_, r)| r.height as f32).collect(), 0.5).unwrap_or(1.0),
+        aspects: aspects(0.9).unwrap_or(1.0) / aspects(0.1).unwrap_or(1.0),
         defect_side,
         grey,
         reference: items.iter().all(|item| item.reference.is_some()),
@@ -193,21 +197,20 @@ fn sample(
         if placed {
             unplaced[class] = false;
             let mask = Raster { width: image.width, height: image.height, channels: 1, pixels: mask };
-            masks.push((class, fit(&mask, spec, &input).map_err(|error| error.to_string())?));
+            masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
     Ok((Sample { item: index, input, masks, positive, unplaced }, hash))
 }
 
 /// A source mask on the input's canvas.
-fn fit(mask: &Raster, spec: &InputSpec, input: &Input) -> Result<Vec<u8>, crate::infer::InferError> {
+fn fit(mask: &Raster, input: &Input) -> Result<Vec<u8>, crate::infer::InferError> {
     let (_, width, height) = input.canvas();
-    if spec.view == View::Single {
-        return Ok(resize(mask, spec.width_px, spec.height_px)?.pixels);
-    }
+    let [columns, rows] = input.picture();
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+    let picture = resize(mask, side(columns), side(rows))?;
     let mut canvas = vec![0; width * height];
-    let columns = mask.width as usize;
-    for (row, source) in canvas.chunks_exact_mut(width).zip(mask.pixels.chunks_exact(columns)) {
+    for (row, source) in canvas.chunks_exact_mut(width).zip(picture.pixels.chunks_exact(columns)) {
         row[..columns].copy_from_slice(source);
     }
     Ok(canvas)

@@ -92,6 +92,7 @@ pub enum Keep {
 #[serde(rename_all = "lowercase")]
 pub enum ViewChoice {
     Single,
+    Fit,
     Tiles,
 }
 
@@ -100,8 +101,9 @@ impl std::str::FromStr for ViewChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "single" => Ok(Self::Single),
+            "fit" => Ok(Self::Fit),
             "tiles" => Ok(Self::Tiles),
-            _ => Err(format!("\"{text}\" is not single or tiles")),
+            _ => Err(format!("\"{text}\" is not single, fit or tiles")),
         }
     }
 }
@@ -206,6 +208,9 @@ const OVERLAP_PX: u32 = 32;
 /// Inputs stay between 1 : 3 and 3 : 1.
 const ASPECT_MAX: f32 = 3.0;
 
+/// Items whose ratios of width to height differ by more than this are not pressed into one shape.
+const ASPECTS_ALIKE: f32 = 1.15;
+
 /// Chooses channels, size, view and reference from what the data look like.
 pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
     let aspect = (look.width / look.height).clamp(1.0 / ASPECT_MAX, ASPECT_MAX);
@@ -219,14 +224,17 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
     let (width_px, height_px) = (side(aspect), side(1.0 / aspect));
     let shrink = (look.width / width_px as f32).max(look.height / height_px as f32);
     let lost = look.defect_side.is_some_and(|d| d / shrink < DEFECT_SIDE_MIN_PX);
-    let in_tiles = match settings.view {
-        Some(choice) => choice == ViewChoice::Tiles,
-        None => lost && shrink > 1.0,
+    let by_itself = match look {
+        _ if lost && shrink > 1.0 => ViewChoice::Tiles,
+        look if look.aspects > ASPECTS_ALIKE => ViewChoice::Fit,
+        _ => ViewChoice::Single,
     };
-    let (view, [width_px, height_px]) = if in_tiles {
-        (View::Tiles { overlap_px: OVERLAP_PX }, [settings.side_px.next_multiple_of(32); 2])
-    } else {
-        (View::Single, [width_px, height_px])
+    let (view, [width_px, height_px]) = match settings.view.unwrap_or(by_itself) {
+        ViewChoice::Single => (View::Single, [width_px, height_px]),
+        ViewChoice::Fit => (View::Fit, [width_px, height_px]),
+        ViewChoice::Tiles => {
+            (View::Tiles { overlap_px: OVERLAP_PX }, [settings.side_px.next_multiple_of(32); 2])
+        }
     };
     let channels: u32 = if look.grey { 1 } else { 3 };
     InputSpec {
