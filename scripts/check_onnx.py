@@ -28,6 +28,8 @@ import onnx
 import onnxruntime
 
 DIFFERENCE_MAX = 0.05
+# Input pixels for each cell of the map.
+STRIDE = 4
 
 
 def open_model(path):
@@ -80,6 +82,8 @@ class Described:
         image = image if image.mode in ("L", "RGB") else image.convert("RGB")
         resized = self.before.get("resize")
         target = (resized["width_px"], resized["height_px"]) if resized else size or image.size
+        if "fit" in self.before:
+            target = self.fitted(*target)
         if image.size != target:
             image = image.resize(target, Image.Resampling.BILINEAR)
         values = np.asarray(image)
@@ -94,23 +98,48 @@ class Described:
             values = np.clip(np.floor(levels["middle"] + moved + 0.5), 0, 255)
         return values, image.size
 
+    def fitted(self, width, height):
+        room = self.before["fit"]
+        across, down = room["width_px"], room["height_px"]
+        if width * down >= height * across:
+            return across, min(down, max(1, (2 * height * across + width) // (2 * width)))
+        return min(across, max(1, (2 * width * down + height) // (2 * height))), down
+
+    def local(self, values):
+        """Local contrast of a photograph in 8 bits, normalised."""
+        rule = self.before["local contrast"]
+        grey, radius = values.mean(axis=2), rule["radius_px"]
+        out = np.empty(grey.shape)
+        for y, x in np.ndindex(*grey.shape):
+            square = grey[max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1]
+            out[y, x] = (grey[y, x] - square.mean()) / (square.std() + rule["spread_min"])
+        levels = np.floor(rule["middle"] + rule["spread"] * out + 0.5).clip(0, 255)
+        return ((levels - rule["middle"]) / rule["spread"])[:, :, None]
+
     def scores(self, image, golden):
         """Logits of the map and of the item, over all tiles."""
         values, size = self.planes(image, None)
         layers = [values] + ([self.planes(golden, size)[0]] if "reference" in self.before else [])
-        mean, std = (np.array(self.before["normalise"][key]) for key in ("mean", "std"))
-        planes = np.concatenate([(layer / 255 - mean) / std for layer in layers], axis=2)
-        planes = planes.transpose(2, 0, 1).astype(np.float32)
+        used = values.shape
+        if room := self.before.get("fit"):
+            rest = [(0, room["height_px"] - used[0]), (0, room["width_px"] - used[1]), (0, 0)]
+            layers = [np.pad(layer, rest, constant_values=room["grey"]) for layer in layers]
         tiles = self.before.get("tiles")
+        if tiles:
+            stride = tiles["stride_px"]
+            sides = [tiles["tile_height_px"], tiles["tile_width_px"]]
+            canvas = [max(-(-n // stride) * stride, side) for n, side in zip(used, sides)]
+            rest = [(0, c - n) for c, n in zip(canvas, used)] + [(0, 0)]
+            layers = [np.pad(layer, rest, mode="edge") for layer in layers]
+        mean, std = (np.array(self.before["normalise"][key]) for key in ("mean", "std"))
+        normal = [(layer / 255 - mean) / std for layer in layers]
+        if "local contrast" in self.before:
+            normal += [self.local(layer) for layer in layers]
+        planes = np.concatenate(normal, axis=2).transpose(2, 0, 1).astype(np.float32)
+        cells = [-(-n // STRIDE) for n in used[:2]]
         if not tiles:
             outputs = run(self.session, planes[None])
-            return outputs["pixels"][0], outputs["item"][0, :, 0, 0]
-        stride = tiles["stride_px"]
-        sides = [tiles["tile_height_px"], tiles["tile_width_px"]]
-        canvas = [max(-(-n // stride) * stride, side) for n, side in zip(planes.shape[1:], sides)]
-        padding = [(0, 0)] + [(0, c - n) for c, n in zip(canvas, planes.shape[1:])]
-        cells = [-(-n // stride) for n in planes.shape[1:]]
-        planes = np.pad(planes, padding, mode="edge")
+            return outputs["pixels"][0][:, : cells[0], : cells[1]], outputs["item"][0, :, 0, 0]
         starts = []
         for side, whole in zip(sides, canvas):
             step = max((side - tiles["overlap_px"]) // stride * stride, stride)

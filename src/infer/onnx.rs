@@ -201,6 +201,13 @@ impl Model {
 
     fn postprocessing(&self) -> Vec<Step> {
         let mut steps = Vec::new();
+        if self.manifest().input.view == View::Fit {
+            steps.push(step(
+                "cut",
+                "cells of `pixels` from ⌈picture / stride_px⌉ on show no part of the image and are cut off",
+                json!({ "stride_px": PIXEL_STRIDE }),
+            ));
+        }
         if matches!(self.manifest().input.view, View::Tiles { .. }) {
             steps.push(step(
                 "join tiles",

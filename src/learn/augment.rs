@@ -79,7 +79,9 @@ pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Ex
     for (plane, values) in values.chunks_exact_mut(spec.area()).enumerate() {
         let table = normalisation(spec, plane);
         let (zero, unit) = (table[0], (table[255] - table[0]) / 255.0);
-        values.iter_mut().for_each(|v| *v = zero + unit * v.clamp(0.0, 255.0));
+        for v in values {
+            *v = zero + unit * v.clamp(0.0, 255.0);
+        }
     }
     let (target, weight, item_target, item_weight) = truth;
     Example { values, target, weight, item_target, item_weight }

@@ -7,34 +7,61 @@ use crate::infer::Calibration;
 const STEPS: usize = 50;
 /// A slope below this would turn the order of items round or make every item alike.
 const SLOPE_MIN: f64 = 0.05;
-/// Pulls the slope gently towards 1, so that perfectly separated items leave it finite.
-const RIDGE: f64 = 0.05;
+/// Pulls towards a slope of 1, an intercept of 0 and a temperature of 1, in units' worth of
+/// evidence: a dozen units must not flatten or sharpen everything, hundreds overrule it.
+const SLOPE_RIDGE: f64 = 2.0;
+const INTERCEPT_RIDGE: f64 = 0.05;
+const TEMPERATURE_RIDGE: f64 = 1.0;
 
-/// Fits `σ(slope · z + intercept)` to (raw score, defective) pairs. Targets are Platt's (1999):
-/// (n + 1) / (n + 2) instead of 1, so that small samples stay modest.
-pub(super) fn fit_scale(pairs: &[(f64, bool)]) -> (f64, f64) {
-    let positives = pairs.iter().filter(|p| p.1).count() as f64;
-    let negatives = pairs.len() as f64 - positives;
+/// What calibration looks at of one item.
+#[derive(Clone, Debug)]
+pub(super) struct Scored {
+    /// Raw score of each defect class.
+    pub scores: Vec<f64>,
+    pub positive: Vec<bool>,
+    /// A unit counts once, however many items it has: 1 over their number.
+    pub weight: f64,
+}
+
+impl Scored {
+    fn most(&self) -> f64 {
+        self.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    fn is_defective(&self) -> bool {
+        self.positive.contains(&true)
+    }
+}
+
+/// Fits `σ(slope · z + intercept)` to raw scores. Targets are Platt's (1999): (n + 1) / (n + 2)
+/// instead of 1, so that small samples stay modest.
+fn fit_scale(items: &[Scored]) -> (f64, f64) {
+    let sum = |defective: bool| -> f64 {
+        items.iter().filter(|i| i.is_defective() == defective).map(|i| i.weight).sum()
+    };
+    let (positives, negatives) = (sum(true), sum(false));
     let target = |defective: bool| {
         if defective { (positives + 1.0) / (positives + 2.0) } else { 1.0 / (negatives + 2.0) }
     };
+    let triples: Vec<(f64, f64, f64)> =
+        items.iter().map(|i| (i.most(), target(i.is_defective()), i.weight)).collect();
     let loss = |a: f64, b: f64| {
-        let sum: f64 = pairs
+        let sum: f64 = triples
             .iter()
-            .map(|&(z, y)| {
+            .map(|&(z, t, weight)| {
                 let v = a * z + b;
-                v.max(0.0) - v * target(y) + (-v.abs()).exp().ln_1p()
+                weight * (v.max(0.0) - v * t + (-v.abs()).exp().ln_1p())
             })
             .sum();
-        sum + RIDGE * ((a - 1.0).powi(2) + b * b)
+        sum + SLOPE_RIDGE * (a - 1.0).powi(2) + INTERCEPT_RIDGE * b * b
     };
     let (mut a, mut b) = (1.0, 0.0);
     for _ in 0..STEPS {
-        let (mut ga, mut gb) = (2.0 * RIDGE * (a - 1.0), 2.0 * RIDGE * b);
-        let (mut haa, mut hab, mut hbb) = (2.0 * RIDGE, 0.0, 2.0 * RIDGE);
-        for &(z, y) in pairs {
+        let (mut ga, mut gb) = (2.0 * SLOPE_RIDGE * (a - 1.0), 2.0 * INTERCEPT_RIDGE * b);
+        let (mut haa, mut hab, mut hbb) = (2.0 * SLOPE_RIDGE, 0.0, 2.0 * INTERCEPT_RIDGE);
+        for &(z, t, weight) in &triples {
             let p = 1.0 / (1.0 + (-(a * z + b)).exp());
-            let (d, w) = (p - target(y), p * (1.0 - p));
+            let (d, w) = (weight * (p - t), weight * p * (1.0 - p));
             ga += d * z;
             gb += d;
             haa += w * z * z;
@@ -59,32 +86,24 @@ pub(super) fn fit_scale(pairs: &[(f64, bool)]) -> (f64, f64) {
     (a.max(SLOPE_MIN), b)
 }
 
-/// The temperature under which the true classes of defective items are likeliest: (class scores,
-/// true classes) pairs.
-pub(super) fn fit_temperature(items: &[(Vec<f64>, Vec<bool>)]) -> f64 {
+/// The temperature under which the true classes of the defective items are likeliest.
+fn fit_temperature(items: &[Scored]) -> f64 {
     let loss = |t: f64| -> f64 {
-        items
-            .iter()
-            .map(|(scores, truth)| {
-                let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let weights: Vec<f64> = scores.iter().map(|s| ((s - most) / t).exp()).collect();
-                let right: f64 = weights.iter().zip(truth).filter(|(_, t)| **t).map(|(w, _)| w).sum();
-                -(right / weights.iter().sum::<f64>()).max(1e-12).ln()
-            })
-            .sum()
+        let unlikeliness = items.iter().filter(|item| item.is_defective()).map(|item| {
+            let weights: Vec<f64> = item.scores.iter().map(|s| ((s - item.most()) / t).exp()).collect();
+            let right: f64 = weights.iter().zip(&item.positive).filter(|(_, t)| **t).map(|(w, _)| w).sum();
+            -item.weight * (right / weights.iter().sum::<f64>()).max(1e-12).ln()
+        });
+        unlikeliness.sum::<f64>() + TEMPERATURE_RIDGE * t.ln().powi(2)
     };
-    // Few items: a coarse grid on a logarithmic scale says all that they know.
-    (-6..=9).map(|i| 1.4_f64.powi(i)).min_by(|x, y| loss(*x).total_cmp(&loss(*y))).unwrap_or(1.0)
+    // A coarse grid on a logarithmic scale says all that a few hundred units know.
+    (-20..=20).map(|i| 1.12_f64.powi(i)).min_by(|x, y| loss(*x).total_cmp(&loss(*y))).unwrap_or(1.0)
 }
 
 /// Both fits together.
-pub(super) fn calibration(items: &[(Vec<f64>, Vec<bool>)]) -> Calibration {
-    let most = |scores: &[f64]| scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let pairs: Vec<(f64, bool)> = items.iter().map(|(s, t)| (most(s), t.iter().any(|t| *t))).collect();
-    let (slope, intercept) = fit_scale(&pairs);
-    let defective: Vec<(Vec<f64>, Vec<bool>)> =
-        items.iter().filter(|(_, t)| t.iter().any(|t| *t)).cloned().collect();
-    Calibration { slope, intercept, class_temperature: fit_temperature(&defective) }
+pub(super) fn calibration(items: &[Scored]) -> Calibration {
+    let (slope, intercept) = fit_scale(items);
+    Calibration { slope, intercept, class_temperature: fit_temperature(items) }
 }
 
 #[cfg(test)]
@@ -95,22 +114,49 @@ mod tests {
     #[test]
     fn the_map_that_made_the_data_is_found_again() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
-        let pairs: Vec<(f64, bool)> = (0..20_000)
+        let items: Vec<Scored> = (0..20_000)
             .map(|_| {
                 let z = rng.random_range(-4.0..4.0);
-                (z, rng.random::<f64>() < 1.0 / (1.0 + (-(1.7 * z - 0.8_f64)).exp()))
+                scored(z, rng.random::<f64>() < 1.0 / (1.0 + (-(1.7 * z - 0.8_f64)).exp()))
             })
             .collect();
-        let (a, b) = fit_scale(&pairs);
+        let (a, b) = fit_scale(&items);
         assert!((a - 1.7).abs() < 0.1 && (b + 0.8).abs() < 0.08, "{a} {b}");
+        // Each item ten times, a tenth each: the same units.
+        let some = &items[..40];
+        let again: Vec<Scored> =
+            (0..10).flat_map(|_| some.iter().map(|item| Scored { weight: 0.1, ..item.clone() })).collect();
+        let (once, ten_times) = (fit_scale(some), fit_scale(&again));
+        assert!((once.0 - ten_times.0).abs() < 1e-6 && (once.1 - ten_times.1).abs() < 1e-6);
+    }
+
+    fn scored(z: f64, defective: bool) -> Scored {
+        Scored { scores: vec![z], positive: vec![defective], weight: 1.0 }
     }
 
     #[test]
     fn separated_and_hopeless_scores_stay_finite_and_increasing() {
         for pairs in [vec![(-3.0, false), (4.0, true)], vec![(2.0, false), (-2.0, true)], vec![(1.0, false)]]
         {
-            let (a, b) = fit_scale(&pairs);
+            let items: Vec<Scored> = pairs.into_iter().map(|(z, defective)| scored(z, defective)).collect();
+            let (a, b) = fit_scale(&items);
             assert!(a > 0.0 && a.is_finite() && b.is_finite(), "{a} {b}");
         }
+    }
+
+    #[test]
+    fn the_temperature_follows_many_units_and_hardly_a_few() {
+        // Always sure, right in two of three.
+        let unsure = |count: usize| -> Vec<Scored> {
+            (0..count)
+                .map(|i| Scored {
+                    scores: vec![6.0, 0.0],
+                    positive: vec![i % 3 > 0, i % 3 == 0],
+                    weight: 1.0,
+                })
+                .collect()
+        };
+        let (few, many) = (fit_temperature(&unsure(3)), fit_temperature(&unsure(300)));
+        assert!(few < 4.0 && many > 6.0, "{few} {many}");
     }
 }

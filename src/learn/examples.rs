@@ -11,8 +11,8 @@ use crate::media::Raster;
 use crate::nn::PIXEL_STRIDE;
 use std::sync::atomic::AtomicBool;
 
-const COLUMNS: usize = 6;
-const ROWS: usize = 5;
+const COLUMNS: u32 = 6;
+const ROWS: u32 = 5;
 /// Items that are loaded for the sheet.
 const ITEMS_MAX: usize = 240;
 
@@ -27,21 +27,22 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
     let recipe = Recipe { spec: &spec, settings: &settings.augmentation, donors: &donors(&train) };
     let order = draw_epoch(&draw_weights(&train, settings.defective_share), train.len(), settings.seed, 1);
     let (width, height) = (spec.width_px as usize, spec.height_px as usize);
+    let (columns, rows) = (COLUMNS as usize, ROWS as usize);
     let mut sheet = Raster {
-        width: spec.width_px * 2 * COLUMNS as u32,
-        height: spec.height_px * ROWS as u32,
+        width: spec.width_px * 2 * COLUMNS,
+        height: spec.height_px * ROWS,
         channels: 3,
-        pixels: vec![0; spec.area() * 2 * COLUMNS * ROWS * 3],
+        pixels: vec![0; spec.area() * 2 * columns * rows * 3],
     };
-    for (i, &at) in order.iter().take(COLUMNS * ROWS).enumerate() {
+    for (i, &at) in order.iter().take(columns * rows).enumerate() {
         let drawn = example(train[at], &recipe, [settings.seed, 1, i as u64]);
-        let corner = [i % COLUMNS * 2 * width, i / COLUMNS * height];
+        let corner = [i % columns * 2 * width, i / columns * height];
         for y in 0..height {
             for x in 0..width {
                 let pixel = pixel(&spec, &drawn.values, y * width + x);
                 let marked = mark(pixel, &drawn.target, cell(&spec, x, y), classes.len() - 1);
                 for (left, colour) in [(0, pixel), (width, marked)] {
-                    let place = (corner[1] + y) * 2 * COLUMNS * width + corner[0] + left + x;
+                    let place = (corner[1] + y) * 2 * columns * width + corner[0] + left + x;
                     sheet.pixels[place * 3..place * 3 + 3].copy_from_slice(&colour);
                 }
             }

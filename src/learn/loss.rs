@@ -152,7 +152,7 @@ mod tests {
     fn truth() -> (Truth, Vec<f32>, Vec<f32>) {
         let example = |seed: usize, unplaced: bool| Example {
             values: Vec::new(),
-            target: (0..24).map(|i| if (i * 7 + seed) % 5 == 0 { 0.8 } else { 0.0 }).collect(),
+            target: (0..24).map(|i| if (i * 7 + seed).is_multiple_of(5) { 0.8 } else { 0.0 }).collect(),
             weight: (0..24).map(|i| if unplaced && i < 12 { 0.0 } else { 1.0 }).collect(),
             item_target: vec![1.0, 0.0],
             item_weight: vec![1.0, if unplaced { 0.0 } else { 1.0 }],
@@ -171,9 +171,9 @@ mod tests {
             let moved = |by: f32| {
                 let (mut pixels, mut item) = (pixels.clone(), item.clone());
                 if of_item {
-                    item[at] += by
+                    item[at] += by;
                 } else {
-                    pixels[at] += by
+                    pixels[at] += by;
                 }
                 truth.loss(&pixels, &item).loss
             };

@@ -158,7 +158,7 @@ impl Default for TrainSettings {
             epochs: None,
             minutes: None,
             batch: 8,
-            rate: 1.5e-3,
+            rate: 7e-3,
             weight_decay: 0.02,
             validation_share: 0.15,
             evidence_share: 0.15,
@@ -194,8 +194,17 @@ impl TrainSettings {
     }
 }
 
-/// Epochs when neither epochs nor minutes are given.
-pub(super) const EPOCHS_DEFAULT: usize = 40;
+/// Examples that a training shows when neither epochs nor minutes are given: strong augmentation
+/// wants time, and a handful of items more epochs than a thousand.
+const EXAMPLES_DEFAULT: usize = 45_000;
+const EPOCHS_MIN: usize = 40;
+const EPOCHS_MAX: usize = 500;
+
+/// Epochs for a training of so many items.
+pub(super) fn epochs_by_itself(items: usize) -> usize {
+    EXAMPLES_DEFAULT.div_ceil(items.max(1)).clamp(EPOCHS_MIN, EPOCHS_MAX)
+}
+
 /// Side of a square input; about 115 M multiply-accumulates, 6 ms on one thread.
 const SIDE_PX: u32 = 256;
 /// Several times the width of a fine defect, and a fraction of an item.

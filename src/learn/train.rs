@@ -3,12 +3,12 @@
 use super::LearnError;
 use super::augment::{Example, Recipe, example};
 use super::average::Average;
-use super::calibrate::calibration;
+use super::calibrate::{Scored, calibration};
 use super::data::{self, Loaded, Sample, unusable};
 use super::draw::{donors, draw_epoch, draw_weights};
 use super::evaluate::evaluate;
 use super::loss::loss;
-use super::settings::{EPOCHS_DEFAULT, Keep, TrainSettings, choose_input};
+use super::settings::{Keep, TrainSettings, choose_input, epochs_by_itself};
 use super::split::{Part, split};
 use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{Label, LabelledItem, Task};
@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
 
     fn epochs_wanted(&self) -> Option<usize> {
         match (self.settings.epochs, self.settings.minutes) {
-            (None, None) => Some(EPOCHS_DEFAULT),
+            (None, None) => Some(epochs_by_itself(self.train.len())),
             (epochs, _) => epochs,
         }
     }
@@ -357,16 +357,21 @@ impl<'a> Run<'a> {
         let Some((_, weights)) = &self.best else { return Err(LearnError::Stopped) };
         let plan = self.plan(weights)?;
         let scores = self.scores(&plan, &self.validation)?;
-        let pairs: Vec<(Vec<f64>, Vec<bool>)> = scores
+        let of = |part: Part| kept.iter().zip(parts).filter(move |(_, p)| **p == part).map(|(item, _)| *item);
+        let mut items_of: BTreeMap<&str, f64> = BTreeMap::new();
+        of(Part::Validation).for_each(|item| *items_of.entry(&item.group).or_default() += 1.0);
+        let scored: Vec<Scored> = scores
             .iter()
             .zip(&self.validation)
-            .map(|(raw, s)| {
-                let classes = (0..raw.item.len()).map(|c| f64::from(raw.class_score(c))).collect();
-                (classes, s.positive.clone())
+            .zip(of(Part::Validation))
+            .map(|((raw, sample), item)| Scored {
+                scores: (0..raw.item.len()).map(|c| f64::from(raw.class_score(c))).collect(),
+                positive: sample.positive.clone(),
+                weight: 1.0 / items_of[item.group.as_str()],
             })
             .collect();
         let bytes = weights_to_bytes(weights)?;
-        let mut manifest = self.manifest(calibration(&pairs), pixel_threshold(&scores, &self.validation).0);
+        let mut manifest = self.manifest(calibration(&scored), pixel_threshold(&scores, &self.validation).0);
         manifest.data.hash.clone_from(&loaded.hash);
         manifest.data.items = kept.len();
         manifest.data.groups =
@@ -375,12 +380,7 @@ impl<'a> Run<'a> {
         let pack = |manifest: &Manifest| -> Result<Model, LearnError> {
             Ok(Model::from_bytes(&serde_json::to_vec_pretty(manifest)?, &bytes)?)
         };
-        let evidence: Vec<LabelledItem> = kept
-            .iter()
-            .zip(parts)
-            .filter(|(_, p)| **p == Part::Evidence)
-            .map(|(i, _)| (*i).clone())
-            .collect();
+        let evidence: Vec<LabelledItem> = of(Part::Evidence).cloned().collect();
         if !evidence.is_empty() {
             let measured = evaluate(
                 &pack(&manifest)?,

@@ -148,6 +148,8 @@ fn tiles_are_stitched_and_found_where_they_are() {
 #[test]
 fn evidence_of_items_with_one_name_stays_apart() {
     let row = |group: &str, good: f64, defective: bool| crate::learn::PredictionRow {
+        item: 0,
+        is_right: true,
         media: "a.png".into(),
         group: group.into(),
         probabilities: BTreeMap::from([(
