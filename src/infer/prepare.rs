@@ -278,6 +278,26 @@ mod tests {
     }
 
     #[test]
+    fn a_fitted_image_keeps_its_proportions_and_the_rest_is_grey() {
+        let spec = spec(View::Fit, false);
+        for (width, height, used) in
+            [(100, 20, [64, 13]), (10, 40, [8, 32]), (64, 32, [64, 32]), (9000, 1, [64, 1])]
+        {
+            let image = Raster { width, height, channels: 1, pixels: vec![200; (width * height) as usize] };
+            let input = prepare(&spec, &image, None).unwrap();
+            assert_eq!((input.picture(), input.tile_count()), (used, 1));
+            let (pixels, columns, rows) = input.canvas();
+            assert_eq!((columns, rows), (64, 32));
+            for (at, v) in pixels.iter().enumerate() {
+                let is_picture = at % columns < used[0] && at / columns < used[1];
+                assert_eq!(*v, if is_picture { 200 } else { MID_GREY });
+            }
+            let source = [0, 1].map(|axis| input.scale[axis] * used[axis] as f32);
+            assert!((source[0] - width as f32).abs() < 1e-2 && (source[1] - height as f32).abs() < 1e-2);
+        }
+    }
+
+    #[test]
     fn tiles_cover_every_pixel_and_start_on_cells() {
         let spec = spec(View::Tiles { overlap_px: 8 }, false);
         for (width, height) in [(1, 1), (64, 32), (65, 33), (150, 301), (4000, 40)] {

@@ -144,6 +144,51 @@ fn tiles_are_stitched_and_found_where_they_are() {
     assert!(heat.values.iter().all(|v| (0.0..=1.0).contains(v)));
 }
 
+#[test]
+fn cross_validation_measures_each_item_once_and_keeps_units_and_given_folds_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut items = spots(dir.path());
+    let settings = TrainSettings { epochs: Some(1), ..small() };
+    let go = |items: &[LabelledItem], folds| {
+        let mut seen = BTreeMap::new();
+        let cross =
+            crate::learn::cross_validate(items, &settings, folds, &AtomicBool::new(false), &mut |fold, p| {
+                seen.insert(fold, p.epoch);
+            });
+        (cross.unwrap(), seen)
+    };
+    let (cross, seen) = go(&items, 3);
+    assert_eq!((cross.folds, seen.len()), (3, 3));
+    let mut names: Vec<&str> = cross.evaluation.predictions.iter().map(|row| row.media.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((names.len(), cross.evaluation.report.n), (24, 24));
+    assert!(cross.evaluation.predictions.iter().all(|row| items[row.item].name == row.media));
+    // The data's own folds come first.
+    for (i, item) in items.iter_mut().enumerate() {
+        item.extra.insert("fold".to_owned(), (i % 2).into());
+    }
+    assert_eq!(go(&items, 5).0.folds, 2);
+    let one = super::super::split::deal(&items, 1, 4);
+    assert!(one.iter().max() == Some(&3) && one == super::super::split::deal(&items, 1, 4));
+}
+
+#[test]
+fn any_setting_can_be_set_by_its_name_and_nothing_else() {
+    let mut settings = TrainSettings::default();
+    settings.set("augmentation.paste=0.25").unwrap();
+    settings.set("keep=best").unwrap();
+    assert!((settings.augmentation.paste - 0.25).abs() < 1e-9 && settings.keep == super::Keep::Best);
+    for (wrong, says) in [
+        ("augmentation.past=1", "there is no setting \"augmentation.past\""),
+        ("batch", "NAME=VALUE"),
+        ("batch=many", "batch:"),
+    ] {
+        let error = settings.set(wrong).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
 /// Two data sets may use the same file names: what a row is must not depend on its name.
 #[test]
 fn evidence_of_items_with_one_name_stays_apart() {
