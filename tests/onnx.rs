@@ -29,7 +29,7 @@ fn a_package_becomes_an_onnx_file_and_a_description() {
     assert_eq!(json["model"], "magnetic-tile");
     assert_eq!(json["onnx"], text(&out));
     assert_eq!(json["preprocessing"], text(&folder.path().join("tile.v1.json")));
-    assert_eq!(json["input_shape"], json!([1, 1, 288, 224]));
+    assert_eq!(json["input_shape"], json!([1, 2, 288, 224]));
     assert_eq!(json["outputs"], json!({ "pixels": [1, 5, 72, 56], "item": [1, 5, 1, 1] }));
     let bytes = fs::read(&out).unwrap();
     assert_eq!(json["bytes"], bytes.len());
@@ -41,15 +41,19 @@ fn a_package_becomes_an_onnx_file_and_a_description() {
     let description: Value = serde_json::from_slice(&fs::read(out.with_extension("json")).unwrap()).unwrap();
     assert_eq!(description["package"], json!({ "name": "magnetic-tile", "hash": hash }));
     assert_eq!(description["classes"], json!(["good", "blowhole", "break", "crack", "fray", "uneven"]));
-    assert_eq!(description["input"]["channels"], json!(["grey of the image"]));
+    let channels = json!(["grey of the image", "local contrast of the image"]);
+    assert_eq!(description["input"]["channels"], channels);
     assert_eq!(description["outputs"]["pixels"]["channels"][0], "blowhole");
     assert_eq!(description["outputs"]["pixels"]["stride_px"], 4);
     assert!(description["calibration"]["slope"].is_f64() && description["regions"]["pixel_logit"].is_f64());
     let steps = |key: &str| -> Vec<&str> {
         description[key].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect()
     };
-    assert_eq!(steps("preprocessing"), ["decode", "resize", "channels", "levels", "normalise"]);
-    assert_eq!(steps("postprocessing"), ["class score", "probabilities", "regions"]);
+    assert_eq!(
+        steps("preprocessing"),
+        ["decode", "fit", "channels", "levels", "local contrast", "normalise"]
+    );
+    assert_eq!(steps("postprocessing"), ["cut", "class score", "probabilities", "regions"]);
 
     // The same package gives the same bytes, also over the files of before.
     Program::run(&["export-onnx", "magnetic-tile", text(&out)]).done();
