@@ -7,7 +7,7 @@ use crate::domain::{BoxPx, Label, LabelledItem};
 use crate::infer::Metric;
 use crate::learn::{Evaluation, PredictionRow, ReliabilityBin, Report};
 use crate::media::{Raster, decode_image, encode_jpeg, thumbnail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ fn kinds(evaluation: &Evaluation) -> Vec<(&'static str, &'static str, Vec<&Predi
         rows.sort_by(|a, b| by(b).total_cmp(&by(a)));
         rows
     };
-    let suspects = &evaluation.report.suspects;
+    let suspects: BTreeSet<usize> = evaluation.report.suspects.iter().map(|suspect| suspect.item).collect();
     vec![
         (
             "Missed",
@@ -87,7 +87,7 @@ fn kinds(evaluation: &Evaluation) -> Vec<(&'static str, &'static str, Vec<&Predi
         (
             "Labels to look at again",
             "Suspect by confident learning; not proof of an error.",
-            sorted(&|row| suspects.iter().any(|suspect| suspect.media == row.media), |row| -good(row)),
+            sorted(&|row| suspects.contains(&row.item), |row| -good(row)),
         ),
     ]
 }

@@ -105,6 +105,9 @@ impl Report {
 /// An item whose label is probably wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Suspect {
+    /// Position among the evaluated items.
+    #[serde(skip)]
+    pub item: usize,
     pub media: String,
     pub label: String,
     /// What the model finds instead.
@@ -455,6 +458,7 @@ fn suspect_labels(items: &[LabelledItem], measured: &[Measured]) -> Vec<Suspect>
         .zip(&known)
         .filter(|(flag, _)| **flag)
         .map(|(_, (m, label))| Suspect {
+            item: m.item,
             media: items[m.item].name.clone(),
             label: classes[*label].to_owned(),
             probable: answer(&m.output.probabilities).to_owned(),
