@@ -135,6 +135,10 @@ class Described:
         normal = [(layer / 255 - mean) / std for layer in layers]
         if "local contrast" in self.before:
             normal += [self.local(layer) for layer in layers]
+        if rule := self.before.get("difference"):
+            image, golden = (layer.mean(axis=2, keepdims=True) for layer in layers)
+            levels = np.floor(rule["middle"] + (image - golden) / 2 + 0.5).clip(0, 255)
+            normal.append((levels - rule["middle"]) / rule["spread"])
         planes = np.concatenate(normal, axis=2).transpose(2, 0, 1).astype(np.float32)
         cells = [-(-n // STRIDE) for n in used[:2]]
         if not tiles:

@@ -89,6 +89,7 @@ pub fn model() -> &'static Model {
             view: View::Single,
             reference: false,
             local_px: 0,
+            difference: false,
         };
         let settings = TrainSettings {
             name: "tiny".into(),

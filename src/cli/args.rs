@@ -45,6 +45,8 @@ pub enum Verb {
     },
     /// Measure what a training gives on units that it has not seen
     CrossValidate(CrossValidate),
+    /// Measure what trainings on few and on more labels give on other units
+    LearningCurve(LearningCurve),
     /// Measure a model on labelled data
     Evaluate(Evaluate),
     /// Run the station: take items in, decide, ask
@@ -203,6 +205,19 @@ pub struct CrossValidate {
     /// Write a page with the worst mistakes and their pictures into this folder
     #[arg(long, value_name = "DIR")]
     pub sheet: Option<PathBuf>,
+    #[command(flatten)]
+    pub how: Training,
+}
+
+#[derive(clap::Args)]
+pub struct LearningCurve {
+    pub line: PathBuf,
+    /// Numbers of labels
+    #[arg(long, value_delimiter = ',', default_values_t = [20, 50, 100, 200])]
+    pub sizes: Vec<usize>,
+    /// Train from this model's weights as well
+    #[arg(long)]
+    pub init: Option<String>,
     #[command(flatten)]
     pub how: Training,
 }

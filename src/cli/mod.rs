@@ -90,6 +90,7 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::Train(train) => verbs::train(&train).map(Some),
         Verb::Examples { line, out, how } => verbs::examples(&line, &out, &how).map(Some),
         Verb::CrossValidate(cross) => verbs::cross_validate(&cross).map(Some),
+        Verb::LearningCurve(curve) => verbs::learning_curve(&curve).map(Some),
         Verb::Evaluate(evaluate) => verbs::evaluate(&evaluate).map(Some),
         Verb::Queue { line, limit } => verbs::queue(&line, limit).map(Some),
         Verb::Answer(answer) => verbs::answer(&answer).map(Some),

@@ -1,6 +1,8 @@
 //! The verbs that are done when they return.
 
-use super::args::{Answer, BenchInfer, CrossValidate, Evaluate, Export, Import, New, Train, Training};
+use super::args::{
+    Answer, BenchInfer, CrossValidate, Evaluate, Export, Import, LearningCurve, New, Train, Training,
+};
 use super::{Report, output};
 use crate::domain::{
     Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict,
@@ -197,6 +199,18 @@ pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
     json["folds"] = cross.folds.into();
     json["seconds_per_training"] = cross.seconds_per_training.into();
     Ok(Report::ok(json))
+}
+
+pub fn learning_curve(args: &LearningCurve) -> Result<Report, EngineError> {
+    let line = Line::open(&args.line, ACTOR)?;
+    let mut job = train_job(&args.how)?;
+    job.init.clone_from(&args.init);
+    let cancel = cancel_flag()?;
+    let mut shown = output::Training::new();
+    let points = engine::learning_curve(&line, &job, &args.sizes, &cancel, &mut |labels, progress| {
+        shown.show(&format!("{labels} labels: "), progress);
+    })?;
+    Ok(Report::ok(json!({ "points": to_json(&points)? })))
 }
 
 /// As typed, for the package's record of how it was made; only the program's own path is cut.

@@ -9,7 +9,9 @@ use crate::domain::{
 };
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
-use crate::learn::{self, CrossValidation, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings};
+use crate::learn::{
+    self, CrossValidation, CurvePoint, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings,
+};
 use crate::media::encode_jpeg;
 use crate::store::{Blobs, Store};
 use rayon::prelude::*;
@@ -161,6 +163,20 @@ pub fn cross_validate(
     let items = labelled_items(line, &job.filter)?;
     let cross = learn::cross_validate(&items, &job.settings, folds, cancel, progress)?;
     Ok((cross, items))
+}
+
+/// What trainings on so many of the line's labels give on its other units, from nothing and from the
+/// job's first package. No model is kept.
+pub fn learning_curve(
+    line: &Line,
+    job: &TrainJob,
+    sizes: &[usize],
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, &Progress),
+) -> Result<Vec<CurvePoint>, EngineError> {
+    let items = labelled_items(line, &job.filter)?;
+    let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
+    Ok(learn::learning_curve(&items, &job.settings, sizes, init.as_ref(), cancel, progress)?)
 }
 
 /// Writes what the job's training would show its network as a JPEG.

@@ -21,7 +21,8 @@ pub use crate::learn::{Progress, ViewChoice};
 pub use data::{Dataset, DatasetSource};
 pub use error::EngineError;
 pub use jobs::{
-    ImportReport, TrainJob, cross_validate, evaluate, export, import, recheck_export, show_examples, train,
+    ImportReport, TrainJob, cross_validate, evaluate, export, import, learning_curve, recheck_export,
+    show_examples, train,
 };
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest};

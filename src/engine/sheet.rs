@@ -45,6 +45,7 @@ pub fn write_sheet(
         report.groups,
     );
     figures(&mut page, report);
+    sizes(&mut page, report);
     reliability_plot(&mut page, report);
     let mut pictures = Pictures { folder, items, written: BTreeMap::new() };
     for (name, why, rows) in kinds(evaluation) {
@@ -96,6 +97,10 @@ fn good(row: &PredictionRow) -> f64 {
     row.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get())
 }
 
+fn short(metric: Option<Metric>) -> String {
+    metric.map_or_else(|| "–".to_owned(), |m| format!("{:.3}", m.value))
+}
+
 fn figures(page: &mut String, report: &Report) {
     page.push_str("<h2>Figures</h2><p>With 95 % intervals from resampled units.</p><table>");
     for (name, Metric { value, low, high, n }) in report.metrics() {
@@ -106,7 +111,6 @@ fn figures(page: &mut String, report: &Report) {
         );
     }
     page.push_str("</table><table><tr><th>class<th>items<th>recall<th>precision");
-    let short = |metric: Option<Metric>| metric.map_or_else(|| "–".to_owned(), |m| format!("{:.3}", m.value));
     for (class, m) in &report.per_class {
         let _ = write!(
             page,
@@ -115,6 +119,31 @@ fn figures(page: &mut String, report: &Report) {
             m.n,
             short(m.recall),
             short(m.precision)
+        );
+    }
+    page.push_str("</table>");
+}
+
+/// Defects by kind and size.
+fn sizes(page: &mut String, report: &Report) {
+    if report.by_size.is_empty() {
+        return;
+    }
+    page.push_str(
+        "<h2>By kind and size</h2><p>Side: the root of the area that an item's defects cover.</p>\
+         <table><tr><th>class<th>side, px<th>items<th>found<th>AUROC<th>IoU",
+    );
+    for row in &report.by_size {
+        let below = row.side_below_px.map_or_else(|| "∞".to_owned(), |px| px.to_string());
+        let _ = write!(
+            page,
+            "<tr><td>{}<td class=\"n\">{} to {below}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}",
+            escaped(&row.class),
+            row.side_from_px,
+            row.n,
+            row.found,
+            short(row.auroc),
+            short(row.defect_iou),
         );
     }
     page.push_str("</table>");

@@ -13,48 +13,50 @@ pub const LOCAL_SPREAD_MIN: f32 = 4.0;
 pub fn local_contrast(values: &[f32], width: usize, radius: usize) -> Vec<f32> {
     let height = values.len() / width.max(1);
     let mut out = Vec::with_capacity(values.len());
-    // Sums of each column over the rows of the square: of the values and of their squares.
-    let mut columns = vec![[0.0_f64; 2]; width];
-    let moved = |columns: &mut [[f64; 2]], y: usize, sign: f64| {
-        for (column, v) in columns.iter_mut().zip(&values[y * width..(y + 1) * width]) {
+    // Sums of each column over the rows of the square, of the values and of their squares; and of
+    // all columns to the left of each. Differences of the latter are the sums over the square.
+    let (mut sums, mut squares) = (vec![0.0_f64; width], vec![0.0_f64; width]);
+    let (mut left_sums, mut left_squares) = (vec![0.0_f64; width + 1], vec![0.0_f64; width + 1]);
+    let row_moves = |y: usize, sign: f64, sums: &mut [f64], squares: &mut [f64]| {
+        for ((sum, square), v) in sums.iter_mut().zip(squares).zip(&values[y * width..(y + 1) * width]) {
             let v = f64::from(*v);
-            column[0] += sign * v;
-            column[1] += sign * v * v;
+            *sum += sign * v;
+            *square += sign * v * v;
         }
     };
-    (0..radius.min(height)).for_each(|y| moved(&mut columns, y, 1.0));
-    for y in 0..height {
+    (0..radius.min(height)).for_each(|y| row_moves(y, 1.0, &mut sums, &mut squares));
+    for (y, row) in values.chunks_exact(width.max(1)).enumerate() {
         if y + radius < height {
-            moved(&mut columns, y + radius, 1.0);
+            row_moves(y + radius, 1.0, &mut sums, &mut squares);
         }
         if y > radius {
-            moved(&mut columns, y - radius - 1, -1.0);
+            row_moves(y - radius - 1, -1.0, &mut sums, &mut squares);
         }
         let rows = (y + radius).min(height - 1) + 1 - y.saturating_sub(radius);
-        let mut sum = [0.0; 2];
-        let mut add = |column: [f64; 2], sign: f64| {
-            sum[0] += sign * column[0];
-            sum[1] += sign * column[1];
-            sum
-        };
-        columns.iter().take(radius).for_each(|column| {
-            add(*column, 1.0);
-        });
-        for x in 0..width {
-            let entering = if x + radius < width { columns[x + radius] } else { [0.0; 2] };
-            add(entering, 1.0);
-            let leaving = if x > radius { columns[x - radius - 1] } else { [0.0; 2] };
-            let sum = add(leaving, -1.0);
-            let count = (rows * ((x + radius).min(width - 1) + 1 - x.saturating_sub(radius))) as f64;
-            let mean = sum[0] / count;
-            let spread = (sum[1] / count - mean * mean).max(0.0).sqrt();
+        add_up(&sums, &mut left_sums);
+        add_up(&squares, &mut left_squares);
+        for (x, v) in row.iter().enumerate() {
+            let (from, to) = (x.saturating_sub(radius), (x + radius + 1).min(width));
+            let share = 1.0 / (rows * (to - from)) as f64;
+            let mean = (left_sums[to] - left_sums[from]) * share;
+            let square = (left_squares[to] - left_squares[from]) * share;
+            let spread = (square - mean * mean).max(0.0).sqrt();
             #[expect(clippy::cast_possible_truncation, reason = "levels of a picture")]
             let (mean, spread) = (mean as f32, spread as f32);
-            let z = (values[y * width + x] - mean) / (spread + LOCAL_SPREAD_MIN);
+            let z = (v - mean) / (spread + LOCAL_SPREAD_MIN);
             out.push((LOCAL_MIDDLE + LOCAL_SPREAD * z).clamp(0.0, 255.0));
         }
     }
     out
+}
+
+/// The sum of everything before each place.
+fn add_up(values: &[f64], before: &mut [f64]) {
+    let mut sum = 0.0;
+    for (before, v) in before[1..].iter_mut().zip(values) {
+        sum += v;
+        *before = sum;
+    }
 }
 
 #[cfg(test)]

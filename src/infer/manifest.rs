@@ -59,6 +59,9 @@ pub struct InputSpec {
     /// one for the reference.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub local_px: u32,
+    /// A channel of the image minus its reference follows last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub difference: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -71,6 +74,7 @@ impl InputSpec {
     #[must_use]
     pub fn planes(&self) -> usize {
         self.photographs() * (self.channels as usize + usize::from(self.local_px > 0))
+            + usize::from(self.difference)
     }
 
     /// The image, and its reference.
@@ -79,7 +83,7 @@ impl InputSpec {
         if self.reference { 2 } else { 1 }
     }
 
-    /// Channels of all photographs; those of local contrast follow.
+    /// Channels of all photographs; those computed from them follow.
     #[must_use]
     pub const fn photograph_planes(&self) -> usize {
         self.photographs() * self.channels as usize

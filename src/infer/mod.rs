@@ -24,7 +24,7 @@ pub use onnx::OnnxDescription;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};
 pub use predict::{Heat, Output};
 pub use prepare::{Input, prepare};
-pub(crate) use prepare::{MID_GREY, local_planes, normalisation};
+pub(crate) use prepare::{MID_GREY, computed_planes, normalisation};
 pub use regions::{RawScores, raw_scores};
 pub use shipped::{shipped, shipped_names};
 

@@ -6,7 +6,7 @@ use super::local::{LOCAL_MIDDLE, LOCAL_SPREAD, LOCAL_SPREAD_MIN};
 use super::manifest::{Calibration, Levels, RegionSettings, View};
 use super::package::weights_from_bytes;
 use super::predict::{SAME_PLACE, WEAK_MARGIN, WEAK_SHARE_MAX};
-use super::prepare::{MID_GREY, SPREAD_LEVELS, SPREAD_MIN_LEVELS};
+use super::prepare::{DIFFERENCE_MIDDLE, DIFFERENCE_SPREAD, MID_GREY, SPREAD_LEVELS, SPREAD_MIN_LEVELS};
 use super::{InferError, Model};
 use crate::domain::ModelRef;
 use crate::nn::{INPUT, ITEM_OUTPUT, OPSET, PIXEL_OUTPUT, PIXEL_STRIDE, Shape3, to_onnx};
@@ -120,7 +120,8 @@ impl Model {
         let photographs = &["image", "reference"][..input.photographs()];
         let local = photographs.iter().filter(|_| input.local_px > 0);
         let local = local.map(|source| format!("local contrast of the {source}"));
-        photographs.iter().flat_map(|source| of(source)).chain(local).collect()
+        let difference = input.difference.then(|| "difference of image and reference".to_owned());
+        photographs.iter().flat_map(|source| of(source)).chain(local).chain(difference).collect()
     }
 
     fn preprocessing(&self) -> Vec<Step> {
@@ -189,6 +190,13 @@ impl Model {
                     "radius_px": input.local_px, "middle": LOCAL_MIDDLE, "spread": LOCAL_SPREAD,
                     "spread_min": LOCAL_SPREAD_MIN,
                 }),
+            ));
+        }
+        if input.difference {
+            steps.push(step(
+                "difference",
+                "a last channel: v ← round(middle + (g − r) / 2) clamped to 0…255, where g and r are the means of the channels of image and reference; normalised by middle and spread: (v − middle) / spread",
+                json!({ "middle": DIFFERENCE_MIDDLE, "spread": DIFFERENCE_SPREAD }),
             ));
         }
         steps.push(step(

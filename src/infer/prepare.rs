@@ -15,6 +15,11 @@ pub(super) const SPREAD_LEVELS: f64 = 42.0;
 /// An image flatter than this is not stretched further: that would only show the sensor's noise.
 pub(super) const SPREAD_MIN_LEVELS: f64 = 4.0;
 
+/// The channel of differences: levels of no difference, and of one that becomes 1 for the network
+/// (two levels of difference are one of the channel).
+pub(super) const DIFFERENCE_MIDDLE: f32 = 127.5;
+pub(super) const DIFFERENCE_SPREAD: f32 = 42.0;
+
 /// What a network sees where there is no picture.
 pub(crate) const MID_GREY: u8 = 128;
 
@@ -111,9 +116,9 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
             append_plane(&mut pixels, raster, channel, canvas, spec.view);
         }
     }
-    if spec.local_px > 0 {
+    if spec.planes() > spec.photograph_planes() {
         let planes: Vec<f32> = pixels.iter().map(|v| f32::from(*v)).collect();
-        pixels.extend(local_planes(spec, &planes, canvas[0]).into_iter().flatten().map(byte));
+        pixels.extend(computed_planes(spec, &planes, canvas[0]).into_iter().map(byte));
     }
     Ok(Input {
         pixels,
@@ -127,19 +132,24 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
     })
 }
 
-/// The channels of local contrast of photographs whose planes (0 to 255) lie one after the other;
-/// of a colour image that of the mean of its channels.
-pub(crate) fn local_planes(spec: &InputSpec, planes: &[f32], width: usize) -> Vec<Vec<f32>> {
+/// Local contrast and difference of photographs whose planes (0 to 255) lie one after the other;
+/// of a colour image those of the mean of its channels.
+pub(crate) fn computed_planes(spec: &InputSpec, planes: &[f32], width: usize) -> Vec<f32> {
     let channels = spec.channels as usize;
     let area = planes.len() / spec.photograph_planes();
     let grey = |photograph: &[f32]| -> Vec<f32> {
         let mean = |at| photograph.iter().skip(at).step_by(area).sum::<f32>() / spec.channels as f32;
         if channels == 1 { photograph.to_vec() } else { (0..area).map(mean).collect() }
     };
-    planes
-        .chunks_exact(area * channels)
-        .map(|photograph| local_contrast(&grey(photograph), width, spec.local_px as usize))
-        .collect()
+    let greys: Vec<Vec<f32>> = planes.chunks_exact(area * channels).map(grey).collect();
+    let mut computed = Vec::with_capacity(greys.len() * area);
+    if spec.local_px > 0 {
+        greys.iter().for_each(|grey| computed.extend(local_contrast(grey, width, spec.local_px as usize)));
+    }
+    if let (true, [image, reference]) = (spec.difference, &*greys) {
+        computed.extend(image.iter().zip(reference).map(|(v, r)| DIFFERENCE_MIDDLE + (v - r) / 2.0));
+    }
+    computed
 }
 
 fn byte(value: f32) -> u8 {
@@ -249,6 +259,8 @@ pub(crate) fn normalisation(spec: &InputSpec, plane: usize) -> [f32; 256] {
     let channel = plane % spec.channels as usize;
     let (mean, std) = if plane < spec.photograph_planes() {
         (spec.mean[channel], spec.std[channel])
+    } else if spec.difference && plane + 1 == spec.planes() {
+        (DIFFERENCE_MIDDLE / 255.0, DIFFERENCE_SPREAD / 255.0)
     } else {
         (LOCAL_MIDDLE / 255.0, LOCAL_SPREAD / 255.0)
     };
@@ -274,6 +286,7 @@ mod tests {
             view,
             reference,
             local_px: 0,
+            difference: reference,
         }
     }
 
@@ -333,8 +346,10 @@ mod tests {
         assert!(matches!(prepare(&spec, &image, None), Err(InferError::ReferenceMissing)));
         let input = prepare(&spec, &image, Some(&golden)).unwrap();
         let values = values(&spec, &input);
-        assert_eq!(values.len(), 2 * 64 * 32);
+        assert_eq!(values.len(), 3 * 64 * 32);
         assert!((values[0] - 2.0).abs() < 1e-6 && (values[64 * 32] + 2.0).abs() < 1e-6);
+        let greatest = 127.5 / DIFFERENCE_SPREAD;
+        assert!((values[2 * 64 * 32] - greatest).abs() < 1e-3);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::data::Sample;
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
-use crate::infer::{InputSpec, MID_GREY, View, local_planes, normalisation};
+use crate::infer::{InputSpec, MID_GREY, View, computed_planes, normalisation};
 use crate::nn::PIXEL_STRIDE;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -67,14 +67,13 @@ pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Ex
     let is_pasted = !sample.is_defective() && rng.random_bool(f64::from(settings.paste).clamp(0.0, 1.0));
     if is_pasted && !donors.is_empty() {
         let donor = donors[rng.random_range(0..donors.len())];
-        let warp = draw_warp(&mut rng, donor, spec, settings);
+        let warp = draw_warp(&mut rng, donor, spec, &settings.posed(settings.paste_pose));
         paste(&mut rng, &mut values, &levels(donor, spec, &warp), &coverage(donor, spec, &warp), spec);
         truth = targets(donor, spec, &warp);
     }
     relight(&mut rng, &mut values, spec, settings);
-    if spec.local_px > 0 {
-        let local = local_planes(spec, &values, spec.width_px as usize);
-        values.extend(local.into_iter().flatten());
+    if spec.planes() > spec.photograph_planes() {
+        values.extend(computed_planes(spec, &values, spec.width_px as usize));
     }
     for (plane, values) in values.chunks_exact_mut(spec.area()).enumerate() {
         let table = normalisation(spec, plane);
@@ -91,12 +90,15 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
     let (_, width, height) = sample.input.canvas();
     let (w, h) = (spec.width_px as f32, spec.height_px as f32);
     let mut within = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
-    let angle = within(s.rotate_deg).to_radians();
+    let mut angle = within(s.rotate_deg).to_radians();
     let zoom = within(s.scale).exp();
     let stretch = within(s.stretch).exp();
     let shift = [within(s.shift) * w, within(s.shift) * h];
     let flip = [s.flip_x && rng.random::<bool>(), s.flip_y && rng.random::<bool>()]
         .map(|f| if f { -1.0 } else { 1.0 });
+    if s.quarter_turn && spec.width_px == spec.height_px && rng.random::<bool>() {
+        angle += std::f32::consts::FRAC_PI_2;
+    }
     let centre = match spec.view {
         View::Single => [w / 2.0, h / 2.0],
         View::Fit => {
@@ -215,23 +217,24 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
     let mut item_weight = vec![1.0; classes];
     let (_, width, height) = sample.input.canvas();
     let bounds = bounds(sample);
-    for (class, mask) in &sample.masks {
-        let map = &mut target[class * plane..(class + 1) * plane];
-        for (at, cell) in map.iter_mut().enumerate() {
-            let mut sum = 0_u32;
-            for point in 0..POINTS * POINTS {
-                let step = stride as f32 / POINTS as f32;
-                let px = (at % columns * stride) as f32 + ((point % POINTS) as f32 + 0.5) * step;
-                let py = (at / columns * stride) as f32 + ((point / POINTS) as f32 + 0.5) * step;
-                let point @ [sx, sy] = warp.apply(px, py);
-                if is_inside(point, bounds) {
-                    let ((x, ..), (y, ..)) = (neighbours(sx + 0.5, width), neighbours(sy + 0.5, height));
-                    sum += u32::from(mask[y * width + x]);
+    let points = if sample.masks.is_empty() { 0 } else { POINTS * POINTS };
+    let step = stride as f32 / POINTS as f32;
+    for at in 0..plane {
+        for point in 0..points {
+            let px = (at % columns * stride) as f32 + ((point % POINTS) as f32 + 0.5) * step;
+            let py = (at / columns * stride) as f32 + ((point / POINTS) as f32 + 0.5) * step;
+            let point @ [sx, sy] = warp.apply(px, py);
+            if is_inside(point, bounds) {
+                let ((x, ..), (y, ..)) = (neighbours(sx + 0.5, width), neighbours(sy + 0.5, height));
+                for (class, mask) in &sample.masks {
+                    target[class * plane + at] += f32::from(mask[y * width + x]);
                 }
             }
-            *cell = (COVERAGE_GAIN * sum as f32 / (255 * POINTS * POINTS) as f32).min(1.0);
         }
-        item_target[*class] = if map.iter().sum::<f32>() >= CELLS_VISIBLE { 1.0 } else { 0.0 };
+    }
+    for (class, map) in target.chunks_exact_mut(plane).enumerate() {
+        map.iter_mut().for_each(|v| *v = (COVERAGE_GAIN * *v / (255 * POINTS * POINTS) as f32).min(1.0));
+        item_target[class] = if map.iter().sum::<f32>() >= CELLS_VISIBLE { 1.0 } else { 0.0 };
     }
     for class in 0..classes {
         if sample.unplaced[class] {

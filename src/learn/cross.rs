@@ -31,7 +31,7 @@ pub fn cross_validate(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<CrossValidation, LearnError> {
-    let fold_of = own_folds(items).unwrap_or_else(|| deal(items, settings.seed, folds));
+    let fold_of = folds_of(items, settings.seed, folds);
     let folds: BTreeSet<usize> = fold_of.iter().copied().collect();
     if folds.len() < 2 {
         return Err(LearnError::TooLittle("cross-validation takes at least two folds".to_owned()));
@@ -62,6 +62,11 @@ pub fn cross_validate(
         folds: folds.len(),
         seconds_per_training: seconds / folds.len() as f64,
     })
+}
+
+/// The fold of each item: the data's own, or dealt.
+pub(super) fn folds_of(items: &[LabelledItem], seed: u64, folds: usize) -> Vec<usize> {
+    own_folds(items).unwrap_or_else(|| deal(items, seed, folds))
 }
 
 /// The folds that came with the data, numbered; `None` where an item has none.

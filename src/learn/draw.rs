@@ -5,8 +5,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// How likely each training item is drawn: a share of the draws is defective, as far as there are
-/// both kinds, and among the defective a class with few items gets more than its share (by the
+/// How likely each training item is drawn: at least a share of the draws is defective, as far as
+/// there are both kinds, and among the defective a class with few items gets more than its share (by the
 /// square root of its count).
 pub(super) fn draw_weights(train: &[&Sample], defective_share: f64) -> Vec<f64> {
     let classes = train.first().map_or(0, |s| s.positive.len());
@@ -29,6 +29,8 @@ pub(super) fn draw_weights(train: &[&Sample], defective_share: f64) -> Vec<f64> 
         train.iter().zip(&raw).filter(|(s, _)| s.is_defective() == defective).map(|(_, w)| w).sum()
     };
     let (good, defective) = (sum(false), sum(true));
+    let own_share = train.iter().filter(|s| s.is_defective()).count() as f64 / train.len().max(1) as f64;
+    let defective_share = defective_share.max(own_share);
     train
         .iter()
         .zip(&raw)

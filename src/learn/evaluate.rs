@@ -1,6 +1,7 @@
 //! A model against labelled items: every figure with its interval and its number.
 
 use super::LearnError;
+use super::by_size::{DefectMetrics, Overlap, Placed, by_size};
 use super::data::{self, rasters, unusable};
 use super::metrics::{
     Detections, ReliabilityBin, auroc, average_precision, bootstrap, calibration_error, detection_f,
@@ -70,6 +71,9 @@ pub struct Report {
     /// F-score of detections with a score of at least one half, at the same overlap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub f_iou33: Option<Metric>,
+    /// By kind and size, where defects have a place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_size: Vec<DefectMetrics>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word_error_rate: Option<Metric>,
     /// Labels to look at again, by confident learning.
@@ -159,8 +163,7 @@ pub(super) struct Measured {
     output: Output,
     /// 1 − P(good) as it would be without the package's calibration.
     uncalibrated: f64,
-    /// Pixels in both, and in either, of predicted and true defects.
-    overlap: Option<(u64, u64)>,
+    overlap: Option<Overlap>,
     /// By class; only where the truth has places.
     detections: Option<BTreeMap<String, Detections>>,
     seconds: f64,
@@ -246,10 +249,10 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     })
 }
 
-/// Defect pixels at source resolution: intersection and union of truth and prediction. Regions of
+/// Defect pixels at source resolution. Regions of
 /// the whole item have no pixels of their own, and weak suspicions below the manifest's threshold
 /// do not count as found pixels.
-fn overlap(label: &Label, output: &Output, image: &Raster, threshold: f64) -> (u64, u64) {
+fn overlap(label: &Label, output: &Output, image: &Raster, threshold: f64) -> Overlap {
     let (width, height) = (image.width as usize, image.height as usize);
     let mut truth = vec![0_u8; width * height];
     let mut found = vec![0_u8; width * height];
@@ -259,10 +262,11 @@ fn overlap(label: &Label, output: &Output, image: &Raster, threshold: f64) -> (u
     for region in output.regions.iter().filter(|r| r.score.is_some_and(|s| s.get() >= threshold)) {
         draw(region, width, height, &mut found);
     }
-    let mut sums = (0, 0);
-    for (t, f) in truth.iter().zip(&found) {
-        sums.0 += u64::from(*t != 0 && *f != 0);
-        sums.1 += u64::from(*t != 0 || *f != 0);
+    let mut sums = Overlap::default();
+    for (t, f) in truth.iter().map(|t| *t != 0).zip(found.iter().map(|f| *f != 0)) {
+        sums.both += u64::from(t && f);
+        sums.either += u64::from(t || f);
+        sums.truth += u64::from(t);
     }
     sums
 }
@@ -429,6 +433,7 @@ fn report(
         defect_iou: pooled_iou(&table, measured, seed),
         map_iou33: mean_precision(&table, measured, seed),
         f_iou33: detection_score(&table, measured, seed),
+        by_size: by_size(&placed(items, measured), seed),
         word_error_rate: None,
         suspects: suspect_labels(items, measured),
         latency_ms: latency(measured),
@@ -472,10 +477,16 @@ fn pooled_iou(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option<Met
         return None;
     }
     let n = measured.iter().filter(|m| m.overlap.is_some()).count();
-    bootstrap(&table.groups, seed, n, |at| {
-        let sums = at.iter().filter_map(|&i| measured[i].overlap).fold((0, 0), |s, o| (s.0 + o.0, s.1 + o.1));
-        (sums.1 > 0).then(|| sums.0 as f64 / sums.1 as f64)
-    })
+    bootstrap(&table.groups, seed, n, |at| Overlap::pooled(at.iter().filter_map(|&i| measured[i].overlap)))
+}
+
+fn placed<'a>(items: &'a [LabelledItem], measured: &[Measured]) -> Vec<Placed<'a>> {
+    let of = |m: &Measured| {
+        let item = &items[m.item];
+        let class = (!item.label.is_good()).then(|| item.label.main_class());
+        Some(Placed { group: &item.group, class, score: 1.0 - good(&m.output), overlap: m.overlap? })
+    };
+    measured.iter().filter_map(of).collect()
 }
 
 fn mean_precision(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option<Metric> {

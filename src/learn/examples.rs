@@ -3,6 +3,7 @@
 use super::augment::{Recipe, example};
 use super::data::{self, Sample};
 use super::draw::{donors, draw_epoch, draw_weights};
+use super::settings::window;
 use super::train::{SetUp, set_up};
 use super::{LearnError, TrainSettings};
 use crate::domain::LabelledItem;
@@ -24,6 +25,7 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
     let some: Vec<&LabelledItem> = usable.iter().copied().step_by(step).collect();
     let loaded = data::load(&some, &spec, &classes[1..], &AtomicBool::new(false))?;
     let train: Vec<&Sample> = loaded.samples.iter().collect();
+    let spec = window(&spec, settings.window_px);
     let recipe = Recipe { spec: &spec, settings: &settings.augmentation, donors: &donors(&train) };
     let order = draw_epoch(&draw_weights(&train, settings.defective_share), train.len(), settings.seed, 1);
     let (width, height) = (spec.width_px as usize, spec.height_px as usize);

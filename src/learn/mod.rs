@@ -6,8 +6,10 @@
 
 mod augment;
 mod average;
+mod by_size;
 mod calibrate;
 mod cross;
+mod curve;
 mod data;
 mod draw;
 mod evaluate;
@@ -23,7 +25,9 @@ mod train;
 mod truth;
 mod validate;
 
+pub use by_size::DefectMetrics;
 pub use cross::{CrossValidation, cross_validate};
+pub use curve::{CurvePoint, learning_curve};
 pub use evaluate::{
     ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, Suspect, evaluate,
 };

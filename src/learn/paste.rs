@@ -80,6 +80,7 @@ mod tests {
             view: View::Single,
             reference: false,
             local_px: 0,
+            difference: false,
         };
         let is_defect = |at: usize| (12..20).contains(&(at % 32)) && (12..20).contains(&(at / 32));
         let coverage: Vec<f32> = (0..1024).map(|at| f32::from(u8::from(is_defect(at)))).collect();

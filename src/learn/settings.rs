@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Augmentation {
     pub flip_x: bool,
     pub flip_y: bool,
+    /// Turns by a right angle, where the input is square.
+    pub quarter_turn: bool,
     /// Largest turn in degrees.
     pub rotate_deg: f32,
     /// Largest change of size, and of the ratio of the sides, as natural logarithms.
@@ -29,6 +31,21 @@ pub struct Augmentation {
     pub noise: f32,
     /// How often the defect of another item is laid over a good one, 0 to 1.
     pub paste: f32,
+    /// How many times as far as an item such a defect is turned, scaled, stretched and shifted.
+    pub paste_pose: f32,
+}
+
+impl Augmentation {
+    /// With a pose that changes so many times as far.
+    pub(super) fn posed(self, times: f32) -> Self {
+        Self {
+            rotate_deg: times * self.rotate_deg,
+            scale: times * self.scale,
+            stretch: times * self.stretch,
+            shift: times * self.shift,
+            ..self
+        }
+    }
 }
 
 impl Default for Augmentation {
@@ -36,6 +53,7 @@ impl Default for Augmentation {
         Self {
             flip_x: true,
             flip_y: true,
+            quarter_turn: true,
             rotate_deg: 8.0,
             scale: 0.2,
             stretch: 0.1,
@@ -46,6 +64,7 @@ impl Default for Augmentation {
             blur: 0.8,
             noise: 0.03,
             paste: 0.5,
+            paste_pose: 1.0,
         }
     }
 }
@@ -128,7 +147,7 @@ pub struct TrainSettings {
     pub evidence_share: f64,
     pub augmentation: Augmentation,
     pub loss: LossParts,
-    /// Share of defective items among those drawn.
+    /// Least share of defective items among those drawn.
     pub defective_share: f64,
     /// About how many last steps the kept weights are the mean of; 0 for none.
     pub average_steps: usize,
@@ -140,8 +159,14 @@ pub struct TrainSettings {
     /// Side of a square input of the same area as the one that is used; more shows finer defects
     /// and costs time.
     pub side_px: u32,
-    /// Reach of the channel of local contrast, in pixels of the input; 0 for none.
-    pub local_px: u32,
+    /// Reach of the channel of local contrast, in pixels of the input; 0 for none, by itself none
+    /// where there is a reference.
+    pub local_px: Option<u32>,
+    /// Training looks at square windows of about this side, cut out of views that are larger: near
+    /// a defect a step then learns more. 0 for whole views.
+    pub window_px: u32,
+    /// A channel of the difference, where there is a reference.
+    pub difference: bool,
     /// Recorded in the manifest: the command line, what the data are, their licence.
     pub command: String,
     pub description: String,
@@ -170,7 +195,9 @@ impl Default for TrainSettings {
             input: None,
             view: None,
             side_px: SIDE_PX,
-            local_px: LOCAL_PX,
+            local_px: None,
+            window_px: SIDE_PX,
+            difference: true,
             command: String::new(),
             description: String::new(),
             licence: String::new(),
@@ -207,6 +234,8 @@ pub(super) fn epochs_by_itself(items: usize) -> usize {
 
 /// Side of a square input; about 115 M multiply-accumulates, 6 ms on one thread.
 const SIDE_PX: u32 = 256;
+/// Views up to this many times the area of a window are shown whole.
+const WINDOW_SHARE_MAX: f32 = 1.7;
 /// Several times the width of a fine defect, and a fraction of an item.
 const LOCAL_PX: u32 = 12;
 /// A defect thinner than this in the network's input gives its output (stride 4) less than one
@@ -219,6 +248,18 @@ const ASPECT_MAX: f32 = 3.0;
 
 /// Items whose ratios of width to height differ by more than this are not pressed into one shape.
 const ASPECTS_ALIKE: f32 = 1.15;
+
+/// What one training example shows: the whole view, or a window of a view that is much larger. The
+/// item's logit is linear in the mean of the deepest features, so that of a view is the mean of
+/// those of its windows.
+pub(super) fn window(spec: &InputSpec, window_px: u32) -> InputSpec {
+    let is_larger = spec.area() as f32 > WINDOW_SHARE_MAX * (window_px as f32).powi(2);
+    if window_px == 0 || !is_larger || matches!(spec.view, View::Tiles { .. }) {
+        return spec.clone();
+    }
+    let side = window_px.next_multiple_of(32).min(spec.width_px).min(spec.height_px);
+    InputSpec { width_px: side, height_px: side, view: View::Tiles { overlap_px: 0 }, ..spec.clone() }
+}
 
 /// Chooses channels, size, view and reference from what the data look like.
 pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
@@ -255,6 +296,7 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
         std: vec![0.165; channels as usize],
         view,
         reference: look.reference,
-        local_px: settings.local_px,
+        local_px: settings.local_px.unwrap_or(if look.reference { 0 } else { LOCAL_PX }),
+        difference: look.reference && settings.difference,
     }
 }

@@ -8,7 +8,7 @@ use super::data::{self, Loaded, Sample, unusable};
 use super::draw::{donors, draw_epoch, draw_weights};
 use super::evaluate::evaluate;
 use super::loss::loss;
-use super::settings::{Keep, TrainSettings, choose_input, epochs_by_itself};
+use super::settings::{Keep, TrainSettings, choose_input, epochs_by_itself, window};
 use super::split::{Part, split};
 use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{Label, LabelledItem, Task};
@@ -154,6 +154,8 @@ pub(super) fn set_up<'a>(
 struct Run<'a> {
     settings: &'a TrainSettings,
     spec: &'a InputSpec,
+    /// What an example shows of it.
+    window: InputSpec,
     classes: &'a [String],
     train: Vec<&'a Sample>,
     validation: Vec<&'a Sample>,
@@ -210,6 +212,7 @@ impl<'a> Run<'a> {
         Ok(Self {
             settings,
             spec,
+            window: window(spec, settings.window_px),
             classes,
             train,
             validation,
@@ -298,14 +301,14 @@ impl<'a> Run<'a> {
     fn step(&mut self, batch: &[usize], number: usize, done: f64) -> Result<f64, LearnError> {
         let (seed, epoch) = (self.settings.seed, self.epoch as u64);
         let (train, settings) = (&self.train, self.settings);
-        let recipe = Recipe { spec: self.spec, settings: &settings.augmentation, donors: &self.donors };
+        let spec = &self.window;
+        let recipe = Recipe { spec, settings: &settings.augmentation, donors: &self.donors };
         let first = (number * self.settings.batch) as u64;
         let examples: Vec<Example> = batch
             .par_iter()
             .enumerate()
             .map(|(i, &at)| example(train[at], &recipe, [seed, epoch, first + i as u64]))
             .collect();
-        let spec = self.spec;
         let shape = (batch.len(), spec.planes(), spec.height_px as usize, spec.width_px as usize);
         let values: Vec<f32> = examples.iter().flat_map(|e| e.values.iter().copied()).collect();
         let input = Tensor::from_vec(values, shape, &Device::Cpu)?;

@@ -51,6 +51,7 @@ fn small() -> TrainSettings {
         view: View::Single,
         reference: false,
         local_px: 0,
+        difference: false,
     };
     TrainSettings {
         epochs: Some(3),
