@@ -127,7 +127,6 @@ fn paint_cameras(pen: &mut Pen<'_>, back: &Back) {
     let half = pen.pose.half;
     let island = mix_color(back.body, [0.05, 0.05, 0.06], 0.4);
     let ring = mix_color(back.body, [0.55, 0.55, 0.57], 0.7);
-    let flash: Color = [0.98, 0.94, 0.80];
     let radius = half[0] * 0.125;
     let lenses = back.lenses;
     let place = |u: f32, v: f32| [back.hand * (half[0] - u), v - half[1]];
@@ -140,7 +139,7 @@ fn paint_cameras(pen: &mut Pen<'_>, back: &Back) {
                 let v = middle[1] - reach[1] + radius * (1.7 + 2.35 * i as f32);
                 pen.lens([middle[0], v], radius, ring);
             }
-            pen.disc([middle[0] - back.hand * reach[0] * 1.6, middle[1]], 12.0, flash, 0.9);
+            pen.flash([middle[0] - back.hand * reach[0] * 1.6, middle[1]], 12.0);
         }
         Island::Square => {
             let reach = [half[0] * 0.40; 2];
@@ -152,7 +151,7 @@ fn paint_cameras(pen: &mut Pen<'_>, back: &Back) {
                 if i < lenses.max(2) {
                     pen.lens(at, radius * 1.15, ring);
                 } else {
-                    pen.disc(at, 14.0, flash, 0.9);
+                    pen.flash(at, 14.0);
                     break;
                 }
             }
@@ -166,7 +165,7 @@ fn paint_cameras(pen: &mut Pen<'_>, back: &Back) {
                 let (sin, cos) = (std::f32::consts::TAU * i as f32 / lenses as f32 - 0.8).sin_cos();
                 pen.lens([middle[0] + cos * reach * 0.5, middle[1] + sin * reach * 0.5], radius, ring);
             }
-            pen.disc(middle, 11.0, flash, 0.9);
+            pen.flash(middle, 11.0);
         }
         Island::Bar => {
             let reach = [half[0] * 0.97, radius * 1.5];
@@ -175,13 +174,13 @@ fn paint_cameras(pen: &mut Pen<'_>, back: &Back) {
             for i in 0..lenses {
                 pen.lens([half[0] * (0.40 * i as f32 - 0.62), middle[1]], radius, ring);
             }
-            pen.disc([half[0] * 0.80, middle[1]], 12.0, flash, 0.9);
+            pen.flash([half[0] * 0.80, middle[1]], 12.0);
         }
         Island::Bare => {
             for i in 0..lenses {
                 pen.lens(place(radius + 48.0, radius + 52.0 + radius * 2.6 * i as f32), radius * 1.1, ring);
             }
-            pen.disc(place(radius * 3.6 + 40.0, radius + 52.0), 11.0, flash, 0.9);
+            pen.flash(place(radius * 3.6 + 40.0, radius + 52.0), 11.0);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Paints the belt and the bare face of the phone on it, with what it mirrors and its rim of
 //! light; the fittings come later.
 
-use super::canvas::{Canvas, Color, Field, coverage, mix, mix_color, rounded_box, smooth, whole};
+use super::canvas::{Canvas, Color, Field, center_of, coverage, mix, mix_color, rounded_box, smooth, whole};
 use super::noise::{GRAIN_HEIGHT, GRAIN_SPARE, Noise};
 use super::phone::{Back, Edge, Finish, Front};
 use super::scene::{Glint, Scene};
@@ -16,69 +16,40 @@ const RIM_PX: f32 = 15.0;
 const BLACK: f32 = 0.012;
 
 pub(super) fn paint_ground(canvas: &mut Canvas, scene: &Scene<'_>, noise: &Noise, rng: &mut ChaCha8Rng) {
-    let (width, pose, belt) = (canvas.width, &scene.pose, &scene.belt);
-    let mut mirrored = mirrored_fields(canvas, scene);
+    let (width, belt) = (canvas.width, &scene.belt);
+    let mut mirrored = Field::of_colors(width, canvas.height, |point| scene.reflection_at(point));
+    mirrored.iter_mut().for_each(Field::soften);
     let mut wear = Field::new(width, canvas.height, |point| belt.wear_at(point));
     let (offset_x, offset_y) = (rng.random_range(0..GRAIN_SPARE), rng.random_range(0..GRAIN_HEIGHT));
     let face = Face { scene, brush: noise.grain(offset_y, offset_x, width), noise };
-    let mut reflection = vec![0.0; width];
-    let (mut outside, mut worn) = (vec![0.0; width], vec![0.0; width]);
-    let mut colors = vec![[0.0; 3]; width];
+    let weave: Vec<f32> = (0..width).map(|x| (TAU * x as f32 / belt.weave[0]).sin()).collect();
+    let [mut reflection, mut outside, mut worn, mut texture] = std::array::from_fn(|_| vec![0.0; width]);
+    let mut colors: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; width]);
     for y in 0..canvas.height {
+        scene.pose.fill_outside(y, &mut outside);
         wear.fill_row(y, &mut worn);
         let grain = noise.grain(y + offset_y, offset_x, width);
         let coarse = noise.grain((y + offset_x) / 2, offset_y, width / 2 + 1);
-        for (x, (distance, color)) in outside.iter_mut().zip(&mut colors).enumerate() {
-            let [u, v] = pose.local([x as f32 + 0.5, y as f32 + 0.5]);
-            *distance = rounded_box(u, v, pose.half, pose.corner_px);
-            if *distance < 1.0 {
-                *color = face.color(u, v, grain[x]);
-            }
-        }
         let rib = belt.ribs[1] * (TAU * y as f32 / belt.ribs[0]).sin();
-        let thread = (TAU * y as f32 / belt.weave[0]).sin();
+        let thread = belt.weave[1] * (TAU * y as f32 / belt.weave[0]).sin();
+        for (x, (texture, worn)) in texture.iter_mut().zip(&mut worn).enumerate() {
+            let near = (1.0 - outside[x].max(0.0) / belt.shadow_px).max(0.0);
+            let light = 1.0 - belt.shadow * near * near;
+            *worn *= light;
+            *texture = light * (rib + thread * weave[x] + belt.grain * (0.7 * grain[x] + 0.5 * coarse[x / 2]));
+        }
+        face.fill_row(y, &outside, grain, &mut colors);
         for (channel, plane) in canvas.planes.iter_mut().enumerate() {
             mirrored[channel].fill_row(y, &mut reflection);
-            let row = &mut plane[y * width..][..width];
-            for (x, value) in row.iter_mut().enumerate() {
-                let cover = coverage(outside[x]);
-                *value = if cover < 1.0 {
-                    let near = (1.0 - outside[x].max(0.0) / belt.shadow_px).max(0.0);
-                    let texture = rib + belt.grain * (0.7 * grain[x] + 0.5 * coarse[x / 2]);
-                    let ground = (belt.color[channel] * worn[x] + texture) * (1.0 - belt.shadow * near * near);
-                    mix(ground, colors[x][channel], cover)
-                } else {
-                    (colors[x][channel] + reflection[x]).max(BLACK)
-                };
+            let (base, color) = (belt.color[channel], &colors[channel]);
+            for (x, value) in plane[y * width..][..width].iter_mut().enumerate() {
+                let ground = base * worn[x] + texture[x];
+                let phone = (color[x] + reflection[x]).max(BLACK);
+                *value = mix(ground, phone, coverage(outside[x]));
             }
-        }
-        if belt.weave[1] > 0.0 {
-            weave_row(canvas, y, &outside, thread * belt.weave[1], belt.weave[0]);
         }
         if scene.position != SimulatedPosition::Edge {
             paint_rim_row(canvas, scene, y, &outside);
-        }
-    }
-}
-
-/// What the surface mirrors, a field for each channel.
-fn mirrored_fields(canvas: &Canvas, scene: &Scene<'_>) -> [Field; 3] {
-    let (width, height) = (canvas.width, canvas.height);
-    let mut fields = Field::of_colors(width, height, |point| scene.reflection_at(point));
-    for field in &mut fields {
-        field.soften();
-    }
-    fields
-}
-
-fn weave_row(canvas: &mut Canvas, y: usize, outside: &[f32], depth: f32, pitch: f32) {
-    let width = canvas.width;
-    for (x, &distance) in outside.iter().enumerate() {
-        if distance > 0.0 {
-            let shift = depth * (TAU * x as f32 / pitch).sin();
-            for plane in &mut canvas.planes {
-                plane[y * width + x] += shift;
-            }
         }
     }
 }
@@ -92,6 +63,20 @@ struct Face<'a> {
 }
 
 impl Face<'_> {
+    /// The colours of one pixel row, where it shows the phone.
+    fn fill_row(&self, y: usize, outside: &[f32], grain: &[f32], colors: &mut [Vec<f32>; 3]) {
+        let is_phone = |&distance: &f32| distance < 1.0;
+        let Some(start) = outside.iter().position(is_phone) else { return };
+        let end = outside.iter().rposition(is_phone).unwrap_or(start);
+        for x in start..=end {
+            let [u, v] = self.scene.pose.local(center_of(x, y));
+            let color = self.color(u, v, grain[x]);
+            for (row, value) in colors.iter_mut().zip(color) {
+                row[x] = value;
+            }
+        }
+    }
+
     /// `grain` is the noise of this pixel.
     #[inline]
     fn color(&self, u: f32, v: f32, grain: f32) -> Color {
@@ -156,7 +141,7 @@ fn paint_rim_row(canvas: &mut Canvas, scene: &Scene<'_>, y: usize, outside: &[f3
         if !(-RIM_PX..0.5).contains(&distance) {
             continue;
         }
-        let [u, v] = pose.local([x as f32 + 0.5, y as f32 + 0.5]);
+        let [u, v] = pose.local(center_of(x, y));
         let cu = (u.abs() - pose.half[0] + pose.corner_px).max(0.0) * u.signum();
         let cv = (v.abs() - pose.half[1] + pose.corner_px).max(0.0) * v.signum();
         let length = cu.hypot(cv).max(1e-3);

@@ -14,7 +14,8 @@ pub(super) struct Pen<'a> {
 pub(super) const HOLE: Color = [0.035, 0.036, 0.04];
 
 impl Pen<'_> {
-    /// Asks for colour and opacity at each phone coordinate within a box.
+    /// Asks for colour and opacity at each phone coordinate within a box; nothing sticks out of
+    /// the phone.
     pub(super) fn paint(
         &mut self,
         middle: Point,
@@ -24,7 +25,11 @@ impl Pen<'_> {
         let pose = self.pose;
         let corners = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0_f32]];
         let corners = corners.map(|[a, b]| pose.image([middle[0] + a * half[0], middle[1] + b * half[1]]));
-        self.canvas.paint(Bounds::of(corners.into_iter(), 2.0), |point| shade(pose.local(point)));
+        self.canvas.paint(Bounds::of(corners.into_iter(), 2.0), |point| {
+            let [u, v] = pose.local(point);
+            let cover = coverage(rounded_box(u, v, pose.half, pose.corner_px));
+            shade([u, v]).map(|(color, alpha)| (color, alpha * cover))
+        });
     }
 
     /// A rounded rectangle.
@@ -58,6 +63,14 @@ impl Pen<'_> {
 
     pub(super) fn ring(&mut self, middle: Point, radius: f32, width: f32, color: Color, alpha: f32) {
         self.outline(middle, [radius; 2], radius, width, color, alpha);
+    }
+
+    /// A lamp behind a lens of its own.
+    pub(super) fn flash(&mut self, middle: Point, radius: f32) {
+        self.disc(middle, radius, [0.80, 0.76, 0.62], 0.95);
+        self.ring(middle, radius, 1.5, [0.25; 3], 0.7);
+        self.ring(middle, radius * 0.6, 1.5, [0.62, 0.56, 0.36], 0.8);
+        self.disc([middle[0] - radius * 0.2, middle[1] + radius * 0.1], radius * 0.35, [1.1, 1.08, 0.95], 0.9);
     }
 
     /// A raised rounded plate: a bright edge to the light, a dark one away from it, and a

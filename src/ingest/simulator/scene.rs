@@ -2,7 +2,7 @@
 //! what the surface mirrors, and the camera's exposure. Drawn from the picture's own random
 //! numbers, before anything is painted.
 
-use super::canvas::{Color, Point, rounded_box, smooth};
+use super::canvas::{Color, Point, center_of, rounded_box, smooth};
 use super::drift::Drifted;
 use super::phone::{Finish, Phone, vary_color};
 use crate::domain::SimulatedPosition;
@@ -42,6 +42,13 @@ impl Pose {
     pub(super) fn outside(&self, point: Point) -> f32 {
         let [u, v] = self.local(point);
         rounded_box(u, v, self.half, self.corner_px)
+    }
+
+    /// [`Self::outside`] for each pixel of one row.
+    pub(super) fn fill_outside(&self, y: usize, out: &mut [f32]) {
+        for (x, value) in out.iter_mut().enumerate() {
+            *value = self.outside(center_of(x, y));
+        }
     }
 }
 
@@ -91,6 +98,7 @@ struct Reflection {
     rig_at: Point,
     rig_half_px: f32,
     rig: f32,
+    rig_soft_px: f32,
     /// How much a glossy or a dull surface shows of all this.
     gloss: f32,
 }
@@ -142,7 +150,7 @@ impl<'a> Scene<'a> {
         let glints = std::array::from_fn(|i| Glint::draw(rng, from + i as f32 * TAU / 3.0, half));
         let gloss = match (position, phone.back.finish) {
             (SimulatedPosition::Front, _) => 1.0,
-            (SimulatedPosition::Back, Finish::Gloss) => 2.2,
+            (SimulatedPosition::Back, Finish::Gloss) => 1.9,
             (SimulatedPosition::Back, Finish::Matte | Finish::Brushed) => 0.55,
             (SimulatedPosition::Back, Finish::Leather) => 0.3,
             (SimulatedPosition::Edge, _) => 0.4,
@@ -152,7 +160,7 @@ impl<'a> Scene<'a> {
             glints,
             light_from: [from.cos(), from.sin()],
             exposure: drifted.light * rng.random_range(0.92..1.08),
-            tint: [rng.random_range(0.965..1.035), 1.0, rng.random_range(0.95..1.05)],
+            tint: [rng.random_range(0.975..1.025), 1.0, rng.random_range(0.965..1.035)],
             light_slope: [rng.random_range(-0.10..0.10), rng.random_range(-0.10..0.10)],
             vignette: rng.random_range(0.08..0.30),
             lamp_failure: drifted.lamp_failure,
@@ -184,14 +192,14 @@ impl Glint {
         let angle = angle + rng.random_range(-0.5..0.5);
         let middle = rng.random_range(-0.7..0.7) * half[1];
         let reach = rng.random_range(0.15..0.9) * half[1];
-        let is_strong = rng.random_bool(0.5);
+        let is_strong = rng.random_bool(0.65);
         Self {
             from: [angle.cos(), angle.sin()],
             focus: rng.random_range(2..6),
             span: [middle - reach, middle + reach],
             depth_px: rng.random_range(2.0..4.5),
-            width_px: rng.random_range(1.2..2.6),
-            strength: if is_strong { rng.random_range(0.5..1.2) } else { rng.random_range(0.05..0.3) },
+            width_px: rng.random_range(1.2..2.4),
+            strength: if is_strong { rng.random_range(0.6..1.7) } else { rng.random_range(0.05..0.3) },
         }
     }
 }
@@ -200,9 +208,9 @@ impl Belt {
     fn draw(rng: &mut impl Rng, size: Point) -> Self {
         let grey = rng.random_range(0.20..0.43_f32);
         let color = match rng.random_range(0..10) {
-            0..=5 => [grey, grey, grey * 1.04],
-            6 => [grey * 0.55, grey * 0.75, grey * 0.62],
-            7 => [grey * 0.55, grey * 0.66, grey * 0.85],
+            0..=6 => [grey, grey, grey * 1.04],
+            7 if rng.random_bool(0.5) => [grey * 0.60, grey * 0.75, grey * 0.66],
+            7 => [grey * 0.60, grey * 0.68, grey * 0.82],
             8 => [grey * 0.42, grey * 0.42, grey * 0.43],
             _ => [grey * 1.25, grey * 1.2, grey * 1.05],
         };
@@ -212,7 +220,7 @@ impl Belt {
             _ => ([64.0, 0.0], [9.0, 0.0]),
         };
         Self {
-            color: vary_color(rng, color, 0.03),
+            color: vary_color(rng, color, 0.02),
             grain: rng.random_range(0.012..0.034),
             ribs,
             weave,
@@ -223,8 +231,8 @@ impl Belt {
                 rng.random_range(0.6..2.4) / size[1],
                 rng.random_range(0.0..TAU),
             ],
-            shadow: rng.random_range(0.25..0.7),
-            shadow_px: rng.random_range(14.0..58.0),
+            shadow: rng.random_range(0.1..0.55),
+            shadow_px: rng.random_range(10.0..48.0),
         }
     }
 
@@ -287,7 +295,8 @@ impl Reflection {
             gleams,
             rig_at: [rng.random_range(-0.25..0.25) * half[0], rng.random_range(-0.3..0.2) * half[1]],
             rig_half_px: rng.random_range(75.0..150.0),
-            rig: rng.random_range(0.012..0.05),
+            rig: rng.random_range(0.004..0.032),
+            rig_soft_px: rng.random_range(8.0..30.0),
             gloss,
         }
     }
@@ -299,8 +308,8 @@ impl Reflection {
         let square = rounded_box(du, dv, [self.rig_half_px; 2], 16.0);
         let stalk_half = [self.rig_half_px * 0.3, half[1]];
         let stalk = rounded_box(du, dv + half[1], stalk_half, 4.0);
-        let rig = 1.0 - smooth(-6.0, 14.0, square);
-        let rig = rig.max(0.7 * (1.0 - smooth(-6.0, 14.0, stalk)));
+        let blurred = |distance| 1.0 - smooth(-self.rig_soft_px, self.rig_soft_px, distance);
+        let rig = blurred(square).max(0.7 * blurred(stalk));
         let mut sum = self.base.map(|base| base + slope - self.rig * rig);
         for gleam in &self.gleams {
             // The rig stands in front of what is mirrored.
