@@ -91,8 +91,8 @@ pub(super) fn log_range(rng: &mut ChaCha8Rng, low: f32, high: f32) -> f32 {
 pub(super) fn draw_strength(rng: &mut ChaCha8Rng) -> f32 {
     match rng.random_range(0..100) {
         0..=4 => rng.random_range(0.12..0.25),
-        5..=29 => rng.random_range(0.25..0.5),
-        _ => rng.random_range(0.5..1.0),
+        5..=24 => rng.random_range(0.25..0.5),
+        _ => rng.random_range(0.55..1.0),
     }
 }
 
@@ -106,7 +106,8 @@ pub(super) fn on_face(rng: &mut ChaCha8Rng, pose: &Pose, reach: f32) -> Point {
 const LIGHT_LINE: Color = [0.92, 0.93, 0.96];
 const DARK_LINE: Color = [0.10, 0.10, 0.11];
 
-/// Broken glass and scratches shine on dark ground, on a bright surface they are darker than it.
-pub(super) fn line_color(brightness: f32) -> Color {
-    if brightness < 0.45 { LIGHT_LINE } else { DARK_LINE }
+/// Broken glass and scratches shine on dark ground, on a bright surface they are darker than it,
+/// and between it depends on the lamps.
+pub(super) fn line_color(brightness: f32, rng: &mut ChaCha8Rng) -> Color {
+    if rng.random_range(0.25..0.75) > brightness { LIGHT_LINE } else { DARK_LINE }
 }

@@ -30,7 +30,7 @@ pub(super) fn paint_ground(canvas: &mut Canvas, scene: &Scene<'_>, noise: &Noise
         wear.fill_row(y, &mut worn);
         let grain = noise.grain(y + offset_y, offset_x, width);
         let coarse = noise.grain((y + offset_x) / 2, offset_y, width / 2 + 1);
-        let rib = belt.ribs[1] * (TAU * y as f32 / belt.ribs[0]).sin();
+        let rib = belt.ribs[1] * groove(y as f32 / belt.ribs[0]);
         let thread = belt.weave[1] * (TAU * y as f32 / belt.weave[0]).sin();
         for (x, (texture, worn)) in texture.iter_mut().zip(&mut worn).enumerate() {
             let near = (1.0 - outside[x].max(0.0) / belt.shadow_px).max(0.0);
@@ -52,6 +52,12 @@ pub(super) fn paint_ground(canvas: &mut Canvas, scene: &Scene<'_>, noise: &Noise
             paint_rim_row(canvas, scene, y, &outside);
         }
     }
+}
+
+/// One rib of a belt from 0 to 1: a dark groove with a lit edge behind it.
+fn groove(at: f32) -> f32 {
+    let line = |middle: f32, half: f32| (-((at.fract() - middle) / half).powi(2)).exp();
+    0.5 * (TAU * at).cos() - 1.6 * line(0.5, 0.06) + 0.9 * line(0.63, 0.05)
 }
 
 /// The colour of the bare phone.

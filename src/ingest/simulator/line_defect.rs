@@ -36,7 +36,7 @@ pub(super) fn scratch(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Pat
     for stroke in &strokes {
         lay(&mut patch, stroke, rng);
     }
-    patch.ink(line_color(canvas.brightness(start)));
+    patch.ink(line_color(canvas.brightness(start), rng));
     patch.clip(canvas, |point| coverage(pose.outside(point) + 1.0));
     patch
 }
@@ -67,17 +67,17 @@ fn hairline(start: Point, strength: f32, rng: &mut ChaCha8Rng) -> Stroke {
 /// A plain scratch: one line with splinters that run beside it.
 fn fibrous(start: Point, strength: f32, rng: &mut ChaCha8Rng) -> Vec<Stroke> {
     let heading = rng.random_range(0.0..TAU);
-    let length_px = log_range(rng, 35.0, 480.0);
+    let length_px = log_range(rng, 40.0, 560.0);
     let width = log_range(rng, 1.1, 4.2);
     let tremble = if rng.random_bool(0.25) { 0.5 } else { 0.14 };
     let path = walk(start, heading, length_px, tremble, rng);
     let mut strokes = Vec::new();
-    for _ in 0..rng.random_range(1..=4) {
+    for _ in 0..rng.random_range(2..=7) {
         let from = rng.random_range(0..path.len());
         let to = (from + rng.random_range(3..30)).min(path.len());
         let shift: Point = std::array::from_fn(|_| rng.random_range(-1.3..1.3) * width);
         let beside = path[from..to].iter().map(|at| [at[0] + shift[0], at[1] + shift[1]]).collect();
-        strokes.push(Stroke { path: beside, width: width * 0.35, strength: strength * 0.6, unrest: 0.3 });
+        strokes.push(Stroke { path: beside, width: width * 0.45, strength: strength * 0.8, unrest: 0.3 });
     }
     strokes.push(Stroke { path, width, strength, unrest: 0.22 });
     strokes.retain(|stroke| stroke.path.len() > 1);
@@ -107,7 +107,7 @@ fn lay(patch: &mut Patch, stroke: &Stroke, rng: &mut ChaCha8Rng) {
     let mut before: f32 = 0.4;
     for (i, ends) in path.windows(2).enumerate() {
         let run_out = smooth(0.0, 0.22, 1.0 - (2.0 * (i + 1) as f32 / path.len() as f32 - 1.0).abs());
-        pressure = (pressure + rng.random_range(-unrest..unrest)).clamp(0.4, 1.0);
+        pressure = (pressure + rng.random_range(-unrest..unrest)).clamp(0.5, 1.0);
         let now = pressure * (0.4 + 0.6 * run_out);
         let widths = [width * before.max(0.45), width * now.max(0.45)];
         patch.stroke([ends[0], ends[1]], widths, [strength * before, strength * now], LINE_MASK_PX);
@@ -138,7 +138,7 @@ pub(super) fn crack(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch
     let impact = pose.image(local);
     let inward = pose.turn([-local[0], -local[1]]);
     let inward = inward[1].atan2(inward[0]);
-    let size = log_range(rng, 90.0, 700.0);
+    let size = log_range(rng, 110.0, 1100.0);
     let strength = draw_strength(rng);
     let width = rng.random_range(1.0..2.8);
     let mut open: Vec<Branch> = Vec::new();
@@ -158,7 +158,7 @@ pub(super) fn crack(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch
 
     let bounds = Bounds::of(strokes.iter().flat_map(|(ends, _)| *ends), MARGIN_PX);
     let mut patch = Patch::new(bounds, canvas);
-    let color = line_color(canvas.brightness(impact));
+    let color = line_color(canvas.brightness(impact), rng);
     // Crushed glass is dull and white.
     let crush = Bounds::around(impact, crush_px);
     let haze = strength * rng.random_range(0.0..0.4);

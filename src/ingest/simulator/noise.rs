@@ -1,5 +1,7 @@
-//! Noise that is drawn once and cut out at random places: a picture needs six million values.
+//! Noise that is drawn once and cut out at random places, since a picture needs six million
+//! values; and clouds of any width.
 
+use super::canvas::{Point, mix, smooth};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -53,6 +55,27 @@ impl Noise {
     pub(super) fn cell(&self, x: usize, y: usize) -> f32 {
         self.cells[y % CELLS_PX * CELLS_PX + x % CELLS_PX]
     }
+}
+
+/// Clouds from 0 to 1 without any period, some `1 / scale` pixels wide, in two octaves.
+pub(super) fn cloud([x, y]: Point, scale: f32, seed: u32) -> f32 {
+    0.67 * value_noise(x * scale, y * scale, seed) + 0.33 * value_noise(x * scale * 2.3, y * scale * 2.3, !seed)
+}
+
+/// Random values at whole coordinates, smooth between.
+fn value_noise(x: f32, y: f32, seed: u32) -> f32 {
+    let (left, top) = (x.floor(), y.floor());
+    let corner = |dx: f32, dy: f32| hashed((left + dx).to_bits(), (top + dy).to_bits(), seed);
+    let (across, down) = (smooth(0.0, 1.0, x - left), smooth(0.0, 1.0, y - top));
+    let above = mix(corner(0.0, 0.0), corner(1.0, 0.0), across);
+    mix(above, mix(corner(0.0, 1.0), corner(1.0, 1.0), across), down)
+}
+
+fn hashed(a: u32, b: u32, seed: u32) -> f32 {
+    let mut bits = a.wrapping_mul(0x9E37_79B1) ^ b.rotate_left(13).wrapping_mul(0x85EB_CA77) ^ seed;
+    bits = (bits ^ (bits >> 15)).wrapping_mul(0x2C1B_3C6D);
+    bits = (bits ^ (bits >> 12)).wrapping_mul(0x297A_2D39);
+    (bits >> 16) as f32 / 65_535.0
 }
 
 /// Distance from each pixel to the border between the two nearest of scattered points.

@@ -170,7 +170,7 @@ fn side(rng: &mut impl Rng) -> f32 {
 impl Front {
     fn draw(rng: &mut impl Rng, half: Point, corner_px: f32) -> Self {
         let reaches_edge = rng.random_bool(0.5);
-        let bezel = if reaches_edge { rng.random_range(0..3) } else { rng.random_range(0..BEZELS.len()) };
+        let bezel = if reaches_edge { rng.random_range(0..3) } else { rng.random_range(1..BEZELS.len()) };
         let ends = if reaches_edge { rng.random_range(16.0..34.0) } else { rng.random_range(105.0..175.0) };
         let sides = if reaches_edge { rng.random_range(9.0..18.0) } else { rng.random_range(14.0..34.0) };
         let grey = rng.random_range(0.055..0.105);

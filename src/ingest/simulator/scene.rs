@@ -164,7 +164,7 @@ impl<'a> Scene<'a> {
             light_slope: [rng.random_range(-0.10..0.10), rng.random_range(-0.10..0.10)],
             vignette: rng.random_range(0.08..0.30),
             lamp_failure: drifted.lamp_failure,
-            reflection: Reflection::draw(rng, half, gloss),
+            reflection: Reflection::draw(rng, half, gloss, position),
             phone,
             position,
             pose,
@@ -191,8 +191,8 @@ impl Glint {
     fn draw(rng: &mut impl Rng, angle: f32, half: Point) -> Self {
         let angle = angle + rng.random_range(-0.5..0.5);
         let middle = rng.random_range(-0.7..0.7) * half[1];
-        let reach = rng.random_range(0.15..0.9) * half[1];
-        let is_strong = rng.random_bool(0.65);
+        let reach = rng.random_range(0.25..1.0) * half[1];
+        let is_strong = rng.random_bool(0.75);
         Self {
             from: [angle.cos(), angle.sin()],
             focus: rng.random_range(2..6),
@@ -282,7 +282,9 @@ impl Gleam {
 }
 
 impl Reflection {
-    fn draw(rng: &mut impl Rng, half: Point, gloss: f32) -> Self {
+    fn draw(rng: &mut impl Rng, half: Point, gloss: f32, position: SimulatedPosition) -> Self {
+        // Only a front is flat and dark enough to mirror the rig plainly.
+        let rig_max = if position == SimulatedPosition::Front { 0.032 } else { 0.012 };
         let mut gleams: Vec<Gleam> =
             (0..rng.random_range(1..=4)).map(|_| Gleam::draw(rng, half)).collect();
         if rng.random_bool(0.15) {
@@ -295,7 +297,7 @@ impl Reflection {
             gleams,
             rig_at: [rng.random_range(-0.25..0.25) * half[0], rng.random_range(-0.3..0.2) * half[1]],
             rig_half_px: rng.random_range(75.0..150.0),
-            rig: rng.random_range(0.004..0.032),
+            rig: rng.random_range(0.004..rig_max),
             rig_soft_px: rng.random_range(8.0..30.0),
             gloss,
         }

@@ -2,6 +2,7 @@
 
 use super::canvas::{Bounds, Canvas, Color, Point, coverage, mix, mix_color, smooth, whole};
 use super::defect::{draw_strength, log_range, on_face};
+use super::noise::cloud;
 use super::patch::Patch;
 use super::scene::{Pose, Scene};
 use rand::Rng;
@@ -73,11 +74,11 @@ pub(super) fn stain(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) ->
 
 /// A soft outline: drops that have run together.
 struct Blotch {
-    middle: Point,
     drops: Vec<(Point, f32)>,
-    ripple: f32,
-    phase: f32,
+    /// How far clouds shift the outline, how fine they are, and which they are.
     roughness: f32,
+    fineness: f32,
+    seed: u32,
 }
 
 /// The density of a blotch where it ends.
@@ -86,9 +87,9 @@ const OUTLINE: f32 = 0.42;
 impl Blotch {
     fn draw(rng: &mut ChaCha8Rng, middle: Point, radius: f32, roughness: f32) -> Self {
         // The drops lie along a bent line, so that some blotches are round and some are long.
-        let (heading, bend) = (rng.random_range(0.0..TAU), rng.random_range(-0.9..0.9_f32));
-        let length = radius * rng.random_range(0.0..0.8);
-        let count = rng.random_range(3..8);
+        let (heading, bend) = (rng.random_range(0.0..TAU), rng.random_range(-2.2..2.2_f32));
+        let length = radius * rng.random_range(0.0..1.5);
+        let count = rng.random_range(4..9);
         let drops = (0..count)
             .map(|i| {
                 let share = i as f32 / (count - 1) as f32 - 0.5;
@@ -102,8 +103,8 @@ impl Blotch {
                 (at, radius * rng.random_range(0.35..0.65))
             })
             .collect();
-        let (ripple, phase) = (rng.random_range(0.05..0.14), rng.random_range(0.0..TAU));
-        Self { middle, drops, ripple, phase, roughness }
+        let fineness = rng.random_range(1.0..2.6) / radius;
+        Self { drops, roughness, fineness, seed: rng.random() }
     }
 
     fn bounds(&self) -> Bounds {
@@ -117,9 +118,10 @@ impl Blotch {
             if d < 9.0 { (-0.7 * d).exp() } else { 0.0 }
         };
         let sum: f32 = self.drops.iter().map(one).sum();
-        let wave = (x * self.ripple + self.phase).sin() * (y * self.ripple * 1.3).cos()
-            + 0.6 * (x * self.ripple * 2.7 - y * self.ripple * 2.1 + self.phase).sin();
-        sum * (1.0 + self.roughness * wave)
+        if sum < OUTLINE * 0.3 {
+            return sum;
+        }
+        sum * (1.0 + self.roughness * (2.0 * cloud([x, y], self.fineness, self.seed) - 1.0))
     }
 
     /// Distance inward of the outline in pixels, and the direction outward.
@@ -147,8 +149,8 @@ fn finish(mut patch: Patch, canvas: &Canvas, pose: &Pose, blotch: &Blotch) -> Pa
 /// lamps as bright lines along its rim.
 fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
     let pose = &scene.pose;
-    let (middle, radius) = place(rng, pose, 14.0, 120.0);
-    let blotch = Blotch::draw(rng, middle, radius, 0.04);
+    let (middle, radius) = place(rng, pose, 16.0, 150.0);
+    let blotch = Blotch::draw(rng, middle, radius, 0.12);
     let strength = draw_strength(rng).max(0.3);
     let body = rng.random_range(-0.02..0.05);
     let tilt = rng.random_range(-0.6..0.6_f32);
@@ -158,7 +160,7 @@ fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
         [x * cos - y * sin, x * sin + y * cos]
     };
     let lamps = [(turned(0.0), 1.3), (turned(2.9), rng.random_range(0.2..0.9)), (turned(1.4), 0.35)];
-    let rim_px = (radius * 0.09).clamp(1.6, 5.0);
+    let rim_px = (radius * 0.09).clamp(1.8, 4.2);
     let tint = rng.random_range(0.0..0.02);
     let mut patch = Patch::new(blotch.bounds(), canvas);
     patch.paint(blotch.bounds(), |point, under| {
@@ -169,12 +171,12 @@ fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
         let (depth, outward) = blotch.depth(point);
         let cover = coverage(-depth);
         let foot = (1.0 - (depth / (rim_px * 0.9)).abs()).max(0.0);
-        let line = (1.0 - ((depth - rim_px * 2.1) / rim_px).powi(2)).max(0.0);
-        let thin = (1.0 - ((depth - rim_px * 5.0) / (rim_px * 0.7)).powi(2)).max(0.0);
+        let line = (1.0 - ((depth - rim_px * 1.5) / (rim_px * 0.7)).powi(2)).max(0.0);
+        let inner = (-((depth - rim_px * 3.5) / (rim_px * 1.5)).powi(2)).exp();
         let mut light = 0.0;
         for (from, lamp) in lamps {
             let facing = (outward[0] * from[0] + outward[1] * from[1]).max(0.0);
-            light += lamp * (line * facing.powi(5) * 1.2 + 0.10 * line * facing + 0.22 * thin * facing.powi(3));
+            light += lamp * (1.5 * line * facing.powi(6) + 0.08 * line + 0.10 * inner * facing.powi(3));
         }
         let dark: Color = under.map(|value| value * (1.0 - 0.55 * foot * strength));
         let color = [body + tint, body + tint, body - tint].map(|lift| lift * cover * strength);
@@ -187,7 +189,7 @@ fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
 /// A dried drop of paint or paste: small, and whiter than white on dark glass.
 fn white_dot(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
     let (middle, radius) = place(rng, pose, 6.0, 20.0);
-    let blotch = Blotch::draw(rng, middle, radius, 0.1);
+    let blotch = Blotch::draw(rng, middle, radius, 0.3);
     let is_bright = canvas.brightness(middle) > 0.6;
     let color = if is_bright { [0.52, 0.50, 0.47] } else { [1.10, 1.12, 1.2] };
     let strength = draw_strength(rng).max(0.2);
@@ -203,7 +205,7 @@ fn white_dot(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
 /// Coffee or flux: a thin brown film with a dark dried edge.
 fn brown_liquid(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
     let (middle, radius) = place(rng, pose, 16.0, 85.0);
-    let blotch = Blotch::draw(rng, middle, radius, 0.14);
+    let blotch = Blotch::draw(rng, middle, radius, 0.45);
     let is_bright = canvas.brightness(middle) > 0.4;
     let color = if is_bright { [0.38, 0.24, 0.10] } else { [0.46, 0.32, 0.17] };
     let strength = draw_strength(rng);
@@ -215,7 +217,8 @@ fn brown_liquid(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
         }
         let (depth, _) = blotch.depth(point);
         let edge = (1.0 - ((depth - 2.5) / 3.5).powi(2)).max(0.0);
-        let film = smooth(OUTLINE * 0.85, OUTLINE * 1.15, density) * (0.45 + 0.15 * smooth(0.6, 1.6, density));
+        let pool = cloud(point, blotch.fineness * 1.7, !blotch.seed);
+        let film = smooth(OUTLINE * 0.85, OUTLINE * 1.15, density) * (0.25 + 0.45 * pool);
         Some((color, (film + 0.4 * edge).min(0.95) * strength))
     });
     finish(patch, canvas, pose, &blotch)
@@ -224,17 +227,17 @@ fn brown_liquid(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
 /// Breath, grease or residue of glue: a dull whitish film without a firm edge.
 fn haze(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
     let (middle, radius) = place(rng, pose, 18.0, 110.0);
-    let blotch = Blotch::draw(rng, middle, radius, 0.2);
+    let blotch = Blotch::draw(rng, middle, radius, 0.6);
     let is_bright = canvas.brightness(middle) > 0.42;
     let color = if is_bright { [0.34, 0.33, 0.31] } else { [0.62, 0.64, 0.66] };
-    let strength = draw_strength(rng) * 0.75;
-    let (fine, phase) = (rng.random_range(0.25..0.7), rng.random_range(0.0..TAU));
+    let strength = draw_strength(rng) * 0.7;
+    let fineness = rng.random_range(0.03..0.25);
+    let mottling = rng.random_range(0.1..0.6);
     let mut patch = Patch::new(blotch.bounds(), canvas);
     patch.paint(blotch.bounds(), |point, _| {
         let body = smooth(OUTLINE * 0.55, OUTLINE * 1.7, blotch.density(point));
-        let [x, y] = [point[0] - blotch.middle[0], point[1] - blotch.middle[1]];
-        let mottle = (x * fine + phase + (y * fine * 0.6).sin()).sin() * (y * fine * 0.8 + phase).cos();
-        (body > 0.0).then_some((color, body * strength * (0.78 + 0.22 * mottle)))
+        let mottle = 1.0 - mottling * cloud(point, fineness, !blotch.seed);
+        (body > 0.0).then_some((color, body * strength * mottle))
     });
     finish(patch, canvas, pose, &blotch)
 }
@@ -242,9 +245,9 @@ fn haze(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
 /// Scorched by a hot tool: charred in the middle, blistered, with a brown fringe.
 pub(super) fn burn(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
     let (middle, radius) = place(rng, pose, 16.0, 70.0);
-    let blotch = Blotch::draw(rng, middle, radius, 0.10);
+    let blotch = Blotch::draw(rng, middle, radius, 0.4);
     let strength = rng.random_range(0.7..1.0);
-    let (fine, phase) = (rng.random_range(0.35..0.8), rng.random_range(0.0..TAU));
+    let fineness = rng.random_range(0.08..0.2);
     let mut patch = Patch::new(blotch.bounds(), canvas);
     patch.paint(blotch.bounds(), |point, under| {
         let density = blotch.density(point);
@@ -252,8 +255,7 @@ pub(super) fn burn(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch 
         if fringe <= 0.0 {
             return None;
         }
-        let [x, y] = [point[0] - middle[0], point[1] - middle[1]];
-        let blister = (x * fine + phase + 1.4 * (y * fine * 0.7).sin()).sin() * (y * fine + phase).cos();
+        let blister = 2.0 * cloud(point, fineness, !blotch.seed) - 1.0;
         let charred = smooth(OUTLINE * 1.3, OUTLINE * 2.4, density);
         let brown = mix_color(under, [0.36, 0.20, 0.09], 0.8);
         let char = 0.05 + 0.22 * blister.max(0.0).powi(3) + 0.05 * blister;
