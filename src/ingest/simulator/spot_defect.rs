@@ -145,11 +145,14 @@ fn finish(mut patch: Patch, canvas: &Canvas, pose: &Pose, blotch: &Blotch) -> Pa
     patch
 }
 
+/// What lamps look like in glass and oil.
+const BLUISH: Color = [0.97, 0.98, 1.06];
+
 /// A drop that stands on the glass: a body that lets the ground through, a dark foot, and the
 /// lamps as bright lines along its rim.
 fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
     let pose = &scene.pose;
-    let (middle, radius) = place(rng, pose, 16.0, 150.0);
+    let (middle, radius) = place(rng, pose, 24.0, 200.0);
     let blotch = Blotch::draw(rng, middle, radius, 0.12);
     let strength = draw_strength(rng).max(0.3);
     let body = rng.random_range(-0.02..0.05);
@@ -171,16 +174,16 @@ fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
         let (depth, outward) = blotch.depth(point);
         let cover = coverage(-depth);
         let foot = (1.0 - (depth / (rim_px * 0.9)).abs()).max(0.0);
-        let line = (1.0 - ((depth - rim_px * 1.5) / (rim_px * 0.7)).powi(2)).max(0.0);
+        let line = (1.0 - ((depth - rim_px * 1.6) / rim_px).powi(2)).max(0.0);
         let inner = (-((depth - rim_px * 3.5) / (rim_px * 1.5)).powi(2)).exp();
         let mut light = 0.0;
         for (from, lamp) in lamps {
             let facing = (outward[0] * from[0] + outward[1] * from[1]).max(0.0);
-            light += lamp * (1.5 * line * facing.powi(6) + 0.08 * line + 0.10 * inner * facing.powi(3));
+            light += lamp * (1.9 * line * facing.powi(5) + 0.03 * line + 0.10 * inner * facing.powi(3));
         }
         let dark: Color = under.map(|value| value * (1.0 - 0.55 * foot * strength));
         let color = [body + tint, body + tint, body - tint].map(|lift| lift * cover * strength);
-        let lit = std::array::from_fn(|channel| dark[channel] + color[channel] + light * cover * strength);
+        let lit = std::array::from_fn(|channel| dark[channel] + color[channel] + light * cover * strength * BLUISH[channel]);
         Some((lit, 1.0))
     });
     finish(patch, canvas, pose, &blotch)
@@ -191,8 +194,8 @@ fn white_dot(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
     let (middle, radius) = place(rng, pose, 6.0, 20.0);
     let blotch = Blotch::draw(rng, middle, radius, 0.3);
     let is_bright = canvas.brightness(middle) > 0.6;
-    let color = if is_bright { [0.52, 0.50, 0.47] } else { [1.10, 1.12, 1.2] };
-    let strength = draw_strength(rng).max(0.2);
+    let color = if is_bright { [0.52, 0.50, 0.47] } else { [1.35, 1.38, 1.5] };
+    let strength = draw_strength(rng).max(0.25);
     let mut patch = Patch::new(blotch.bounds(), canvas);
     patch.paint(blotch.bounds(), |point, _| {
         let density = blotch.density(point);

@@ -2,7 +2,8 @@
 //! script of changes does what it says.
 
 use super::*;
-use crate::domain::{Drift, DriftKind, Shape};
+use crate::domain::{Drift, DriftKind, Plan, Shape};
+use crate::ingest::pattern::Pattern;
 use std::collections::BTreeSet;
 
 const ALL: [SimulatedPosition; 3] =
@@ -105,6 +106,19 @@ fn the_pictures_of_a_unit_show_one_phone_and_carry_their_own_truth() {
     let unit = bad.unit(5);
     assert_eq!(unit.positions, ALL);
     assert_eq!(unit.phone.half, good.unit(5).phone.half);
+}
+
+#[test]
+fn the_shipped_inspection_reads_what_its_simulator_writes() {
+    let plan = Plan::from_toml(include_str!("../../../assets/phone-inspection.toml")).unwrap();
+    let pattern = Pattern::parse(&plan.source.pattern).unwrap();
+    let unit = Simulator::new(plan.simulator.unwrap()).render(3);
+    assert_eq!(unit.pictures.len(), plan.inspection.items as usize);
+    for picture in &unit.pictures {
+        let read = pattern.read(&format!("{}.jpg", picture.name));
+        assert!(read.is_match && read.unit == unit.unit, "{read:?}");
+        assert_eq!(read.position.as_deref(), Some(picture.position.as_str()));
+    }
 }
 
 #[test]
