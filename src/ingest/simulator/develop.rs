@@ -56,7 +56,7 @@ impl LensDirt {
     pub(super) fn draw(rng: &mut impl Rng) -> Self {
         let blob = |_| {
             let at = [rng.random_range(0.05..0.95), rng.random_range(0.05..0.95)];
-            (at, rng.random_range(0.05..0.20), rng.random_range(0.25..0.9))
+            (at, rng.random_range(0.08..0.30), rng.random_range(0.25..0.9))
         };
         Self((0..9).map(blob).collect())
     }
@@ -67,7 +67,7 @@ impl LensDirt {
         Field::new(canvas.width, canvas.height, |[x, y]| {
             let blobs = self.0.iter().map(|&([bx, by], radius, strength)| {
                 let away = (x - bx * width).hypot(y - by * height) / width;
-                strength * (1.0 - smooth(radius * 0.3, radius, away))
+                strength * (1.0 - smooth(0.0, radius, away))
             });
             (level * (0.10 + 0.5 * blobs.sum::<f32>())).min(0.75)
         })
@@ -125,7 +125,8 @@ pub(super) fn develop(
             let white = noise.white(rng.random_range(0..WHITE_COUNT), width);
             let (read, shot) = (READ_NOISE * optics.noise, SHOT_NOISE * optics.noise);
             for (x, out) in planes[channel].iter_mut().enumerate() {
-                let [far, near, mid] = [column[x] + column[x + 4], column[x + 1] + column[x + 3], column[x + 2]];
+                let [far, near, mid] =
+                    [column[x] + column[x + 4], column[x + 1] + column[x + 3], column[x + 2]];
                 let value = kernel[0] * mid + kernel[1] * near + kernel[2] * far;
                 let value = (value * gain + HALO[channel] * spilled[x]) * lit[x];
                 let value = (value + (veil_light - value) * veiled[x]).max(0.0);
@@ -150,7 +151,8 @@ fn blur_down(plane: &[f32], width: usize, y: usize, kernel: [f32; 3], out: &mut 
     let (middle, up, down) = (row(0, true), row(1, true), row(1, false));
     let (far_up, far_down) = (row(2, true), row(2, false));
     for (x, value) in out[2..width + 2].iter_mut().enumerate() {
-        *value = kernel[0] * middle[x] + kernel[1] * (up[x] + down[x]) + kernel[2] * (far_up[x] + far_down[x]);
+        *value =
+            kernel[0] * middle[x] + kernel[1] * (up[x] + down[x]) + kernel[2] * (far_up[x] + far_down[x]);
     }
     let (first, end) = (out[2], out[width + 1]);
     out[..2].fill(first);

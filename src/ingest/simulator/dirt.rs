@@ -51,10 +51,8 @@ fn paint_dust(canvas: &mut Canvas, pose: &Pose, count: f32, rng: &mut ChaCha8Rng
 /// A short curled thread.
 fn paint_fibre(canvas: &mut Canvas, pose: &Pose, rng: &mut ChaCha8Rng) {
     const STEP_PX: f32 = 2.0;
-    let mut at = pose.image([
-        rng.random_range(-0.95..0.95) * pose.half[0],
-        rng.random_range(-0.95..0.95) * pose.half[1],
-    ]);
+    let mut at = pose
+        .image([rng.random_range(-0.95..0.95) * pose.half[0], rng.random_range(-0.95..0.95) * pose.half[1]]);
     let (mut heading, bend) = (rng.random_range(0.0..TAU), rng.random_range(-0.28..0.28_f32));
     let (grey, strength) = (rng.random_range(0.4..0.75), rng.random_range(0.12..0.5));
     for _ in 0..rng.random_range(5..18) {

@@ -24,16 +24,17 @@ fn paint_front(pen: &mut Pen<'_>, front: &Front, belt: Color) {
     let half = pen.pose.half;
     let forehead = half[1] - front.screen.half[1] + front.screen.middle_v;
     let chin = half[1] - front.screen.half[1] - front.screen.middle_v;
-    let metal = if is_bright(front.bezel) { [0.5; 3] } else { [0.20, 0.20, 0.21] };
+    let metal = if is_bright(front.bezel) { [0.5; 3] } else { [0.28, 0.28, 0.29] };
     if forehead > 60.0 {
         let v = -half[1] + forehead * 0.5;
         let slit = front.slit_half_px;
         pen.plate([0.0, v], [slit, 5.5], 5.5, HOLE, 0.95);
         pen.outline([0.0, v], [slit, 5.5], 5.5, 1.6, metal, 0.6);
-        pen.lens([front.hand * (slit + 52.0), v], 13.0, [0.12, 0.12, 0.13]);
+        pen.lens([front.hand * (slit + 52.0), v], 13.0, metal.map(|value| value * 0.8));
         for i in 0..front.sensors {
             let u = -front.hand * (slit + 38.0 + 32.0 * i as f32);
             pen.plate([u, v], [7.0 + 4.0 * i as f32, 6.5], 6.5, [0.07, 0.06, 0.075], 0.92);
+            pen.outline([u, v], [7.0 + 4.0 * i as f32, 6.5], 6.5, 1.4, metal, 0.5);
         }
     } else {
         pen.plate([0.0, 7.0 - half[1]], [front.slit_half_px, 2.6], 2.6, HOLE, 0.85);
@@ -67,8 +68,8 @@ fn paint_front(pen: &mut Pen<'_>, front: &Front, belt: Color) {
 
 /// `top` is where the display begins.
 fn paint_notch(pen: &mut Pen<'_>, front: &Front, top: f32) {
-    let black = front.bezel.map(|value| value * 0.75);
-    let rim = [0.14, 0.14, 0.15];
+    let black = front.glass.map(|value| value * 0.6);
+    let rim = [0.22, 0.22, 0.23];
     match front.notch {
         Notch::None => {}
         Notch::Drop => {
@@ -244,7 +245,13 @@ fn paint_edge(pen: &mut Pen<'_>, edge: &Edge) {
     let dark = edge.frame.map(|value| value * 0.35);
     if edge.has_seams {
         for v in [-half[1] * 0.86, half[1] * 0.86] {
-            pen.plate([-4.0, v], [edge.half_px * 0.82, 6.0], 1.0, mix_color(edge.frame, [0.45; 3], 0.5), 0.55);
+            pen.plate(
+                [-4.0, v],
+                [edge.half_px * 0.82, 6.0],
+                1.0,
+                mix_color(edge.frame, [0.45; 3], 0.5),
+                0.55,
+            );
         }
     }
     for &[v, length] in &edge.buttons {

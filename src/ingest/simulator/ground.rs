@@ -36,7 +36,8 @@ pub(super) fn paint_ground(canvas: &mut Canvas, scene: &Scene<'_>, noise: &Noise
             let near = (1.0 - outside[x].max(0.0) / belt.shadow_px).max(0.0);
             let light = 1.0 - belt.shadow * near * near;
             *worn *= light;
-            *texture = light * (rib + thread * weave[x] + belt.grain * (0.7 * grain[x] + 0.5 * coarse[x / 2]));
+            *texture =
+                light * (rib + thread * weave[x] + belt.grain * (0.7 * grain[x] + 0.5 * coarse[x / 2]));
         }
         face.fill_row(y, &outside, grain, &mut colors);
         for (channel, plane) in canvas.planes.iter_mut().enumerate() {
@@ -104,7 +105,9 @@ impl Face<'_> {
         let texture = match back.finish {
             Finish::Gloss => 0.0,
             Finish::Matte => 0.010 * grain,
-            Finish::Brushed => 0.016 * self.stripe(u) + 0.006 * self.stripe(u * 0.7 + v * 0.01) + 0.004 * grain,
+            Finish::Brushed => {
+                0.008 * self.stripe(u) + 0.006 * self.stripe(u * 2.7 + v * 0.02) + 0.005 * grain
+            }
             Finish::Leather => {
                 0.16 * (self.noise.cell(whole(u + 2000.0), whole(v + 2000.0)) - 0.6) + 0.05 * grain
             }
@@ -137,7 +140,8 @@ fn front_color(front: &Front, u: f32, v: f32) -> Color {
     let distance = rounded_box(u, v - screen.middle_v, screen.half, screen.corner_px);
     // A glued edge: a hair of black between bezel and display.
     let seam = 1.0 - 0.35 * (1.0 - (distance.abs() - 1.0).clamp(0.0, 2.0) / 2.0);
-    mix_color(front.bezel, front.glass, coverage(distance)).map(|value| if distance < 2.0 { value * seam } else { value })
+    mix_color(front.bezel, front.glass, coverage(distance))
+        .map(|value| if distance < 2.0 { value * seam } else { value })
 }
 
 /// The rounded rim mirrors the lamps in thin bright lines, and a grey band of surroundings.
@@ -181,7 +185,7 @@ impl Glint {
         let run_out = 90.0;
         let stretch = smooth(start, start + run_out, along) * (1.0 - smooth(end - run_out, end, along));
         // Corners turn through every direction and catch the lamp in any case.
-        let corner = (nx * ny).abs() * 1.6;
+        let corner = (nx * ny).abs() * 2.0;
         self.strength * line * facing.powi(self.focus) * stretch.max(corner.min(1.0))
     }
 }

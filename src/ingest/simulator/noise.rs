@@ -59,7 +59,8 @@ impl Noise {
 
 /// Clouds from 0 to 1 without any period, some `1 / scale` pixels wide, in two octaves.
 pub(super) fn cloud([x, y]: Point, scale: f32, seed: u32) -> f32 {
-    0.67 * value_noise(x * scale, y * scale, seed) + 0.33 * value_noise(x * scale * 2.3, y * scale * 2.3, !seed)
+    0.67 * value_noise(x * scale, y * scale, seed)
+        + 0.33 * value_noise(x * scale * 2.3, y * scale * 2.3, !seed)
 }
 
 /// Random values at whole coordinates, smooth between.

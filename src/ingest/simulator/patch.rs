@@ -35,9 +35,7 @@ impl Patch {
         let columns = columns.start.max(left)..columns.end.max(left);
         let rows = bounds.rows(top + self.height);
         let rows = rows.start.max(top)..rows.end.max(top);
-        rows.flat_map(move |y| {
-            columns.clone().map(move |x| ((y - top) * width + x - left, center_of(x, y)))
-        })
+        rows.flat_map(move |y| columns.clone().map(move |x| ((y - top) * width + x - left, center_of(x, y))))
     }
 
     /// Asks `shade` for colour and opacity at each pixel within the bounds, given what is there.
@@ -113,7 +111,11 @@ impl Patch {
         let mut sum = 0.0;
         for (at, color) in self.pixels.iter().enumerate().filter(|&(at, _)| self.inside[at]) {
             let under = canvas.pixel(self.left + at % self.width, self.top + at / self.width);
-            sum += color.iter().zip(under).map(|(now, before)| (now.min(WHITE) - before.min(WHITE)).abs()).sum::<f32>();
+            sum += color
+                .iter()
+                .zip(under)
+                .map(|(now, before)| (now.min(WHITE) - before.min(WHITE)).abs())
+                .sum::<f32>();
         }
         sum / self.area().max(1) as f32
     }

@@ -70,7 +70,12 @@ impl Pen<'_> {
         self.disc(middle, radius, [0.80, 0.76, 0.62], 0.95);
         self.ring(middle, radius, 1.5, [0.25; 3], 0.7);
         self.ring(middle, radius * 0.6, 1.5, [0.62, 0.56, 0.36], 0.8);
-        self.disc([middle[0] - radius * 0.2, middle[1] + radius * 0.1], radius * 0.35, [1.1, 1.08, 0.95], 0.9);
+        self.disc(
+            [middle[0] - radius * 0.2, middle[1] + radius * 0.1],
+            radius * 0.35,
+            [1.1, 1.08, 0.95],
+            0.9,
+        );
     }
 
     /// A raised rounded plate: a bright edge to the light, a dark one away from it, and a

@@ -131,9 +131,9 @@ const BODIES: [Color; 11] = [
 const NEW_BODY: Color = [0.93, 0.42, 0.10];
 /// Frames around a display. White ones are over-exposed where the light suits dark glass.
 const BEZELS: [Color; 7] = [
-    [0.065, 0.066, 0.062],
-    [0.055, 0.055, 0.056],
-    [0.075, 0.075, 0.078],
+    [0.058, 0.059, 0.055],
+    [0.048, 0.048, 0.049],
+    [0.070, 0.070, 0.073],
     [1.50, 1.50, 1.44],
     [1.32, 1.32, 1.30],
     [1.10, 1.00, 0.84],
@@ -173,7 +173,7 @@ impl Front {
         let bezel = if reaches_edge { rng.random_range(0..3) } else { rng.random_range(1..BEZELS.len()) };
         let ends = if reaches_edge { rng.random_range(16.0..34.0) } else { rng.random_range(105.0..175.0) };
         let sides = if reaches_edge { rng.random_range(9.0..18.0) } else { rng.random_range(14.0..34.0) };
-        let grey = rng.random_range(0.055..0.105);
+        let grey = rng.random_range(0.045..0.088);
         let warmth = rng.random_range(0.85..1.1);
         let off_middle = half[0] * rng.random_range(0.5..0.75) * side(rng);
         let notch = match rng.random_range(0..4) {

@@ -199,7 +199,7 @@ impl Glint {
             span: [middle - reach, middle + reach],
             depth_px: rng.random_range(2.0..4.5),
             width_px: rng.random_range(1.2..2.4),
-            strength: if is_strong { rng.random_range(0.6..1.7) } else { rng.random_range(0.05..0.3) },
+            strength: if is_strong { rng.random_range(0.7..1.9) } else { rng.random_range(0.05..0.3) },
         }
     }
 }
@@ -221,7 +221,8 @@ impl Belt {
         };
         Self {
             color: vary_color(rng, color, 0.02),
-            grain: rng.random_range(0.012..0.034),
+            // A dark belt's texture is as dark as the belt.
+            grain: rng.random_range(0.014..0.034) * (0.3 + 2.2 * color[1]).min(1.2),
             ribs,
             weave,
             wear: rng.random_range(0.0..0.07),
@@ -248,7 +249,7 @@ impl Belt {
 impl Gleam {
     fn draw(rng: &mut impl Rng, half: Point) -> Self {
         let angle: f32 = rng.random_range(-1.3..1.3);
-        let strength: f32 = rng.random_range(0.008..0.05);
+        let strength: f32 = 0.006 + 0.045 * rng.random::<f32>().powi(2);
         let is_long = rng.random_bool(0.5);
         let cool = rng.random_range(0.85..1.2);
         Self {
@@ -258,7 +259,7 @@ impl Gleam {
                 rng.random_range(8.0..110.0),
                 if is_long { rng.random_range(300.0..900.0) } else { rng.random_range(30.0..200.0) },
             ],
-            soft_px: rng.random_range(14.0..120.0),
+            soft_px: if is_long { rng.random_range(20.0..110.0) } else { rng.random_range(50.0..170.0) },
             color: [strength, strength, strength * cool],
         }
     }
@@ -285,12 +286,11 @@ impl Reflection {
     fn draw(rng: &mut impl Rng, half: Point, gloss: f32, position: SimulatedPosition) -> Self {
         // Only a front is flat and dark enough to mirror the rig plainly.
         let rig_max = if position == SimulatedPosition::Front { 0.032 } else { 0.012 };
-        let mut gleams: Vec<Gleam> =
-            (0..rng.random_range(1..=4)).map(|_| Gleam::draw(rng, half)).collect();
+        let mut gleams: Vec<Gleam> = (0..rng.random_range(0..=4)).map(|_| Gleam::draw(rng, half)).collect();
         if rng.random_bool(0.15) {
             gleams.push(Gleam::red_streak(rng, half));
         }
-        let base = rng.random_range(0.0..0.035);
+        let base = rng.random_range(0.0..0.026);
         Self {
             base: vary_color(rng, [base; 3], 0.02).map(|value| value.max(0.0)),
             slope: [rng.random_range(-0.02..0.02), rng.random_range(-0.02..0.02)],

@@ -55,7 +55,8 @@ pub(super) fn chip(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> 
         // Broken glass is rippled like a shell around the blow, and bright at its lip.
         let shell = 0.5 + 0.5 * (share * radius * ripple).sin();
         let lip = smooth(-3.0, -0.5, distance) * 0.5;
-        let facet = mix_color(under, [0.62, 0.64, 0.66], 0.35).map(|v| mix(v * 0.5, tone, 0.4 + 0.3 * shell) + lip);
+        let facet =
+            mix_color(under, [0.62, 0.64, 0.66], 0.35).map(|v| mix(v * 0.5, tone, 0.4 + 0.3 * shell) + lip);
         let gone = smooth(-depth - 0.7, -depth + 0.7, outside);
         Some((mix_color(facet, belt, gone), cover * mix(strength, 1.0, gone)))
     });
@@ -183,7 +184,9 @@ fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
         }
         let dark: Color = under.map(|value| value * (1.0 - 0.55 * foot * strength));
         let color = [body + tint, body + tint, body - tint].map(|lift| lift * cover * strength);
-        let lit = std::array::from_fn(|channel| dark[channel] + color[channel] + light * cover * strength * BLUISH[channel]);
+        let lit = std::array::from_fn(|channel| {
+            dark[channel] + color[channel] + light * cover * strength * BLUISH[channel]
+        });
         Some((lit, 1.0))
     });
     finish(patch, canvas, pose, &blotch)
@@ -200,14 +203,15 @@ fn white_dot(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
     patch.paint(blotch.bounds(), |point, _| {
         let density = blotch.density(point);
         let body = smooth(OUTLINE * 0.75, OUTLINE * 1.4, density);
-        (body > 0.0).then(|| (color.map(|v: f32| v * mix(0.75, 1.0, smooth(0.4, 1.0, density))), body * strength))
+        (body > 0.0)
+            .then(|| (color.map(|v: f32| v * mix(0.75, 1.0, smooth(0.4, 1.0, density))), body * strength))
     });
     finish(patch, canvas, pose, &blotch)
 }
 
 /// Coffee or flux: a thin brown film with a dark dried edge.
 fn brown_liquid(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch {
-    let (middle, radius) = place(rng, pose, 16.0, 85.0);
+    let (middle, radius) = place(rng, pose, 18.0, 130.0);
     let blotch = Blotch::draw(rng, middle, radius, 0.45);
     let is_bright = canvas.brightness(middle) > 0.4;
     let color = if is_bright { [0.38, 0.24, 0.10] } else { [0.46, 0.32, 0.17] };

@@ -58,7 +58,8 @@ fn check_truth(bad: &RenderedPicture, clean: &RenderedPicture) {
         assert_eq!(mask.size, [HEIGHT_PX, WIDTH_PX]);
         assert!(mask.area() >= 24 && mask.area() < 400_000, "{}: {}", bad.name, mask.area());
         let pixels = mask.to_pixels();
-        let inside: u32 = changed.iter().zip(&pixels).filter(|(_, p)| **p == 1).map(|(change, _)| change).sum();
+        let inside: u32 =
+            changed.iter().zip(&pixels).filter(|(_, p)| **p == 1).map(|(change, _)| change).sum();
         let inside = f64::from(inside) / mask.area() as f64;
         assert!(inside > 8.0, "{} {}: {inside}", bad.name, region.class);
         covered.iter_mut().zip(pixels).for_each(|(sum, value)| *sum |= value);
