@@ -17,8 +17,9 @@ pub const DEFECT_CLASSES: [&str; 4] = ["scratch", "crack", "chip", "stain"];
 /// The class that only a drift brings.
 pub const NEW_DEFECT_CLASS: &str = "burn";
 
-/// How often each is the main defect of a defective picture.
+/// How often each is the main defect of a defective picture: of glass, and of what cannot crack.
 const CLASS_SHARES: [f32; 4] = [0.40, 0.20, 0.18, 0.22];
+const TOUGH_CLASS_SHARES: [f32; 4] = [0.48, 0.0, 0.26, 0.26];
 /// Share of defective pictures with a second defect of another kind.
 const SECOND_CLASS_SHARE: f64 = 0.12;
 /// A smaller mask is not a defect that anybody could point at; the drawing is repeated.
@@ -34,7 +35,8 @@ pub(super) fn paint_defects(
     new_share: f64,
     rng: &mut ChaCha8Rng,
 ) -> (&'static str, Vec<Region>) {
-    let drawn = draw_class(rng);
+    let shares = if scene.is_glass() { CLASS_SHARES } else { TOUGH_CLASS_SHARES };
+    let drawn = draw_class(shares, rng);
     let main = if rng.random::<f64>() < new_share { NEW_DEFECT_CLASS } else { drawn };
     let mut regions = Vec::new();
     let count = match main {
@@ -45,15 +47,15 @@ pub(super) fn paint_defects(
         regions.extend(paint_one(canvas, scene, main, rng));
     }
     if rng.random_bool(SECOND_CLASS_SHARE) {
-        let second = draw_class(rng);
+        let second = draw_class(shares, rng);
         regions.extend(paint_one(canvas, scene, second, rng));
     }
     (main, regions)
 }
 
-fn draw_class(rng: &mut ChaCha8Rng) -> &'static str {
+fn draw_class(shares: [f32; 4], rng: &mut ChaCha8Rng) -> &'static str {
     let mut left = rng.random::<f32>();
-    for (class, share) in DEFECT_CLASSES.into_iter().zip(CLASS_SHARES) {
+    for (class, share) in DEFECT_CLASSES.into_iter().zip(shares) {
         if left < share {
             return class;
         }
@@ -106,8 +108,9 @@ pub(super) fn on_face(rng: &mut ChaCha8Rng, pose: &Pose, reach: f32) -> Point {
 const LIGHT_LINE: Color = [0.92, 0.93, 0.96];
 const DARK_LINE: Color = [0.10, 0.10, 0.11];
 
-/// Broken glass and scratches shine on dark ground, on a bright surface they are darker than it,
-/// and between it depends on the lamps.
-pub(super) fn line_color(brightness: f32, rng: &mut ChaCha8Rng) -> Color {
-    if rng.random_range(0.25..0.75) > brightness { LIGHT_LINE } else { DARK_LINE }
+/// Broken glass and scratches shine on dark ground, on a bright surface they are darker than it.
+/// Where the one turns into the other depends on the lamps: it is drawn for each defect.
+pub(super) fn line_color(rng: &mut ChaCha8Rng) -> impl Fn(Color) -> Color + use<> {
+    let turn = rng.random_range(0.25..0.70);
+    move |under| if under.iter().sum::<f32>() < 3.0 * turn { LIGHT_LINE } else { DARK_LINE }
 }

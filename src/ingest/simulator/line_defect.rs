@@ -36,7 +36,7 @@ pub(super) fn scratch(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Pat
     for stroke in &strokes {
         lay(&mut patch, stroke, rng);
     }
-    patch.ink(line_color(canvas.brightness(start), rng));
+    patch.ink(line_color(rng));
     patch.clip(canvas, |point| coverage(pose.outside(point) + 1.0));
     patch
 }
@@ -158,7 +158,6 @@ pub(super) fn crack(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch
 
     let bounds = Bounds::of(strokes.iter().flat_map(|(ends, _)| *ends), MARGIN_PX);
     let mut patch = Patch::new(bounds, canvas);
-    let color = line_color(canvas.brightness(impact), rng);
     // Crushed glass is dull and white.
     let crush = Bounds::around(impact, crush_px);
     let haze = strength * rng.random_range(0.0..0.4);
@@ -171,7 +170,7 @@ pub(super) fn crack(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch
         let alphas = [strength * rng.random_range(0.45..1.0), strength * rng.random_range(0.45..1.0)];
         patch.stroke(ends, [width, width * rng.random_range(0.6..1.0)], alphas, LINE_MASK_PX);
     }
-    patch.ink(color);
+    patch.ink(line_color(rng));
     for &(ends, width) in &strokes {
         if rng.random_bool(0.35) {
             // Here and there a splinter stands up and throws the light back.
@@ -179,7 +178,7 @@ pub(super) fn crack(canvas: &Canvas, pose: &Pose, rng: &mut ChaCha8Rng) -> Patch
             patch.stroke(shifted, [width * 0.9, 0.6], [strength, 0.2 * strength], 0.0);
         }
     }
-    patch.ink([1.0, 1.02, 1.08]);
+    patch.ink(|_| [1.0, 1.02, 1.08]);
     patch.clip(canvas, |point| coverage(pose.outside(point) + 1.0));
     patch
 }

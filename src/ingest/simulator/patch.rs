@@ -78,10 +78,10 @@ impl Patch {
         }
     }
 
-    /// Blends the strokes so far in one colour.
-    pub(super) fn ink(&mut self, color: Color) {
+    /// Blends the strokes so far, in the colour that they have on what is there.
+    pub(super) fn ink(&mut self, color_on: impl Fn(Color) -> Color) {
         for (pixel, alpha) in self.pixels.iter_mut().zip(&mut self.ink) {
-            *pixel = mix_color(*pixel, color, *alpha);
+            *pixel = mix_color(*pixel, color_on(*pixel), *alpha);
             *alpha = 0.0;
         }
     }
@@ -191,7 +191,7 @@ mod tests {
         let all = Bounds([0.0, 0.0, 20.0, 20.0]);
         let mut patch = Patch::new(all, &canvas);
         patch.stroke([[2.0, 10.0], [18.0, 10.0]], [4.0, 4.0], [0.5, 0.5], 4.0);
-        patch.ink([1.0; 3]);
+        patch.ink(|_| [1.0; 3]);
         assert!((1.2..=1.5).contains(&patch.contrast(&canvas)), "{}", patch.contrast(&canvas));
         patch.clip(&canvas, |[x, _]| if x < 10.0 { 1.0 } else { 0.0 });
         patch.put(&mut canvas);

@@ -172,6 +172,15 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether what is seen is glass, which cracks.
+    pub(super) fn is_glass(&self) -> bool {
+        match self.position {
+            SimulatedPosition::Front => true,
+            SimulatedPosition::Back => matches!(self.phone.back.finish, Finish::Gloss | Finish::Matte),
+            SimulatedPosition::Edge => false,
+        }
+    }
+
     /// Light that falls on an image point; 1 in the middle.
     pub(super) fn light_at(&self, [x, y]: Point) -> f32 {
         let (nx, ny) = (x / self.size[0] * 2.0 - 1.0, y / self.size[1] * 2.0 - 1.0);
