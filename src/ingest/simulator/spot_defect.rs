@@ -177,10 +177,12 @@ fn oil(canvas: &Canvas, scene: &Scene<'_>, rng: &mut ChaCha8Rng) -> Patch {
         let foot = (1.0 - (depth / (rim_px * 0.9)).abs()).max(0.0);
         let line = (1.0 - ((depth - rim_px * 1.6) / rim_px).powi(2)).max(0.0);
         let inner = (-((depth - rim_px * 3.5) / (rim_px * 1.5)).powi(2)).exp();
-        let mut light = 0.0;
+        // The outline mirrors a lamp in pieces, where the drop stands steep enough.
+        let steep = smooth(0.30, 0.55, cloud(point, 2.2 / radius, !blotch.seed));
+        let mut light = 0.03 * line;
         for (from, lamp) in lamps {
             let facing = (outward[0] * from[0] + outward[1] * from[1]).max(0.0);
-            light += lamp * (1.9 * line * facing.powi(5) + 0.03 * line + 0.10 * inner * facing.powi(3));
+            light += lamp * (2.0 * line * facing.powi(6) * steep + 0.10 * inner * facing.powi(3));
         }
         let dark: Color = under.map(|value| value * (1.0 - 0.55 * foot * strength));
         let color = [body + tint, body + tint, body - tint].map(|lift| lift * cover * strength);
