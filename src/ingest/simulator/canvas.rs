@@ -199,12 +199,23 @@ impl Field {
         for ((value, &a), &b) in self.line.iter_mut().zip(above).zip(below) {
             *value = mix(a, b, share);
         }
-        for (cell, ends) in out.chunks_mut(CELL_PX).zip(self.line.windows(2)) {
-            let slope = (ends[1] - ends[0]) / CELL_PX as f32;
-            for (k, value) in cell.iter_mut().enumerate() {
-                *value = ends[0] + slope * k as f32;
-            }
+        let (cells, rest) = out.as_chunks_mut::<CELL_PX>();
+        let mut ends = self.line.windows(2);
+        for (cell, ends) in cells.iter_mut().zip(ends.by_ref()) {
+            fill_cell(cell, ends);
         }
+        if let Some(ends) = ends.next() {
+            fill_cell(rest, ends);
+        }
+    }
+}
+
+/// A straight line between two known values.
+#[inline]
+fn fill_cell(cell: &mut [f32], ends: &[f32]) {
+    let slope = (ends[1] - ends[0]) / CELL_PX as f32;
+    for (k, value) in cell.iter_mut().enumerate() {
+        *value = ends[0] + slope * k as f32;
     }
 }
 

@@ -124,7 +124,10 @@ pub(super) fn develop(
             let veil_light = VEIL * gain;
             let white = noise.white(rng.random_range(0..WHITE_COUNT), width);
             let (read, shot) = (READ_NOISE * optics.noise, SHOT_NOISE * optics.noise);
-            for (x, out) in planes[channel].iter_mut().enumerate() {
+            // Slices of one known length: the loop needs no bounds checks and is vectorised.
+            let (column, lit, spilled, veiled) =
+                (&column[..width + 4], &lit[..width], &spilled[..width], &veiled[..width]);
+            for (x, out) in planes[channel][..width].iter_mut().enumerate() {
                 let [far, near, mid] =
                     [column[x] + column[x + 4], column[x + 1] + column[x + 3], column[x + 2]];
                 let value = kernel[0] * mid + kernel[1] * near + kernel[2] * far;

@@ -42,7 +42,10 @@ pub(super) fn paint_ground(canvas: &mut Canvas, scene: &Scene<'_>, noise: &Noise
         face.fill_row(y, &outside, grain, &mut colors);
         for (channel, plane) in canvas.planes.iter_mut().enumerate() {
             mirrored[channel].fill_row(y, &mut reflection);
-            let (base, color) = (belt.color[channel], &colors[channel]);
+            let (base, color) = (belt.color[channel], &colors[channel][..width]);
+            // Slices of one known length: the loop needs no bounds checks and is vectorised.
+            let [worn, texture, outside, reflection] =
+                [&worn, &texture, &outside, &reflection].map(|row| &row[..width]);
             for (x, value) in plane[y * width..][..width].iter_mut().enumerate() {
                 let ground = base * worn[x] + texture[x];
                 let phone = (color[x] + reflection[x]).max(BLACK);
