@@ -241,7 +241,7 @@ impl Belt {
                 rng.random_range(0.6..2.4) / size[1],
                 rng.random_range(0.0..TAU),
             ],
-            shadow: rng.random_range(0.1..0.55),
+            shadow: rng.random_range(0.04..0.42),
             shadow_px: rng.random_range(10.0..48.0),
         }
     }
