@@ -193,15 +193,13 @@ fn evidence_of(plan: &Plan, model: &Model) -> Evidence {
 
 /// Names the population that a simulator's settings draw from.
 pub(super) fn population_name(settings: &crate::domain::SimulatorSettings) -> String {
-    let mut name = format!("simulator, defect share {}, light {}", settings.defect_share, settings.light);
-    for position in &settings.positions {
-        name += &format!(", {}", position.as_str());
-    }
-    for drift in &settings.drift {
+    let base = format!("simulator, defect share {}, light {}", settings.defect_share, settings.light);
+    let positions = settings.positions.iter().map(|position| position.as_str().to_owned());
+    let drift = settings.drift.iter().map(|drift| {
         let (kind, level) = (drift.kind.as_str(), drift.level);
-        name += &format!(", {kind} to {level} at {} over {}", drift.at_unit, drift.over_units);
-    }
-    name
+        format!("{kind} to {level} at {} over {}", drift.at_unit, drift.over_units)
+    });
+    std::iter::once(base).chain(positions).chain(drift).collect::<Vec<_>>().join(", ")
 }
 
 fn may_run_at(level: Level, support: &Support) -> bool {

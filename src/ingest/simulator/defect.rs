@@ -5,7 +5,6 @@
 
 use super::canvas::{Canvas, Color, Point};
 use super::line_defect::{crack, scratch};
-use super::patch::Patch;
 use super::scene::{Pose, Scene};
 use super::spot_defect::{burn, chip, stain};
 use crate::domain::{Region, Shape};

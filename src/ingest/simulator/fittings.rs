@@ -117,7 +117,7 @@ fn paint_print(pen: &mut Pen<'_>, v: f32, half_width: f32, seed: usize, ink: Col
     while u < half_width {
         step = (step * 37 + 11) % 101;
         let length = 2.0 + (step % 5) as f32;
-        if step % 7 != 0 {
+        if !step.is_multiple_of(7) {
             pen.plate([u + length / 2.0, v], [length / 2.0, 2.6], 0.8, ink, 0.45 + 0.04 * (step % 6) as f32);
         }
         u += length + 2.6;

@@ -29,7 +29,7 @@ pub(super) fn paint_ground(canvas: &mut Canvas, scene: &Scene<'_>, noise: &Noise
         scene.pose.fill_outside(y, &mut outside);
         wear.fill_row(y, &mut worn);
         let grain = noise.grain(y + offset_y, offset_x, width);
-        let coarse = noise.grain((y + offset_x) / 2, offset_y, width / 2 + 1);
+        let coarse = noise.grain(y / 2 + offset_x, offset_y, width / 2 + 1);
         let rib = belt.ribs[1] * groove(y as f32 / belt.ribs[0]);
         let thread = belt.weave[1] * (TAU * y as f32 / belt.weave[0]).sin();
         for (x, (texture, worn)) in texture.iter_mut().zip(&mut worn).enumerate() {
