@@ -16,7 +16,7 @@ const RIM_PX: f32 = 15.0;
 const BLACK: f32 = 0.012;
 
 pub(super) fn paint_ground(canvas: &mut Canvas, scene: &Scene<'_>, noise: &Noise, rng: &mut ChaCha8Rng) {
-    let (width, belt) = (canvas.width, &scene.belt);
+    let (width, belt) = (canvas.width, scene.belt);
     let mut mirrored = Field::of_colors(width, canvas.height, |point| scene.reflection_at(point));
     mirrored.iter_mut().for_each(Field::soften);
     let mut wear = Field::new(width, canvas.height, |point| belt.wear_at(point));

@@ -5,7 +5,7 @@
 //! everything behind it is the real path. A unit depends on settings and index alone, never on
 //! threads or on what was rendered before. Must not know models, decisions or the store.
 //!
-//! A picture goes through `phone` (the make), `scene` (pose, belt, lamps), `ground`, `fittings`,
+//! A picture goes through `phone` (the make), `scene` (belt, pose, lamps), `ground`, `fittings`,
 //! `defect`, `dirt` and `develop`; `drift` says what the script of changes has come to.
 
 mod canvas;
@@ -39,11 +39,12 @@ use parking_lot::Mutex;
 use phone::Phone;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use scene::Scene;
+use scene::{Belt, Scene};
 
 /// Two megapixels, as from a line camera, with the phone upright.
 pub const WIDTH_PX: u32 = 1080;
 pub const HEIGHT_PX: u32 = 1920;
+const SIZE_PX: [f32; 2] = [WIDTH_PX as f32, HEIGHT_PX as f32];
 
 /// The streams of random numbers that all units share: the noise, and what lies on the lens.
 const NOISE_STREAM: u64 = u64::MAX;
@@ -92,6 +93,7 @@ pub struct Simulator {
 struct Unit {
     index: u64,
     phone: Phone,
+    belt: Belt,
     positions: Vec<SimulatedPosition>,
     is_defective: bool,
     drifted: Drifted,
@@ -144,6 +146,7 @@ impl Simulator {
         Unit {
             index,
             phone: Phone::draw(&mut rng, HEIGHT_PX as f32, is_new),
+            belt: Belt::draw(&mut rng, SIZE_PX),
             positions: if positions.is_empty() { vec![side] } else { positions.clone() },
             is_defective,
             drifted,
@@ -161,8 +164,7 @@ impl Simulator {
         let mut rng = stream_rng(self.settings.seed, stream);
         let spare = self.spare.lock().take();
         let mut canvas = spare.unwrap_or_else(|| Canvas::new(WIDTH_PX as usize, HEIGHT_PX as usize));
-        let size = [WIDTH_PX as f32, HEIGHT_PX as f32];
-        let scene = Scene::draw(&mut rng, &unit.phone, position, &unit.drifted, size);
+        let scene = Scene::draw(&mut rng, (&unit.phone, &unit.belt), position, &unit.drifted, SIZE_PX);
         let optics = Optics::draw(&mut rng);
         ground::paint_ground(&mut canvas, &scene, &self.noise, &mut rng);
         fittings::paint_fittings(&mut canvas, &scene);

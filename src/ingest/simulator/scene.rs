@@ -107,7 +107,7 @@ pub(super) struct Scene<'a> {
     pub phone: &'a Phone,
     pub position: SimulatedPosition,
     pub pose: Pose,
-    pub belt: Belt,
+    pub belt: &'a Belt,
     pub glints: [Glint; 3],
     /// Direction that most light comes from, in the image.
     pub light_from: Point,
@@ -124,7 +124,7 @@ pub(super) struct Scene<'a> {
 impl<'a> Scene<'a> {
     pub(super) fn draw(
         rng: &mut impl Rng,
-        phone: &'a Phone,
+        (phone, belt): (&'a Phone, &'a Belt),
         position: SimulatedPosition,
         drifted: &Drifted,
         size: Point,
@@ -156,7 +156,7 @@ impl<'a> Scene<'a> {
             (SimulatedPosition::Edge, _) => 0.4,
         };
         Self {
-            belt: Belt::draw(rng, size),
+            belt,
             glints,
             light_from: [from.cos(), from.sin()],
             exposure: drifted.light * rng.random_range(0.92..1.08),
@@ -214,7 +214,7 @@ impl Glint {
 }
 
 impl Belt {
-    fn draw(rng: &mut impl Rng, size: Point) -> Self {
+    pub(super) fn draw(rng: &mut impl Rng, size: Point) -> Self {
         let grey = rng.random_range(0.20..0.43_f32);
         let color = match rng.random_range(0..10) {
             0..=6 => [grey, grey, grey * 1.04],
