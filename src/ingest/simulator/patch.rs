@@ -81,7 +81,9 @@ impl Patch {
     /// Blends the strokes so far, in the colour that they have on what is there.
     pub(super) fn ink(&mut self, color_on: impl Fn(Color) -> Color) {
         for (pixel, alpha) in self.pixels.iter_mut().zip(&mut self.ink) {
-            *pixel = mix_color(*pixel, color_on(*pixel), *alpha);
+            // A thin line must show on what is over-exposed, too.
+            let dulled = mix_color(*pixel, pixel.map(|value| value.min(1.0)), (4.0 * *alpha).min(1.0));
+            *pixel = mix_color(dulled, color_on(*pixel), *alpha);
             *alpha = 0.0;
         }
     }
