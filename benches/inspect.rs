@@ -42,7 +42,7 @@ fn target() -> PathBuf {
 fn phones(folder: &Path) -> Vec<PathBuf> {
     let settings = secondlook::domain::SimulatorSettings { seed: SEED, ..Default::default() };
     let simulator = Simulator::new(settings);
-    (0..PHONES).map(|index| write_unit(folder, &simulator.render(index)).unwrap()).collect()
+    (0..PHONES).flat_map(|index| write_unit(folder, &simulator.render(index)).unwrap()).collect()
 }
 
 fn tiles() -> Option<Vec<PathBuf>> {

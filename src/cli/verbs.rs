@@ -126,10 +126,10 @@ fn parse_filter(terms: &[String]) -> Result<Filter, EngineError> {
 
 pub fn import(args: &Import) -> Result<Report, EngineError> {
     let mut line = Line::open(&args.line, ACTOR)?;
-    let mut simulator = line.plan.simulator.unwrap_or_default();
+    let mut simulator = line.plan.simulator.clone().unwrap_or_default();
     simulator.seed = args.seed.unwrap_or(simulator.seed);
     let cancel = cancel_flag()?;
-    let dataset = args.dataset.open(&parse_filter(&args.filter)?, simulator)?;
+    let dataset = args.dataset.open(&parse_filter(&args.filter)?, &simulator)?;
     let bar = output::bar("importing", dataset.items.len() as u64);
     let report = engine::import(&mut line, dataset, ACTOR, &cancel, |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
@@ -223,10 +223,10 @@ fn command_line() -> String {
 pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
     let model = find_model(Some(&args.line), &args.model)?;
-    let mut simulator = line.plan.simulator.unwrap_or_default();
+    let mut simulator = line.plan.simulator.clone().unwrap_or_default();
     simulator.seed = args.seed;
     let cancel = cancel_flag()?;
-    let dataset = args.data.open(&parse_filter(&args.filter)?, simulator)?;
+    let dataset = args.data.open(&parse_filter(&args.filter)?, &simulator)?;
     let bar = output::bar("evaluating", dataset.items.len() as u64);
     let evaluation = engine::evaluate(&line, &model, &dataset, args.seed, &cancel, &mut |done, _| {
         bar.set_position(done as u64);

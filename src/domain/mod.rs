@@ -21,8 +21,9 @@ pub use id::{EventId, InspectionId, ItemId, MediaHash, StationId};
 pub use item::{Item, MediaKind};
 pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
 pub use plan::{
-    AfterIngest, Baseline, Budget, Class, FolderSource, InspectionRule, Limit, Plan, Promise, RetentionRule,
-    ReviewMode, ReviewRule, Route, SimulatorSettings, Task, Threads,
+    AfterIngest, Baseline, Budget, Class, Drift, DriftKind, FolderSource, InspectionRule, Limit, Plan,
+    Promise, RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorSettings, Task,
+    Threads,
 };
 pub use plan_text::PlanError;
 pub use prediction::{ModelRef, Prediction, Timing};

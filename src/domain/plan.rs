@@ -184,8 +184,87 @@ pub struct Baseline {
     pub note: String,
 }
 
-/// The rendered phone line that stands in for a camera.
+/// From where a rendered picture is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SimulatedPosition {
+    Front,
+    Back,
+    /// The phone stands on its long side.
+    Edge,
+}
+
+impl SimulatedPosition {
+    /// As in the plan and in file names.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Front => "front",
+            Self::Back => "back",
+            Self::Edge => "edge",
+        }
+    }
+}
+
+/// What changes on the rendered line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftKind {
+    /// The lamps age, or somebody turns them up: `level` is the light, as in the settings.
+    Light,
+    /// One lamp of the rig dies: at level 1 nothing is left of it.
+    LampFailure,
+    /// Blobs and a veil at fixed places of the picture; 1 is a lens that nobody cleaned for weeks.
+    DirtyLens,
+    /// Phones of a colour that was never seen before: `level` is their share of the units.
+    NewColour,
+    /// Burns, a kind of defect that was never seen before: `level` is their share of the
+    /// defective units.
+    NewDefect,
+}
+
+impl DriftKind {
+    /// As in the plan.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::LampFailure => "lamp-failure",
+            Self::DirtyLens => "dirty-lens",
+            Self::NewColour => "new-colour",
+            Self::NewDefect => "new-defect",
+        }
+    }
+}
+
+/// One change of the rendered line at a time known beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    pub kind: DriftKind,
+    /// Index of the first unit that is touched.
+    pub at_unit: u64,
+    /// The change is complete after this many units; 0 is at once.
+    #[serde(default)]
+    pub over_units: u64,
+    /// What the change arrives at; its meaning is the kind's.
+    pub level: f64,
+}
+
+impl Drift {
+    /// How much of the change is there at this unit, 0 to 1.
+    #[must_use]
+    pub fn progress(&self, unit: u64) -> f64 {
+        match unit.checked_sub(self.at_unit) {
+            None => 0.0,
+            Some(since) if since >= self.over_units => 1.0,
+            Some(since) => (since + 1) as f64 / (self.over_units + 1) as f64,
+        }
+    }
+}
+
+/// The rendered phone line that stands in for a camera.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulatorSettings {
     pub units_per_minute: f64,
@@ -194,11 +273,35 @@ pub struct SimulatorSettings {
     /// 1 is the light that the shipped model knows.
     pub light: f64,
     pub seed: u64,
+    /// The pictures of one unit; empty: one picture of a side drawn at random, and no position.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<SimulatedPosition>,
+    /// What changes while the line runs; of two entries of one kind the later goes on from
+    /// where the earlier arrived.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Drift>,
 }
 
 impl Default for SimulatorSettings {
     fn default() -> Self {
-        Self { units_per_minute: 120.0, defect_share: 0.1, light: 1.0, seed: 1 }
+        Self {
+            units_per_minute: 120.0,
+            defect_share: 0.1,
+            light: 1.0,
+            seed: 1,
+            positions: Vec::new(),
+            drift: Vec::new(),
+        }
+    }
+}
+
+impl SimulatorSettings {
+    /// What a kind of drift has arrived at by this unit: the light, else 0 without any.
+    #[must_use]
+    pub fn drift_at(&self, kind: DriftKind, unit: u64) -> f64 {
+        let rest = if kind == DriftKind::Light { self.light } else { 0.0 };
+        let changes = self.drift.iter().filter(|drift| drift.kind == kind);
+        changes.fold(rest, |level, drift| level + (drift.level - level) * drift.progress(unit))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading and writing `line.toml`: errors name line and column, and say what was probably meant.
 
-use super::{Limit, Plan, Probability};
+use super::{DriftKind, Limit, Plan, Probability, SimulatorSettings};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -72,14 +72,8 @@ impl Plan {
         if let Some(rule) = self.retention.iter().find(|rule| !(rule.days.is_finite() && rule.days >= 0.0)) {
             return refuse(format!("retention \"{}\": days must be 0 or more", rule.name));
         }
-        if let Some(simulator) = &self.simulator
-            && !((0.0..=1.0).contains(&simulator.defect_share)
-                && simulator.units_per_minute > 0.0
-                && simulator.light > 0.0)
-        {
-            return refuse(
-                "simulator: defect_share must lie in 0 to 1, units_per_minute and light above 0".into(),
-            );
+        if let Some(simulator) = &self.simulator {
+            check_simulator(simulator)?;
         }
         Ok(())
     }
@@ -94,6 +88,33 @@ fn check_limit(name: &str, limit: Limit) -> Result<(), PlanError> {
             "promise.{name}: limit and confidence must lie strictly between 0 and 1"
         )))
     }
+}
+
+fn check_simulator(simulator: &SimulatorSettings) -> Result<(), PlanError> {
+    let refuse = |message: String| Err(PlanError::Meaning(format!("simulator: {message}")));
+    let is_share = |value: f64| (0.0..=1.0).contains(&value);
+    let is_positive = |value: f64| value.is_finite() && value > 0.0;
+    if !(is_share(simulator.defect_share)
+        && is_positive(simulator.units_per_minute)
+        && is_positive(simulator.light))
+    {
+        return refuse("defect_share must lie in 0 to 1, units_per_minute and light above 0".into());
+    }
+    for (i, position) in simulator.positions.iter().enumerate() {
+        if simulator.positions[..i].contains(position) {
+            return refuse(format!("position \"{}\" is named twice", position.as_str()));
+        }
+    }
+    for drift in &simulator.drift {
+        let (kind, level) = (drift.kind.as_str(), drift.level);
+        if drift.kind == DriftKind::Light && !is_positive(level) {
+            return refuse(format!("the level of drift \"{kind}\" must be above 0, not {level}"));
+        }
+        if drift.kind != DriftKind::Light && !is_share(level) {
+            return refuse(format!("the level of drift \"{kind}\" must lie in 0 to 1, not {level}"));
+        }
+    }
+    Ok(())
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> PlanError {
@@ -149,6 +170,33 @@ mod tests {
     }
 
     #[test]
+    fn drift_is_a_script_of_ramps_and_steps() {
+        let plan = Plan::from_toml(&format!(
+            "{PLAN}\n[simulator]\nlight = 1.2\n\
+             [[simulator.drift]]\nkind = \"light\"\nat_unit = 10\nover_units = 9\nlevel = 0.2\n\
+             [[simulator.drift]]\nkind = \"light\"\nat_unit = 30\nlevel = 1.0\n\
+             [[simulator.drift]]\nkind = \"new-colour\"\nat_unit = 5\nlevel = 0.3\n"
+        ))
+        .unwrap();
+        assert_eq!(Plan::from_toml(&plan.to_toml().unwrap()).unwrap(), plan);
+        let simulator = plan.simulator.unwrap();
+        for (kind, unit, expected) in [
+            (DriftKind::Light, 9, 1.2),
+            (DriftKind::Light, 10, 1.1),
+            (DriftKind::Light, 14, 0.7),
+            (DriftKind::Light, 19, 0.2),
+            (DriftKind::Light, 29, 0.2),
+            (DriftKind::Light, 30, 1.0),
+            (DriftKind::NewColour, 4, 0.0),
+            (DriftKind::NewColour, 5, 0.3),
+            (DriftKind::DirtyLens, 99, 0.0),
+        ] {
+            let level = simulator.drift_at(kind, unit);
+            assert!((level - expected).abs() < 1e-9, "{kind:?} at {unit}: {level}");
+        }
+    }
+
+    #[test]
     fn impossible_values_are_refused() {
         for (text, expected) in [
             ("[promise]\nmiss = { limit = 0.0, confidence = 0.95 }\n", "strictly between"),
@@ -156,6 +204,23 @@ mod tests {
             ("[inspection]\nitems = 0\n", "at least 1"),
             ("[source]\npattern = \"x\"\n", "{unit}"),
             ("[[class]]\nname = \"good\"\nroute = \"pass\"\n", "twice"),
+            ("[simulator]\nlight = -1.0\n", "light above 0"),
+            ("[simulator]\npositions = [\"edge\", \"edge\"]\n", "\"edge\" is named twice"),
+            ("[simulator]\npositions = [\"bottom\"]\n", "unknown variant `bottom`"),
+            (
+                "[[simulator.drift]]\nkind = \"new-color\"\nat_unit = 9\nlevel = 0.2\n",
+                "did you mean `new-colour`?",
+            ),
+            ("[[simulator.drift]]\nkind = \"light\"\nat_unit = -9\nlevel = 0.2\n", "line 9"),
+            ("[[simulator.drift]]\nkind = \"light\"\nat_unit = 9\nover_units = -1\nlevel = 0.2\n", "-1"),
+            (
+                "[[simulator.drift]]\nkind = \"light\"\nat_unit = 9\nlevel = -0.2\n",
+                "\"light\" must be above 0, not -0.2",
+            ),
+            (
+                "[[simulator.drift]]\nkind = \"new-defect\"\nat_unit = 9\nlevel = 1.2\n",
+                "\"new-defect\" must lie in 0 to 1, not 1.2",
+            ),
         ] {
             let error = Plan::from_toml(&format!("{PLAN}{text}")).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -39,7 +39,7 @@ impl FromStr for DatasetSource {
 
 impl DatasetSource {
     /// Opens the data set. `simulator` is what `simulator:N` renders.
-    pub fn open(&self, filter: &Filter, simulator: SimulatorSettings) -> Result<Dataset, EngineError> {
+    pub fn open(&self, filter: &Filter, simulator: &SimulatorSettings) -> Result<Dataset, EngineError> {
         match self {
             Self::Folder(folder) => {
                 let read = labels::read(folder, filter)?;
@@ -54,9 +54,9 @@ impl DatasetSource {
                     .prefix("secondlook-")
                     .tempdir()
                     .map_err(EngineError::io("cannot create", &std::env::temp_dir()))?;
-                write_dataset(rendered.path(), &simulator, *count)?;
+                write_dataset(rendered.path(), simulator, *count)?;
                 let read = labels::read(rendered.path(), filter)?;
-                let name = format!("{}, seed {}", population_name(&simulator), simulator.seed);
+                let name = format!("{}, seed {}", population_name(simulator), simulator.seed);
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: Some(rendered) })
             }
         }

@@ -189,10 +189,10 @@ pub fn show_examples(line: &Line, job: &TrainJob, out: &Path) -> Result<(), Engi
 /// The population that the line's labels are a sample of: known only where all of them were
 /// rendered with one setting.
 fn population_of(line: &Line) -> Result<Option<String>, EngineError> {
-    let Some(settings) = line.plan.simulator else {
+    let Some(settings) = &line.plan.simulator else {
         return Ok(None);
     };
-    let name = population_name(&settings);
+    let name = population_name(settings);
     let prefix = format!("import:{name}");
     let all = line.store.view().labels()?.iter().all(|row| row.item.source.starts_with(&prefix));
     Ok(all.then_some(name))

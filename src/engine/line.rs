@@ -181,8 +181,9 @@ fn model_support(plan: &Plan, model: &Model) -> Support {
 /// A package's evidence is a sample of the line only where both are the same simulator.
 fn evidence_of(plan: &Plan, model: &Model) -> Evidence {
     let manifest = model.manifest();
+    let simulator = plan.simulator.as_ref();
     let population =
-        plan.simulator.is_some_and(|settings| manifest.data.population == Some(population_name(&settings)));
+        simulator.is_some_and(|settings| manifest.data.population == Some(population_name(settings)));
     let unit = |group: &crate::infer::EvidenceGroup| EvidenceUnit {
         defective: group.defective,
         score: Probability::saturating(group.score),
@@ -192,7 +193,13 @@ fn evidence_of(plan: &Plan, model: &Model) -> Evidence {
 
 /// Names the population that a simulator's settings draw from.
 pub(super) fn population_name(settings: &crate::domain::SimulatorSettings) -> String {
-    format!("simulator, defect share {}, light {}", settings.defect_share, settings.light)
+    let base = format!("simulator, defect share {}, light {}", settings.defect_share, settings.light);
+    let positions = settings.positions.iter().map(|position| position.as_str().to_owned());
+    let drift = settings.drift.iter().map(|drift| {
+        let (kind, level) = (drift.kind.as_str(), drift.level);
+        format!("{kind} to {level} at {} over {}", drift.at_unit, drift.over_units)
+    });
+    std::iter::once(base).chain(positions).chain(drift).collect::<Vec<_>>().join(", ")
 }
 
 fn may_run_at(level: Level, support: &Support) -> bool {

@@ -158,9 +158,10 @@ impl Simulated {
         let Some(count) = shared.options.simulate else {
             return Ok(None);
         };
-        let settings = shared.plan.simulator.unwrap_or_default();
+        let settings = shared.plan.simulator.clone().unwrap_or_default();
         let store = Store::open(&shared.folder)?;
-        let first = u64::try_from(store.view().tallies()?.arrived).unwrap_or(0);
+        let pictures = u64::try_from(store.view().tallies()?.arrived).unwrap_or(0);
+        let first = pictures.div_ceil(settings.positions.len().max(1) as u64);
         Ok(Some(Self { settings, first, count, folder: shared.source_folder.clone() }))
     }
 }
@@ -168,12 +169,13 @@ impl Simulated {
 /// Writes units at the plan's rate; without a window and for a given number, as fast as the
 /// station takes them.
 pub(super) fn run_simulator(shared: &Shared, simulated: &Simulated) {
-    let simulator = Simulator::new(simulated.settings);
+    let simulator = Simulator::new(simulated.settings.clone());
     let pause = if shared.options.once {
         Duration::ZERO
     } else {
         Duration::from_secs_f64(60.0 / simulated.settings.units_per_minute)
     };
+    let files_max = SIMULATED_AHEAD * simulated.settings.positions.len().max(1);
     let end = simulated.count.map_or(u64::MAX, |count| simulated.first + count);
     for index in simulated.first..end {
         let due = Instant::now() + pause;
@@ -181,7 +183,7 @@ pub(super) fn run_simulator(shared: &Shared, simulated: &Simulated) {
         while !shared.is_stopping()
             && (Instant::now() < due
                 || shared.paused.load(Ordering::Relaxed)
-                || files_in(&simulated.folder) >= SIMULATED_AHEAD)
+                || files_in(&simulated.folder) >= files_max)
         {
             std::thread::sleep(TICK.min(Duration::from_millis(2)));
         }

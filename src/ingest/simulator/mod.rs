@@ -1,98 +1,193 @@
 //! The simulated phone line: rendered phones with scratches, cracks, chips and stains, their
-//! true masks, and harmless dust.
+//! true masks, and harmless dirt.
 //!
 //! Sits in front of the station like a camera: it writes ordinary JPEG files, so that
-//! everything behind it is the real path. A unit depends on seed and index alone, never on
+//! everything behind it is the real path. A unit depends on settings and index alone, never on
 //! threads or on what was rendered before. Must not know models, decisions or the store.
+//!
+//! A picture goes through `phone` (the make), `scene` (belt, pose, lamps), `ground`, `fittings`,
+//! `defect`, `dirt` and `develop`; `drift` says what the script of changes has come to.
 
 mod canvas;
 mod defect;
+mod develop;
+mod dirt;
+mod drift;
+mod fittings;
+mod ground;
+mod line_defect;
+mod noise;
+mod patch;
+mod pen;
+mod phone;
 mod scene;
-mod surface;
+mod spot_defect;
+#[cfg(test)]
+mod tests;
 mod write;
 
-pub use defect::DEFECT_CLASSES;
+pub use defect::{DEFECT_CLASSES, NEW_DEFECT_CLASS};
 pub use write::{SimulatorError, write_dataset, write_unit};
 
-use crate::domain::{Label, Region, SimulatorSettings};
+use crate::domain::{Label, Region, SimulatedPosition, SimulatorSettings};
 use crate::media::Raster;
 use canvas::Canvas;
+use develop::{LensDirt, Optics};
+use drift::Drifted;
+use noise::Noise;
 use parking_lot::Mutex;
+use phone::Phone;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use scene::Scene;
-use surface::Noise;
+use scene::{Belt, Scene};
 
 /// Two megapixels, as from a line camera, with the phone upright.
 pub const WIDTH_PX: u32 = 1080;
 pub const HEIGHT_PX: u32 = 1920;
+const SIZE_PX: [f32; 2] = [WIDTH_PX as f32, HEIGHT_PX as f32];
 
-/// The stream of random numbers that the shared noise is drawn from; units have their own.
+/// The streams of random numbers that all units share: the noise, and what lies on the lens.
 const NOISE_STREAM: u64 = u64::MAX;
+const LENS_STREAM: u64 = u64::MAX - 1;
 /// Defects draw from a stream of their own, so that everything around one is as it were without.
 const DEFECT_STREAM: u64 = 1 << 63;
+/// Each picture has a stream, so that it is the same whatever other pictures a unit has.
+const PICTURE_STREAM: u64 = 1 << 60;
+/// How often a further picture of a defective unit shows a defect too.
+const FURTHER_DEFECT_SHARE: f64 = 0.15;
 
 /// One phone as the camera saw it, with the truth about it.
 #[derive(Clone, Debug)]
 pub struct RenderedUnit {
     /// `P000123` for index 123.
     pub unit: String,
-    /// RGB, [`WIDTH_PX`] × [`HEIGHT_PX`].
-    pub raster: Raster,
-    /// Masks of the defects; empty for a good phone.
-    pub regions: Vec<Region>,
+    /// In the order of the settings' positions; one where those are empty.
+    pub pictures: Vec<RenderedPicture>,
     /// The main defect, else `good`.
     pub class: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct RenderedPicture {
+    /// Of the file, without its ending: `P000123`, or `P000123_front` where positions are set.
+    pub name: String,
+    /// From where it is taken, also where its name does not say so.
+    pub position: SimulatedPosition,
+    /// RGB, [`WIDTH_PX`] × [`HEIGHT_PX`].
+    pub raster: Raster,
+    /// Masks of the defects; empty for a good picture.
+    pub regions: Vec<Region>,
+    /// As the camera is set for this picture.
+    pub jpeg_quality: u8,
 }
 
 pub struct Simulator {
     settings: SimulatorSettings,
     noise: Noise,
+    lens_dirt: LensDirt,
     /// The last canvas, used again: 25 MB of fresh memory cost a quarter of a picture's time.
     spare: Mutex<Option<Canvas>>,
 }
 
+/// What all pictures of one unit have in common.
+struct Unit {
+    index: u64,
+    phone: Phone,
+    belt: Belt,
+    positions: Vec<SimulatedPosition>,
+    is_defective: bool,
+    drifted: Drifted,
+}
+
 impl Simulator {
-    /// Prepares the noise that all pictures share (some 10 ms, 7 MB).
+    /// Prepares the noise that all pictures share (some 20 ms, 7 MB).
     #[must_use]
     pub fn new(settings: SimulatorSettings) -> Self {
-        let mut rng = unit_rng(settings.seed, NOISE_STREAM);
-        Self { settings, noise: Noise::new(WIDTH_PX as usize, &mut rng), spare: Mutex::new(None) }
+        let noise = Noise::new(WIDTH_PX as usize, &mut stream_rng(settings.seed, NOISE_STREAM));
+        let lens_dirt = LensDirt::draw(&mut stream_rng(settings.seed, LENS_STREAM));
+        Self { settings, noise, lens_dirt, spare: Mutex::new(None) }
     }
 
     #[must_use]
-    pub fn settings(&self) -> SimulatorSettings {
-        self.settings
+    pub fn settings(&self) -> &SimulatorSettings {
+        &self.settings
     }
 
-    /// The same unit for the same seed and index, whatever the thread.
+    /// The same unit for the same settings and index, whatever the thread.
     #[must_use]
     pub fn render(&self, index: u64) -> RenderedUnit {
-        let mut rng = unit_rng(self.settings.seed, index);
+        let unit = self.unit(index);
+        let mut rng = stream_rng(self.settings.seed, index ^ DEFECT_STREAM);
+        let main = rng.random_range(0..unit.positions.len());
+        let mut class = Label::GOOD;
+        let mut pictures = Vec::with_capacity(unit.positions.len());
+        for (i, &position) in unit.positions.iter().enumerate() {
+            let shows_defect = rng.random_bool(FURTHER_DEFECT_SHARE) || i == main;
+            let (picture, seen) = self.picture(&unit, position, unit.is_defective && shows_defect);
+            if seen != Label::GOOD && (class == Label::GOOD || i == main) {
+                class = seen;
+            }
+            pictures.push(picture);
+        }
+        RenderedUnit { unit: unit_name(index), pictures, class: class.to_owned() }
+    }
+
+    fn unit(&self, index: u64) -> Unit {
+        let mut rng = stream_rng(self.settings.seed, index);
+        let drifted = Drifted::at(&self.settings, index);
         let is_defective = rng.random::<f64>() < self.settings.defect_share;
+        let is_new = rng.random::<f64>() < drifted.new_color_share;
+        let side = match rng.random_range(0..100) {
+            0..=54 => SimulatedPosition::Front,
+            55..=89 => SimulatedPosition::Back,
+            _ => SimulatedPosition::Edge,
+        };
+        let positions = &self.settings.positions;
+        Unit {
+            index,
+            phone: Phone::draw(&mut rng, HEIGHT_PX as f32, is_new),
+            belt: Belt::draw(&mut rng, SIZE_PX),
+            positions: if positions.is_empty() { vec![side] } else { positions.clone() },
+            is_defective,
+            drifted,
+        }
+    }
+
+    /// One picture, and the class of its main defect or `good`.
+    fn picture(
+        &self,
+        unit: &Unit,
+        position: SimulatedPosition,
+        is_defective: bool,
+    ) -> (RenderedPicture, &'static str) {
+        let stream = unit.index ^ (PICTURE_STREAM * (1 + position as u64));
+        let mut rng = stream_rng(self.settings.seed, stream);
         let spare = self.spare.lock().take();
         let mut canvas = spare.unwrap_or_else(|| Canvas::new(WIDTH_PX as usize, HEIGHT_PX as usize));
-        let scene = Scene::draw(&mut rng, canvas.width, canvas.height);
-        surface::paint_scene(&mut canvas, &scene, &self.noise, &mut rng);
-        let (class, regions) = if is_defective {
-            let mut rng = unit_rng(self.settings.seed, index ^ DEFECT_STREAM);
-            defect::paint_defects(&mut canvas, &scene, &mut rng)
-        } else {
-            (Label::GOOD, Vec::new())
-        };
-        surface::paint_harmless(&mut canvas, &scene, &mut rng);
-        #[expect(clippy::cast_possible_truncation, reason = "a factor near 1")]
-        let light = self.settings.light as f32;
-        let pixels = surface::develop(&canvas, &scene, light, &self.noise, &mut rng);
+        let scene = Scene::draw(&mut rng, (&unit.phone, &unit.belt), position, &unit.drifted, SIZE_PX);
+        let optics = Optics::draw(&mut rng);
+        ground::paint_ground(&mut canvas, &scene, &self.noise, &mut rng);
+        fittings::paint_fittings(&mut canvas, &scene);
+        let mut class = Label::GOOD;
+        let mut regions = Vec::new();
+        if is_defective {
+            let mut rng = stream_rng(self.settings.seed, stream ^ DEFECT_STREAM);
+            let new_share = unit.drifted.new_defect_share;
+            (class, regions) = defect::paint_defects(&mut canvas, &scene, new_share, &mut rng);
+        }
+        dirt::paint_dirt(&mut canvas, &scene, &mut rng);
+        let level = unit.drifted.dirty_lens;
+        let lens = (level > 0.0).then_some((&self.lens_dirt, level));
+        let pixels = develop::develop(&canvas, &scene, &optics, lens, &self.noise, &mut rng);
         *self.spare.lock() = Some(canvas);
         // A drawing that failed to hit the phone leaves a good phone, and the label says so.
         let class = regions.first().map_or(Label::GOOD, |_| class);
-        RenderedUnit {
-            unit: unit_name(index),
-            raster: Raster { width: WIDTH_PX, height: HEIGHT_PX, channels: 3, pixels },
-            regions,
-            class: class.to_owned(),
+        let mut name = unit_name(unit.index);
+        if !self.settings.positions.is_empty() {
+            name = format!("{name}_{}", position.as_str());
         }
+        let raster = Raster { width: WIDTH_PX, height: HEIGHT_PX, channels: 3, pixels };
+        (RenderedPicture { name, position, raster, regions, jpeg_quality: optics.jpeg_quality }, class)
     }
 }
 
@@ -102,82 +197,8 @@ pub fn unit_name(index: u64) -> String {
     format!("P{index:06}")
 }
 
-fn unit_rng(seed: u64, stream: u64) -> ChaCha8Rng {
+fn stream_rng(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Shape;
-
-    fn simulator(defect_share: f64) -> Simulator {
-        Simulator::new(SimulatorSettings { defect_share, seed: 7, ..SimulatorSettings::default() })
-    }
-
-    #[test]
-    fn a_unit_depends_on_seed_and_index_alone() {
-        let one = simulator(0.5);
-        let first = one.render(3);
-        let _ = one.render(4);
-        let again = std::thread::scope(|scope| scope.spawn(|| simulator(0.5).render(3)).join().unwrap());
-        assert_eq!(first.raster, again.raster);
-        assert_eq!(first.regions, again.regions);
-        assert_eq!(first.unit, "P000003");
-        assert_ne!(first.raster, one.render(4).raster);
-        let other = Simulator::new(SimulatorSettings { seed: 8, ..one.settings() });
-        assert_ne!(first.raster, other.render(3).raster);
-    }
-
-    #[test]
-    fn defects_come_in_all_classes_with_masks_that_show_a_change() {
-        let (bad, good) = (simulator(1.0), simulator(0.0));
-        let mut seen = std::collections::BTreeSet::new();
-        for index in 0..24 {
-            let unit = bad.render(index);
-            assert!(!unit.regions.is_empty(), "{index}");
-            assert!(DEFECT_CLASSES.contains(&unit.class.as_str()), "{}", unit.class);
-            seen.insert(unit.class.clone());
-            let clean = good.render(index);
-            assert_eq!(clean.class, "good");
-            assert!(clean.regions.is_empty());
-            let change = |at: usize| {
-                let pixel = |raster: &Raster| raster.pixels[at * 3..at * 3 + 3].to_vec();
-                let pairs = pixel(&unit.raster).into_iter().zip(pixel(&clean.raster));
-                pairs.map(|(a, b)| f64::from(a.abs_diff(b))).sum::<f64>()
-            };
-            let mut covered = vec![0; (WIDTH_PX * HEIGHT_PX) as usize];
-            for region in &unit.regions {
-                let Shape::Mask(mask) = &region.shape else { panic!("{region:?}") };
-                assert_eq!(mask.size, [HEIGHT_PX, WIDTH_PX]);
-                assert!(mask.area() >= 24 && mask.area() < 400_000, "{} of {index}", mask.area());
-                let pixels = mask.to_pixels();
-                let inside: f64 = (0..pixels.len()).filter(|&at| pixels[at] == 1).map(change).sum();
-                assert!(inside / mask.area() as f64 > 8.0, "{index} {}: {inside}", region.class);
-                covered.iter_mut().zip(pixels).for_each(|(sum, value)| *sum |= value);
-            }
-            let outside: f64 = (0..covered.len()).filter(|&at| covered[at] == 0).map(change).sum();
-            assert!(outside / (covered.len() as f64) < 0.5, "{index}: {outside}");
-        }
-        assert_eq!(seen.len(), 4, "{seen:?}");
-    }
-
-    #[test]
-    fn the_share_of_defects_and_the_light_are_as_set() {
-        let simulator = simulator(0.3);
-        let drawn = |index| {
-            let mut rng = unit_rng(simulator.settings.seed, index);
-            rng.random::<f64>() < simulator.settings.defect_share
-        };
-        let defective = (0..2000).filter(|&index| drawn(index)).count();
-        assert!((540..660).contains(&defective), "{defective}");
-        let mean = |unit: RenderedUnit| {
-            unit.raster.pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / unit.raster.pixels.len() as f64
-        };
-        let dark = Simulator::new(SimulatorSettings { light: 0.5, ..simulator.settings() });
-        let ratio = mean(dark.render(1)) / mean(simulator.render(1));
-        assert!((0.45..0.56).contains(&ratio), "{ratio}");
-    }
 }

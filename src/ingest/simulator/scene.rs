@@ -1,7 +1,11 @@
-//! What stands under the simulated camera: a phone's make and pose, the belt below it, light
-//! and reflections. Drawn from the unit's own random numbers, before anything is painted.
+//! What one picture is taken of and how: the pose of the phone, the belt below it, the lamps,
+//! what the surface mirrors, and the camera's exposure. Drawn from the picture's own random
+//! numbers, before anything is painted.
 
-use super::canvas::{Color, Point, rounded_box, smooth};
+use super::canvas::{Color, Point, center_of, rounded_box, smooth};
+use super::drift::Drifted;
+use super::phone::{Finish, Phone, vary_color};
+use crate::domain::SimulatedPosition;
 use rand::Rng;
 use std::f32::consts::TAU;
 
@@ -39,123 +43,141 @@ impl Pose {
         let [u, v] = self.local(point);
         rounded_box(u, v, self.half, self.corner_px)
     }
+
+    /// [`Self::outside`] for each pixel of one row.
+    pub(super) fn fill_outside(&self, y: usize, out: &mut [f32]) {
+        for (x, value) in out.iter_mut().enumerate() {
+            *value = self.outside(center_of(x, y));
+        }
+    }
 }
 
-/// The display in phone coordinates.
-pub(super) struct Screen {
-    pub middle_v: f32,
-    pub half: Point,
-    pub corner_px: f32,
+/// A lamp's line of light on the rounded rim.
+pub(super) struct Glint {
+    /// Where the lamp is, in the image.
+    pub from: Point,
+    /// How narrowly a rim must face the lamp.
+    pub focus: i32,
+    /// The stretch of the rim that mirrors it, measured from the middle of each side.
+    pub span: [f32; 2],
+    pub depth_px: f32,
+    pub width_px: f32,
+    pub strength: f32,
+}
+
+/// What the phone lies on.
+pub(super) struct Belt {
     pub color: Color,
+    pub grain: f32,
+    /// Distance in pixels and depth of ribs across; depth 0 is none.
+    pub ribs: [f32; 2],
+    /// The same of a weave.
+    pub weave: [f32; 2],
+    /// Depth of the wear that belts show, and where it lies.
+    pub wear: f32,
+    wear_at: [f32; 4],
+    pub shadow: f32,
+    pub shadow_px: f32,
 }
 
-pub(super) enum Side {
-    Front { screen: Screen, home_button: bool },
-    Back { lenses: usize, mirrored: bool },
+/// A soft shape that the surface mirrors.
+struct Gleam {
+    at: Point,
+    turn: Point,
+    half: Point,
+    soft_px: f32,
+    color: Color,
 }
 
-/// What the glass reflects.
 struct Reflection {
+    base: Color,
     /// Brightness that runs across the phone.
     slope: Point,
-    /// A lamp or window: middle, direction, half width, brightness.
-    band_at: f32,
-    band_normal: Point,
-    band_half_px: f32,
-    band: f32,
-    /// The camera above sees itself as a dark blurred square.
-    camera_at: Point,
-    camera_half_px: f32,
-    camera: f32,
-    base: f32,
+    gleams: Vec<Gleam>,
+    /// The camera above sees itself as a dark blurred square on a stalk.
+    rig_at: Point,
+    rig_half_px: f32,
+    rig: f32,
+    rig_soft_px: f32,
+    /// How much a glossy or a dull surface shows of all this.
+    gloss: f32,
 }
 
-pub(super) struct Scene {
+pub(super) struct Scene<'a> {
+    pub phone: &'a Phone,
+    pub position: SimulatedPosition,
     pub pose: Pose,
-    pub side: Side,
-    pub body: Color,
-    pub belt: Color,
-    pub belt_grain: f32,
-    /// Ribs across the belt: distance in pixels and depth; depth 0 is plain foam.
-    pub ribs: (f32, f32),
-    pub bevel_px: f32,
-    pub bevel: f32,
-    /// Direction that the light comes from, in the image.
+    pub belt: &'a Belt,
+    pub glints: [Glint; 3],
+    /// Direction that most light comes from, in the image.
     pub light_from: Point,
-    /// Overall brightness of this exposure, 1 on average.
+    /// Overall brightness of this exposure, the line's light included.
     pub exposure: f32,
     pub tint: Color,
     light_slope: Point,
     vignette: f32,
+    lamp_failure: f32,
     reflection: Reflection,
     size: Point,
 }
 
-/// Body colours: graphite, black, silver, white, blue, green, gold, red, lilac.
-const BODIES: [Color; 9] = [
-    [0.20, 0.21, 0.23],
-    [0.07, 0.07, 0.08],
-    [0.66, 0.67, 0.69],
-    [0.88, 0.88, 0.87],
-    [0.15, 0.26, 0.45],
-    [0.23, 0.36, 0.31],
-    [0.78, 0.68, 0.53],
-    [0.60, 0.13, 0.16],
-    [0.62, 0.56, 0.70],
-];
-/// Frames around a display.
-const BEZELS: [Color; 5] =
-    [[0.035, 0.035, 0.04], [0.05, 0.05, 0.055], [0.90, 0.90, 0.90], [0.85, 0.82, 0.76], [0.30, 0.31, 0.33]];
-
-impl Scene {
-    pub(super) fn draw(rng: &mut impl Rng, width: usize, height: usize) -> Self {
-        let frame = [width as f32, height as f32];
-        let half_length = frame[1] * rng.random_range(0.40..0.455);
-        let half = [half_length / rng.random_range(1.98..2.20), half_length];
-        let turn = rng.random_range(-0.045..0.045_f32) + if rng.random_bool(0.1) { 0.03 } else { 0.0 };
+impl<'a> Scene<'a> {
+    pub(super) fn draw(
+        rng: &mut impl Rng,
+        (phone, belt): (&'a Phone, &'a Belt),
+        position: SimulatedPosition,
+        drifted: &Drifted,
+        size: Point,
+    ) -> Self {
+        let turn = rng.random_range(-0.04..0.04_f32) + if rng.random_bool(0.1) { 0.03 } else { 0.0 };
+        let (half, corner_px) = match position {
+            SimulatedPosition::Edge => {
+                ([phone.edge.half_px, phone.half[1]], phone.edge.half_px * rng.random_range(0.35..0.5))
+            }
+            SimulatedPosition::Front | SimulatedPosition::Back => (phone.half, phone.corner_px),
+        };
         let pose = Pose {
             center: [
-                frame[0] * (0.5 + rng.random_range(-0.035..0.035)),
-                frame[1] * (0.5 + rng.random_range(-0.022..0.022)),
+                size[0] * (0.5 + rng.random_range(-0.03..0.03)),
+                size[1] * (0.5 + rng.random_range(-0.018..0.018)),
             ],
             cos: turn.cos(),
             sin: turn.sin(),
             half,
-            corner_px: half[0] * rng.random_range(0.10..0.30),
+            corner_px,
         };
-        let front = rng.random_bool(0.6);
-        let vary = |rng: &mut _, color: Color| vary_color(rng, color, 0.03);
-        let (side, body) = if front {
-            let choice = rng.random_range(0..BEZELS.len());
-            (draw_front(rng, &pose), vary(rng, BEZELS[choice]))
-        } else {
-            let choice = rng.random_range(0..BODIES.len());
-            let side = Side::Back { lenses: rng.random_range(1..=3), mirrored: rng.random_bool(0.3) };
-            (side, vary(rng, BODIES[choice]))
-        };
-        let belt_grey = rng.random_range(0.15..0.30);
-        let from = rng.random_range(0.0..TAU);
-        let ribs = if rng.random_bool(0.35) {
-            (rng.random_range(38.0..95.0), rng.random_range(0.01..0.035))
-        } else {
-            (64.0, 0.0)
+        let from: f32 = rng.random_range(0.0..TAU);
+        let glints = std::array::from_fn(|i| Glint::draw(rng, from + i as f32 * TAU / 3.0, half));
+        let gloss = match (position, phone.back.finish) {
+            (SimulatedPosition::Front, _) => 1.0,
+            (SimulatedPosition::Back, Finish::Gloss) => 1.9,
+            (SimulatedPosition::Back, Finish::Matte | Finish::Brushed) => 0.55,
+            (SimulatedPosition::Back, Finish::Leather) => 0.3,
+            (SimulatedPosition::Edge, _) => 0.4,
         };
         Self {
-            side,
-            body,
-            belt: vary_color(rng, [belt_grey, belt_grey, belt_grey * 1.04], 0.04),
-            belt_grain: rng.random_range(0.018..0.045),
-            ribs,
-            bevel_px: rng.random_range(5.0..11.0),
-            bevel: rng.random_range(0.12..0.5),
+            belt,
+            glints,
             light_from: [from.cos(), from.sin()],
-            exposure: rng.random_range(0.94..1.06),
-            tint: vary_color(rng, [1.0; 3], 0.025),
-            light_slope: [rng.random_range(-0.09..0.09), rng.random_range(-0.09..0.09)],
-            vignette: rng.random_range(0.08..0.24),
-            reflection: Reflection::draw(rng, half),
+            exposure: drifted.light * rng.random_range(0.92..1.08),
+            tint: [rng.random_range(0.975..1.025), 1.0, rng.random_range(0.965..1.035)],
+            light_slope: [rng.random_range(-0.10..0.10), rng.random_range(-0.10..0.10)],
+            vignette: rng.random_range(0.08..0.30),
+            lamp_failure: drifted.lamp_failure,
+            reflection: Reflection::draw(rng, half, gloss, position),
+            phone,
+            position,
             pose,
-            size: frame,
+            size,
+        }
+    }
+
+    /// Whether what is seen is glass, which cracks.
+    pub(super) fn is_glass(&self) -> bool {
+        match self.position {
+            SimulatedPosition::Front => true,
+            SimulatedPosition::Back => matches!(self.phone.back.finish, Finish::Gloss | Finish::Matte),
+            SimulatedPosition::Edge => false,
         }
     }
 
@@ -163,59 +185,148 @@ impl Scene {
     pub(super) fn light_at(&self, [x, y]: Point) -> f32 {
         let (nx, ny) = (x / self.size[0] * 2.0 - 1.0, y / self.size[1] * 2.0 - 1.0);
         let slope = 1.0 + self.light_slope[0] * nx + self.light_slope[1] * ny;
-        slope * (1.0 - self.vignette * (nx * nx + ny * ny) / 2.0)
+        // The lamp on the right is the one that dies: it leaves less the nearer to it.
+        let left = 1.0 - self.lamp_failure * (0.14 + 0.56 * smooth(-1.1, 1.1, nx));
+        slope * (1.0 - self.vignette * (nx * nx + ny * ny) / 2.0) * left
     }
 
-    /// Brightness that the glass adds at an image point.
-    pub(super) fn reflection_at(&self, point: Point) -> f32 {
+    /// Light that the surface adds at an image point.
+    pub(super) fn reflection_at(&self, point: Point) -> Color {
         self.reflection.at(self.pose.local(point), self.pose.half)
     }
 }
 
-fn draw_front(rng: &mut impl Rng, pose: &Pose) -> Side {
-    let edge_to_edge = rng.random_bool(0.5);
-    let ends = if edge_to_edge { rng.random_range(18.0..34.0) } else { rng.random_range(95.0..165.0) };
-    let sides = if edge_to_edge { rng.random_range(10.0..20.0) } else { rng.random_range(14.0..40.0) };
-    let lift = if edge_to_edge { 0.0 } else { rng.random_range(-12.0..12.0) };
-    let grey = rng.random_range(0.018..0.055);
-    let screen = Screen {
-        middle_v: lift,
-        half: [pose.half[0] - sides, pose.half[1] - ends],
-        corner_px: if edge_to_edge { (pose.corner_px - sides).max(4.0) } else { 2.0 },
-        color: vary_color(rng, [grey, grey, grey * 1.15], 0.03),
-    };
-    Side::Front { screen, home_button: !edge_to_edge && rng.random_bool(0.6) }
-}
-
-fn vary_color(rng: &mut impl Rng, color: Color, by: f32) -> Color {
-    // Dark colours vary less, or they would turn into strong hues.
-    color.map(|value| value + rng.random_range(-by..by) * value.clamp(0.15, 1.0))
-}
-
-impl Reflection {
-    fn draw(rng: &mut impl Rng, half: Point) -> Self {
-        let angle = rng.random_range(-0.9..0.9_f32);
-        let has_band = rng.random_bool(0.55);
+impl Glint {
+    fn draw(rng: &mut impl Rng, angle: f32, half: Point) -> Self {
+        let angle = angle + rng.random_range(-0.5..0.5);
+        let middle = rng.random_range(-0.7..0.7) * half[1];
+        let reach = rng.random_range(0.25..1.0) * half[1];
+        let is_strong = rng.random_bool(0.75);
         Self {
-            slope: [rng.random_range(-0.03..0.03), rng.random_range(-0.03..0.03)],
-            band_at: rng.random_range(-0.8..0.8) * half[1],
-            band_normal: [angle.sin(), angle.cos()],
-            band_half_px: rng.random_range(40.0..260.0),
-            band: if has_band { rng.random_range(0.015..0.11) } else { 0.0 },
-            camera_at: [rng.random_range(-0.25..0.25) * half[0], rng.random_range(-0.2..0.2) * half[1]],
-            camera_half_px: rng.random_range(70.0..160.0),
-            camera: rng.random_range(0.004..0.028),
-            base: rng.random_range(0.0..0.03),
+            from: [angle.cos(), angle.sin()],
+            focus: rng.random_range(2..6),
+            span: [middle - reach, middle + reach],
+            depth_px: rng.random_range(2.0..4.5),
+            width_px: rng.random_range(1.2..2.4),
+            strength: if is_strong { rng.random_range(0.7..1.9) } else { rng.random_range(0.05..0.3) },
+        }
+    }
+}
+
+impl Belt {
+    pub(super) fn draw(rng: &mut impl Rng, size: Point) -> Self {
+        let grey = rng.random_range(0.20..0.43_f32);
+        let color = match rng.random_range(0..10) {
+            0..=6 => [grey, grey, grey * 1.04],
+            7 if rng.random_bool(0.5) => [grey * 0.60, grey * 0.75, grey * 0.66],
+            7 => [grey * 0.60, grey * 0.68, grey * 0.82],
+            8 => [grey * 0.42, grey * 0.42, grey * 0.43],
+            _ => [grey * 1.25, grey * 1.2, grey * 1.05],
+        };
+        let (ribs, weave) = match rng.random_range(0..10) {
+            0 | 1 => ([rng.random_range(38.0..95.0), rng.random_range(0.012..0.045)], [9.0, 0.0]),
+            2 | 3 => ([64.0, 0.0], [rng.random_range(6.0..11.0), rng.random_range(0.010..0.022)]),
+            _ => ([64.0, 0.0], [9.0, 0.0]),
+        };
+        Self {
+            color: vary_color(rng, color, 0.02),
+            // A dark belt's texture is as dark as the belt.
+            grain: rng.random_range(0.014..0.034) * (0.3 + 2.2 * color[1]).min(1.2),
+            ribs,
+            weave,
+            wear: rng.random_range(0.0..0.07),
+            wear_at: [
+                rng.random_range(0.6..2.4) / size[0],
+                rng.random_range(0.0..TAU),
+                rng.random_range(0.6..2.4) / size[1],
+                rng.random_range(0.0..TAU),
+            ],
+            shadow: rng.random_range(0.04..0.42),
+            shadow_px: rng.random_range(10.0..48.0),
         }
     }
 
-    fn at(&self, [u, v]: Point, half: Point) -> f32 {
+    /// Relative brightness of the worn belt.
+    pub(super) fn wear_at(&self, [x, y]: Point) -> f32 {
+        let [fx, px, fy, py] = self.wear_at;
+        let across = (x * fx * TAU + px).sin() + 0.5 * (x * fx * 7.3 + py).sin();
+        let along = (y * fy * TAU + py + across).sin() + 0.6 * (y * fy * 11.0 + px + across).sin();
+        1.0 + self.wear * (across * 0.5 + along * 0.5)
+    }
+}
+
+impl Gleam {
+    fn draw(rng: &mut impl Rng, half: Point) -> Self {
+        let angle: f32 = rng.random_range(-1.3..1.3);
+        let strength: f32 = 0.006 + 0.045 * rng.random::<f32>().powi(2);
+        let is_long = rng.random_bool(0.5);
+        let cool = rng.random_range(0.85..1.2);
+        Self {
+            at: [rng.random_range(-1.1..1.1) * half[0], rng.random_range(-1.0..1.0) * half[1]],
+            turn: [angle.cos(), angle.sin()],
+            half: [
+                rng.random_range(8.0..110.0),
+                if is_long { rng.random_range(300.0..900.0) } else { rng.random_range(30.0..200.0) },
+            ],
+            soft_px: if is_long { rng.random_range(20.0..110.0) } else { rng.random_range(50.0..170.0) },
+            color: [strength, strength, strength * cool],
+        }
+    }
+
+    /// A thin line of red light, as of a scanner beside the line.
+    fn red_streak(rng: &mut impl Rng, half: Point) -> Self {
+        let mut streak = Self::draw(rng, half);
+        streak.at[0] *= 0.5;
+        streak.half = [rng.random_range(2.0..10.0), rng.random_range(250.0..700.0)];
+        streak.soft_px = rng.random_range(16.0..36.0);
+        streak.color = [rng.random_range(0.03..0.12), 0.0, 0.004];
+        streak
+    }
+
+    fn at(&self, [u, v]: Point) -> f32 {
+        let (du, dv) = (u - self.at[0], v - self.at[1]);
+        let along = [du * self.turn[0] + dv * self.turn[1], dv * self.turn[0] - du * self.turn[1]];
+        let away = rounded_box(along[0], along[1], self.half, self.half[0].min(self.half[1]) * 0.5);
+        1.0 - smooth(-self.soft_px * 0.3, self.soft_px, away)
+    }
+}
+
+impl Reflection {
+    fn draw(rng: &mut impl Rng, half: Point, gloss: f32, position: SimulatedPosition) -> Self {
+        // Only a front is flat and dark enough to mirror the rig plainly.
+        let rig_max = if position == SimulatedPosition::Front { 0.032 } else { 0.012 };
+        let mut gleams: Vec<Gleam> = (0..rng.random_range(0..=4)).map(|_| Gleam::draw(rng, half)).collect();
+        if rng.random_bool(0.15) {
+            gleams.push(Gleam::red_streak(rng, half));
+        }
+        let base = rng.random_range(0.0..0.026);
+        Self {
+            base: vary_color(rng, [base; 3], 0.02).map(|value| value.max(0.0)),
+            slope: [rng.random_range(-0.02..0.02), rng.random_range(-0.02..0.02)],
+            gleams,
+            rig_at: [rng.random_range(-0.25..0.25) * half[0], rng.random_range(-0.3..0.2) * half[1]],
+            rig_half_px: rng.random_range(75.0..150.0),
+            rig: rng.random_range(0.004..rig_max),
+            rig_soft_px: rng.random_range(8.0..30.0),
+            gloss,
+        }
+    }
+
+    fn at(&self, point: Point, half: Point) -> Color {
+        let [u, v] = point;
         let slope = self.slope[0] * u / half[0] + self.slope[1] * v / half[1];
-        let across = u * self.band_normal[0] + v * self.band_normal[1] - self.band_at;
-        let band = self.band * (1.0 - smooth(self.band_half_px, self.band_half_px + 55.0, across.abs()));
-        let reach = [self.camera_half_px; 2];
-        let away = rounded_box(u - self.camera_at[0], v - self.camera_at[1], reach, 30.0);
-        let camera = self.camera * (1.0 - smooth(-14.0, 26.0, away));
-        self.base + slope + band - camera
+        let (du, dv) = (u - self.rig_at[0], v - self.rig_at[1]);
+        let square = rounded_box(du, dv, [self.rig_half_px; 2], 16.0);
+        let stalk_half = [self.rig_half_px * 0.3, half[1]];
+        let stalk = rounded_box(du, dv + half[1], stalk_half, 4.0);
+        let blurred = |distance| 1.0 - smooth(-self.rig_soft_px, self.rig_soft_px, distance);
+        let rig = blurred(square).max(0.7 * blurred(stalk));
+        let mut sum = self.base.map(|base| base + slope - self.rig * rig);
+        for gleam in &self.gleams {
+            // The rig stands in front of what is mirrored.
+            let share = gleam.at(point) * (1.0 - 0.8 * rig);
+            sum = std::array::from_fn(|channel| sum[channel] + gleam.color[channel] * share);
+        }
+        sum.map(|value| value * self.gloss)
     }
 }
