@@ -155,13 +155,15 @@ pub(super) struct Simulated {
 impl Simulated {
     /// `None` where no simulator was asked for. Units go on counting where earlier runs ended.
     pub fn of(shared: &Shared) -> Result<Option<Self>, EngineError> {
-        let Some(count) = shared.options.simulate else {
+        let Some(items) = shared.options.simulate else {
             return Ok(None);
         };
         let settings = shared.plan.simulator.clone().unwrap_or_default();
         let store = Store::open(&shared.folder)?;
         let pictures = u64::try_from(store.view().tallies()?.arrived).unwrap_or(0);
-        let first = pictures.div_ceil(settings.positions.len().max(1) as u64);
+        let of_a_unit = settings.positions.len().max(1) as u64;
+        let first = pictures.div_ceil(of_a_unit);
+        let count = items.map(|items| items.div_ceil(of_a_unit));
         Ok(Some(Self { settings, first, count, folder: shared.source_folder.clone() }))
     }
 }

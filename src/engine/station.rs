@@ -60,7 +60,8 @@ pub struct StationOptions {
     pub folder: Option<PathBuf>,
     /// End when the folder is empty.
     pub once: bool,
-    /// Run the plan's simulator beside the station, for this many units (for ever when `None`).
+    /// Run the plan's simulator beside the station, for whole units with at least this many items
+    /// together (for ever when `None`).
     pub simulate: Option<Option<u64>>,
 }
 

@@ -144,7 +144,9 @@ pub(crate) fn computed_planes(spec: &InputSpec, planes: &[f32], width: usize) ->
     let greys: Vec<Vec<f32>> = planes.chunks_exact(area * channels).map(grey).collect();
     let mut computed = Vec::with_capacity(greys.len() * area);
     if spec.local_px > 0 {
-        greys.iter().for_each(|grey| computed.extend(local_contrast(grey, width, spec.local_px as usize)));
+        for grey in &greys {
+            computed.extend(local_contrast(grey, width, spec.local_px as usize));
+        }
     }
     if let (true, [image, reference]) = (spec.difference, &*greys) {
         computed.extend(image.iter().zip(reference).map(|(v, r)| DIFFERENCE_MIDDLE + (v - r) / 2.0));

@@ -233,7 +233,9 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
         }
     }
     for (class, map) in target.chunks_exact_mut(plane).enumerate() {
-        map.iter_mut().for_each(|v| *v = (COVERAGE_GAIN * *v / (255 * POINTS * POINTS) as f32).min(1.0));
+        for v in map.iter_mut() {
+            *v = (COVERAGE_GAIN * *v / (255 * POINTS * POINTS) as f32).min(1.0);
+        }
         item_target[class] = if map.iter().sum::<f32>() >= CELLS_VISIBLE { 1.0 } else { 0.0 };
     }
     for class in 0..classes {

@@ -7,22 +7,26 @@ use crate::nn::{LossAndGradients, loss_with_gradients};
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-/// Cross-entropy of the cells and overlap with the true ones, plus cross-entropy of the item's
-/// score exactly as it is used: the highest cell or the whole item's logit, whichever is higher.
-/// `pixels` is `[n, classes, rows, columns]`, `item` `[n, classes, 1, 1]`.
+/// Cross-entropy of the cells and overlap with the true ones, plus cross-entropies of the item's two
+/// scores: its highest cell and its own logit. Each learns as if it were alone; what they say is added
+/// up only in use, for two judges that do not lean on each other know more together. Where an example
+/// is a part of an item (`is_item_whole` is false) the item's own logit is left as it is. `pixels` is
+/// `[n, classes, rows, columns]`, `item` `[n, classes, 1, 1]`.
 pub(super) fn loss(
     pixels: &Tensor,
     item: &Tensor,
     examples: &[Example],
     parts: &LossParts,
+    is_item_whole: bool,
 ) -> Result<Tensor, LearnError> {
-    let truth = Truth::new(examples, *parts);
+    let truth = Truth::new(examples, *parts, is_item_whole);
     Ok(loss_with_gradients(pixels, item, move |pixels, item| truth.loss(pixels, item))?)
 }
 
 /// The truth of a batch. Planes are pairs of item and class.
 struct Truth {
     parts: LossParts,
+    is_item_whole: bool,
     planes: Vec<Plane>,
     /// Weight of a plane's cells, of the overlap in a plane with a defect, of an item.
     cells: f32,
@@ -42,7 +46,7 @@ struct Plane {
 }
 
 impl Truth {
-    fn new(examples: &[Example], parts: LossParts) -> Self {
+    fn new(examples: &[Example], parts: LossParts, is_item_whole: bool) -> Self {
         let classes = examples.first().map_or(1, |e| e.item_target.len()).max(1);
         let planes: Vec<Plane> = examples
             .iter()
@@ -64,6 +68,7 @@ impl Truth {
         let items: f32 = planes.iter().map(|p| p.item_weight).sum();
         Self {
             parts,
+            is_item_whole,
             cells: parts.cells / examples.len().max(1) as f32,
             overlap: parts.overlap / defects.max(1.0),
             item: classes as f32 / items.max(1.0),
@@ -117,13 +122,18 @@ impl Truth {
 
     fn item(&self, plane: &Plane, z: &[f32], item: f32, gradient: &mut [f32], of_item: &mut f32) -> f64 {
         let weight = self.item * plane.item_weight;
-        let (head_loss, head_slope, _) = cross_entropy(item, plane.item);
-        *of_item = weight * self.parts.head * head_slope;
-        let most = z.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, z)| **z > item);
-        let (own_loss, own_slope, _) = cross_entropy(most.map_or(item, |(_, z)| *z), plane.item);
-        let place = most.map_or(of_item, |(at, _)| &mut gradient[at]);
-        *place += weight * self.parts.item * own_slope;
-        f64::from(weight * (self.parts.head * head_loss + self.parts.item * own_loss))
+        let mut loss = 0.0;
+        if self.is_item_whole {
+            let (head, slope, _) = cross_entropy(item, plane.item);
+            loss += self.parts.head * head;
+            *of_item = weight * self.parts.head * slope;
+        }
+        if let Some((at, most)) = z.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)) {
+            let (highest, slope, _) = cross_entropy(*most, plane.item);
+            loss += self.parts.item * highest;
+            gradient[at] += weight * self.parts.item * slope;
+        }
+        f64::from(weight * loss)
     }
 }
 
@@ -159,7 +169,7 @@ mod tests {
         };
         let parts = LossParts { cells: 2.0, focus: 1.5, area: 2.0, overlap: 0.7, item: 0.5, head: 0.3 };
         let pixels = (0..48).map(|i| ((i * 37 % 23) as f32 - 11.0) / 4.0).collect();
-        (Truth::new(&[example(1, false), example(3, true)], parts), pixels, vec![0.4, -1.0, 9.0, 0.1])
+        (Truth::new(&[example(1, false), example(3, true)], parts, true), pixels, vec![0.4, -1.0, 2.0, 0.1])
     }
 
     #[test]

@@ -83,9 +83,9 @@ pub struct LossParts {
     pub area: f32,
     /// Weight of the overlap of predicted and true cells.
     pub overlap: f32,
-    /// Weight of the item's score as it is used: the highest cell or the whole item's logit.
+    /// Weight of the item's truth for its highest cell.
     pub item: f32,
-    /// Weight of the whole item's logit alone.
+    /// Weight of the item's truth for its own logit.
     pub head: f32,
 }
 
@@ -249,9 +249,8 @@ const ASPECT_MAX: f32 = 3.0;
 /// Items whose ratios of width to height differ by more than this are not pressed into one shape.
 const ASPECTS_ALIKE: f32 = 1.15;
 
-/// What one training example shows: the whole view, or a window of a view that is much larger. The
-/// item's logit is linear in the mean of the deepest features, so that of a view is the mean of
-/// those of its windows.
+/// What one training example shows: the whole view, or a window of a view that is much larger. A
+/// window does not show the whole item, so the item's own logit stays 0 then.
 pub(super) fn window(spec: &InputSpec, window_px: u32) -> InputSpec {
     let is_larger = spec.area() as f32 > WINDOW_SHARE_MAX * (window_px as f32).powi(2);
     if window_px == 0 || !is_larger || matches!(spec.view, View::Tiles { .. }) {

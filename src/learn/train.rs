@@ -35,7 +35,6 @@ const PATIENCE: usize = 20;
 const PATIENT_SHARE: f64 = 0.6;
 /// Logits at the start: defects are rare, and without this the first epoch only learns that.
 const PIXEL_PRIOR: f32 = -4.0;
-const ITEM_PRIOR: f32 = -2.0;
 /// Regions: least calibrated score, least cells, largest number.
 const REGION_SCORE_MIN: f64 = 0.02;
 const REGION_CELLS_MIN: usize = 2;
@@ -197,12 +196,18 @@ impl<'a> Run<'a> {
         }
         let graph = defect_network(spec.planes(), classes.len() - 1);
         let mut net = TrainNet::new(&graph, settings.seed)?;
+        // Only the whole view surely shows a defect that nobody has placed.
+        let is_placed = train.iter().all(|sample| !sample.unplaced.contains(&true));
+        let window = window(spec, if is_placed { settings.window_px } else { 0 });
         net.adopt(&priors(&graph, classes.len() - 1))?;
         if let Some(init) = init {
             let weights = weights_from_bytes(init.package().1)?;
             if net.adopt(&weights)? == 0 {
                 return Err(LearnError::Initial("no layer agrees in name and shape".to_owned()));
             }
+        }
+        if window != *spec {
+            net.adopt(&silent_item(&graph, &net.weights()?))?;
         }
         let schedule = Schedule { peak: settings.rate, warm_up: WARM_UP };
         let optimiser = Optimiser::new(net.parameters(), schedule, settings.weight_decay);
@@ -212,7 +217,7 @@ impl<'a> Run<'a> {
         Ok(Self {
             settings,
             spec,
-            window: window(spec, settings.window_px),
+            window,
             classes,
             train,
             validation,
@@ -298,6 +303,10 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 
+    fn is_item_whole(&self) -> bool {
+        self.window == *self.spec
+    }
+
     fn step(&mut self, batch: &[usize], number: usize, done: f64) -> Result<f64, LearnError> {
         let (seed, epoch) = (self.settings.seed, self.epoch as u64);
         let (train, settings) = (&self.train, self.settings);
@@ -316,7 +325,7 @@ impl<'a> Run<'a> {
         let (Some(pixels), Some(item)) = (outputs.get(PIXEL_OUTPUT), outputs.get(ITEM_OUTPUT)) else {
             return Err(LearnError::Initial("the graph lacks an output".to_owned()));
         };
-        let loss = loss(pixels, item, &examples, &settings.loss)?;
+        let loss = loss(pixels, item, &examples, &settings.loss, self.is_item_whole())?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
             return Err(LearnError::Diverged { epoch: self.epoch });
@@ -368,7 +377,7 @@ impl<'a> Run<'a> {
             .zip(&self.validation)
             .zip(of(Part::Validation))
             .map(|((raw, sample), item)| Scored {
-                scores: (0..raw.item.len()).map(|c| f64::from(raw.class_score(c))).collect(),
+                scores: (0..raw.classes()).map(|c| f64::from(raw.class_score(c))).collect(),
                 positive: sample.positive.clone(),
                 weight: 1.0 / items_of[item.group.as_str()],
             })
@@ -436,14 +445,17 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Biases of the two heads before training.
+/// Biases of the cells before training.
 fn priors(graph: &Graph, defects: usize) -> Weights {
-    [(PIXEL_OUTPUT, PIXEL_PRIOR), (ITEM_OUTPUT, ITEM_PRIOR)]
-        .into_iter()
-        .filter_map(|(role, bias)| {
-            Some((format!("{}.bias", graph.outputs.get(role)?), (vec![defects], vec![bias; defects])))
-        })
-        .collect()
+    let name = graph.outputs.get(PIXEL_OUTPUT).map(|node| format!("{node}.bias"));
+    name.into_iter().map(|name| (name, (vec![defects], vec![PIXEL_PRIOR; defects]))).collect()
+}
+
+/// The item's layer with nothing to say.
+fn silent_item(graph: &Graph, weights: &Weights) -> Weights {
+    let Some(node) = graph.outputs.get(ITEM_OUTPUT) else { return Weights::new() };
+    let layer = weights.iter().filter(|(name, _)| name.starts_with(&format!("{node}.")));
+    layer.map(|(name, (shape, values))| (name.clone(), (shape.clone(), vec![0.0; values.len()]))).collect()
 }
 
 /// One score for each group: the smallest defect probability of a defective group's defective
