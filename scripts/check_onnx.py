@@ -117,7 +117,7 @@ class Described:
         return ((levels - rule["middle"]) / rule["spread"])[:, :, None]
 
     def scores(self, image, golden):
-        """Logits of the map, over all tiles."""
+        """Logits of the map and of the item, over all tiles."""
         values, size = self.planes(image, None)
         layers = [values] + ([self.planes(golden, size)[0]] if "reference" in self.before else [])
         used = values.shape
@@ -143,25 +143,27 @@ class Described:
         cells = [-(-n // STRIDE) for n in used[:2]]
         if not tiles:
             outputs = run(self.session, planes[None])
-            return (outputs["pixels"] + outputs["item"])[0, :, : cells[0], : cells[1]]
+            return outputs["pixels"][0][:, : cells[0], : cells[1]], outputs["item"][0, :, 0, 0]
         starts = []
         for side, whole in zip(sides, canvas):
             step = max((side - tiles["overlap_px"]) // stride * stride, stride)
             starts.append([*range(0, whole - side, step), whole - side])
         classes = len(self.about["classes"]) - 1
         pixels = np.full((classes, canvas[0] // stride, canvas[1] // stride), -np.inf)
+        item = np.full(classes, -np.inf)
         for y in starts[0]:
             for x in starts[1]:
                 outputs = run(self.session, planes[None, :, y : y + sides[0], x : x + sides[1]])
-                tile = (outputs["pixels"] + outputs["item"])[0]
+                tile = outputs["pixels"][0]
                 at = pixels[:, y // stride :, x // stride :][:, : tile.shape[1], : tile.shape[2]]
                 np.maximum(at, tile, out=at)
-        return pixels[:, : cells[0], : cells[1]]
+                item = np.maximum(item, outputs["item"][0, :, 0, 0])
+        return pixels[:, : cells[0], : cells[1]], item
 
     def probabilities(self, image, golden=None):
-        pixels = self.scores(image, golden)
+        pixels, item = self.scores(image, golden)
         calibration = self.about["calibration"]
-        z = pixels.max(axis=(1, 2)).astype(np.float64)
+        z = np.maximum(pixels.max(axis=(1, 2)), item).astype(np.float64)
         defect = 1 / (1 + np.exp(-(calibration["slope"] * z.max() + calibration["intercept"])))
         shares = np.exp((z - z.max()) / calibration["class_temperature"])
         shares *= defect / shares.sum()

@@ -219,13 +219,13 @@ impl Model {
         if matches!(self.manifest().input.view, View::Tiles { .. }) {
             steps.push(step(
                 "join tiles",
-                "a tile that starts at (x, y) fills the cells from (x / stride_px, y / stride_px); where tiles overlap the highest logit counts, after `item` of its tile was added to it; cells beyond ⌈image / stride_px⌉ are cut off",
+                "a tile that starts at (x, y) fills the cells from (x / stride_px, y / stride_px); where tiles overlap the highest logit counts, and of `item` the highest of all tiles; cells beyond ⌈image / stride_px⌉ are cut off",
                 json!({ "stride_px": PIXEL_STRIDE }),
             ));
         }
         steps.push(step(
             "class score",
-            "channel c of `item` is added to every cell of channel c of `pixels`; z[c] is the highest of them",
+            "z[c] = max(highest value of channel c of `pixels`, channel c of `item`)",
             Value::Null,
         ));
         steps.push(step(

@@ -82,7 +82,7 @@ pub(super) fn probabilities(manifest: &Manifest, raw: &RawScores) -> BTreeMap<St
     let Calibration { class_temperature, .. } = manifest.calibration;
     let defect = manifest.calibration.probability(f64::from(raw.score()));
     let scores: Vec<f64> =
-        (0..raw.classes()).map(|c| f64::from(raw.class_score(c)) / class_temperature).collect();
+        (0..raw.item.len()).map(|c| f64::from(raw.class_score(c)) / class_temperature).collect();
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
     let sum: f64 = weights.iter().sum();
@@ -118,11 +118,14 @@ fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32
         // does, or say that it is the whole item.
         let class = (0..classes.len()).find(|&c| raw.class_score(c) >= top).unwrap_or(0);
         let (at, peak) = raw.peak(class);
-        let level = peak - WEAK_MARGIN;
-        let cells = component_at(raw.map(class), raw.width, at, level).cells;
-        if cells.len() as f32 <= WEAK_SHARE_MAX * (raw.width * raw.height) as f32 {
-            candidates.push(Candidate { class, peak, level, cells });
-        } else {
+        if peak >= top {
+            let level = peak - WEAK_MARGIN;
+            let cells = component_at(raw.map(class), raw.width, at, level).cells;
+            if cells.len() as f32 <= WEAK_SHARE_MAX * (raw.width * raw.height) as f32 {
+                candidates.push(Candidate { class, peak, level, cells });
+            }
+        }
+        if candidates.iter().all(|c| c.peak < top) {
             found.push(Region {
                 class: classes[class].clone(),
                 shape: Shape::Whole,

@@ -4,24 +4,19 @@ use super::manifest::InputSpec;
 use super::{InferError, Input, normalisation};
 use crate::nn::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, PlanInput, PlanOutputs};
 
-/// Logits before calibration, stitched over all tiles (the highest counts where they overlap). What
-/// a tile says as a whole moves all of its cells: a mark on an item that looks wrong altogether
-/// weighs more.
+/// Logits before calibration, stitched over all tiles (the highest counts where they overlap).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RawScores {
     /// Cells of the map: one for each [`PIXEL_STRIDE`] canvas pixels, padding cut off.
     pub width: usize,
     pub height: usize,
-    /// `classes × height × width`: the cell's own logit and that of its class for the whole tile.
+    /// `classes × height × width`.
     pub pixels: Vec<f32>,
+    /// One for each class.
+    pub item: Vec<f32>,
 }
 
 impl RawScores {
-    #[must_use]
-    pub fn classes(&self) -> usize {
-        self.pixels.len() / (self.width * self.height).max(1)
-    }
-
     /// The map of one class.
     #[must_use]
     pub fn map(&self, class: usize) -> &[f32] {
@@ -41,16 +36,16 @@ impl RawScores {
         best
     }
 
-    /// The item's raw score for a class: its highest cell.
+    /// The item's raw score for a class: its highest pixel, or the whole item's logit.
     #[must_use]
     pub fn class_score(&self, class: usize) -> f32 {
-        highest(self.map(class))
+        highest(self.map(class)).max(self.item[class])
     }
 
     /// The highest raw score of any class.
     #[must_use]
     pub fn score(&self) -> f32 {
-        (0..self.classes()).map(|c| self.class_score(c)).fold(f32::NEG_INFINITY, f32::max)
+        (0..self.item.len()).map(|c| self.class_score(c)).fold(f32::NEG_INFINITY, f32::max)
     }
 
     /// Takes in the outputs of the tile with its corner at this canvas pixel.
@@ -59,16 +54,20 @@ impl RawScores {
             return Err(InferError::Manifest("the graph lacks an output".to_owned()));
         };
         let (width, height, classes) = (self.width, self.height, item.values.len());
+        self.item.resize(classes, f32::NEG_INFINITY);
         self.pixels.resize(classes * width * height, f32::NEG_INFINITY);
+        for (most, v) in self.item.iter_mut().zip(item.values) {
+            *most = most.max(*v);
+        }
         let stride = PIXEL_STRIDE as usize;
         let (left, top, shape) = (left / stride, top / stride, pixels.shape);
         let columns = shape.width.min(width.saturating_sub(left));
-        for (class, of_tile) in item.values.iter().enumerate() {
+        for class in 0..classes {
             for y in 0..shape.height.min(height.saturating_sub(top)) {
                 let source = &pixels.values[(class * shape.height + y) * shape.width..][..columns];
                 let target = &mut self.pixels[(class * height + top + y) * width + left..][..columns];
                 for (t, s) in target.iter_mut().zip(source) {
-                    *t = t.max(*s + of_tile);
+                    *t = t.max(*s);
                 }
             }
         }
@@ -98,7 +97,7 @@ pub fn raw_scores(
 ) -> Result<RawScores, InferError> {
     let stride = PIXEL_STRIDE as usize;
     let (width, height) = (input.used[0].div_ceil(stride), input.used[1].div_ceil(stride));
-    let mut raw = RawScores { width, height, pixels: Vec::new() };
+    let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new() };
     let tables: Vec<[f32; 256]> = (0..spec.planes()).map(|plane| normalisation(spec, plane)).collect();
     for &corner in &input.tiles {
         let fill = |values: &mut PlanInput<'_>| {

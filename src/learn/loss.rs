@@ -8,8 +8,8 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 /// Cross-entropy of the cells and overlap with the true ones, plus cross-entropies of the item's two
-/// scores: its highest cell and its own logit. Each learns as if it were alone; what they say is added
-/// up only in use, for two judges that do not lean on each other know more together. Where an example
+/// scores: its highest cell and its own logit. Each learns as if it were alone, though the higher one
+/// counts in use: else a defect that the one has found would teach the other nothing. Where an example
 /// is a part of an item (`is_item_whole` is false) the item's own logit is left as it is. `pixels` is
 /// `[n, classes, rows, columns]`, `item` `[n, classes, 1, 1]`.
 pub(super) fn loss(

@@ -250,7 +250,7 @@ const ASPECT_MAX: f32 = 3.0;
 const ASPECTS_ALIKE: f32 = 1.15;
 
 /// What one training example shows: the whole view, or a window of a view that is much larger. A
-/// window does not show the whole item, so the item's own logit stays 0 then.
+/// window does not show the whole item, so the item's own logit stays silent then.
 pub(super) fn window(spec: &InputSpec, window_px: u32) -> InputSpec {
     let is_larger = spec.area() as f32 > WINDOW_SHARE_MAX * (window_px as f32).powi(2);
     if window_px == 0 || !is_larger || matches!(spec.view, View::Tiles { .. }) {

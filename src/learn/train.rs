@@ -35,6 +35,9 @@ const PATIENCE: usize = 20;
 const PATIENT_SHARE: f64 = 0.6;
 /// Logits at the start: defects are rare, and without this the first epoch only learns that.
 const PIXEL_PRIOR: f32 = -4.0;
+const ITEM_PRIOR: f32 = -2.0;
+/// Logit of an item's layer that was not trained: below every cell's.
+const SILENT: f32 = -30.0;
 /// Regions: least calibrated score, least cells, largest number.
 const REGION_SCORE_MIN: f64 = 0.02;
 const REGION_CELLS_MIN: usize = 2;
@@ -206,9 +209,6 @@ impl<'a> Run<'a> {
                 return Err(LearnError::Initial("no layer agrees in name and shape".to_owned()));
             }
         }
-        if window != *spec {
-            net.adopt(&silent_item(&graph, &net.weights()?))?;
-        }
         let schedule = Schedule { peak: settings.rate, warm_up: WARM_UP };
         let optimiser = Optimiser::new(net.parameters(), schedule, settings.weight_decay);
         let draw = draw_weights(&train, settings.defective_share);
@@ -265,12 +265,13 @@ impl<'a> Run<'a> {
             if !self.one_epoch(cancel, progress)? {
                 return if self.best.is_some() { Ok(true) } else { Err(LearnError::Stopped) };
             }
-            let plan = self.plan(self.average.weights())?;
+            let weights = self.kept_weights();
+            let plan = self.plan(&weights)?;
             let score = validation_score(&self.scores(&plan, &self.validation)?, &self.validation);
             self.last = Some(score);
             let is_best = self.best.as_ref().is_none_or(|(best, _)| score > *best);
             if is_best || self.settings.keep == Keep::Last {
-                self.best = Some((score, self.average.weights().clone()));
+                self.best = Some((score, weights));
                 self.best_epoch = self.epoch;
             }
             progress(&self.progress(1.0, 0.0));
@@ -301,6 +302,15 @@ impl<'a> Run<'a> {
             progress(&self.progress(batches as f64 / total as f64, sum / batches as f64));
         }
         Ok(true)
+    }
+
+    /// What would be packed now.
+    fn kept_weights(&self) -> Weights {
+        let mut weights = self.average.weights().clone();
+        if !self.is_item_whole() {
+            silence_item(&self.graph, &mut weights);
+        }
+        weights
     }
 
     fn is_item_whole(&self) -> bool {
@@ -377,7 +387,7 @@ impl<'a> Run<'a> {
             .zip(&self.validation)
             .zip(of(Part::Validation))
             .map(|((raw, sample), item)| Scored {
-                scores: (0..raw.classes()).map(|c| f64::from(raw.class_score(c))).collect(),
+                scores: (0..raw.item.len()).map(|c| f64::from(raw.class_score(c))).collect(),
                 positive: sample.positive.clone(),
                 weight: 1.0 / items_of[item.group.as_str()],
             })
@@ -445,17 +455,24 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Biases of the cells before training.
+/// Biases of the two heads before training.
 fn priors(graph: &Graph, defects: usize) -> Weights {
-    let name = graph.outputs.get(PIXEL_OUTPUT).map(|node| format!("{node}.bias"));
-    name.into_iter().map(|name| (name, (vec![defects], vec![PIXEL_PRIOR; defects]))).collect()
+    [(PIXEL_OUTPUT, PIXEL_PRIOR), (ITEM_OUTPUT, ITEM_PRIOR)]
+        .into_iter()
+        .filter_map(|(role, bias)| {
+            Some((format!("{}.bias", graph.outputs.get(role)?), (vec![defects], vec![bias; defects])))
+        })
+        .collect()
 }
 
 /// The item's layer with nothing to say.
-fn silent_item(graph: &Graph, weights: &Weights) -> Weights {
-    let Some(node) = graph.outputs.get(ITEM_OUTPUT) else { return Weights::new() };
-    let layer = weights.iter().filter(|(name, _)| name.starts_with(&format!("{node}.")));
-    layer.map(|(name, (shape, values))| (name.clone(), (shape.clone(), vec![0.0; values.len()]))).collect()
+fn silence_item(graph: &Graph, weights: &mut Weights) {
+    let Some(node) = graph.outputs.get(ITEM_OUTPUT) else { return };
+    for (parameter, value) in [("weight", 0.0), ("bias", SILENT)] {
+        if let Some((_, values)) = weights.get_mut(&format!("{node}.{parameter}")) {
+            values.fill(value);
+        }
+    }
 }
 
 /// One score for each group: the smallest defect probability of a defective group's defective

@@ -31,7 +31,7 @@ pub(super) fn pixel_threshold(scores: &[RawScores], samples: &[&Sample]) -> (f32
             let truth = cells(s, raw.width, raw.height);
             let plane = raw.width * raw.height;
             let most: Vec<f32> = (0..plane)
-                .map(|at| (0..raw.classes()).map(|c| raw.map(c)[at]).fold(f32::NEG_INFINITY, f32::max))
+                .map(|at| (0..raw.item.len()).map(|c| raw.map(c)[at]).fold(f32::NEG_INFINITY, f32::max))
                 .collect();
             levels
                 .iter()
