@@ -32,6 +32,7 @@ pub fn shipped(name: &str) -> Result<Model, InferError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Raster;
 
     #[test]
     fn every_shipped_package_loads_and_unknown_names_are_refused() {
@@ -40,5 +41,24 @@ mod tests {
         }
         assert!(shipped("no-such").unwrap_err().to_string().contains("no-such"));
         assert!(shipped("../models").is_err());
+    }
+
+    /// Vertical tracks, one of them cut through: not taken from any real board.
+    #[test]
+    fn the_board_model_finds_what_differs_from_the_reference() {
+        let model = shipped("pcb").unwrap();
+        let board = |cut: bool| {
+            let copper = |x: usize, y: usize| x % 64 < 18 && !(cut && x / 64 == 4 && (300..312).contains(&y));
+            let pixels = (0..640 * 640).map(|at| if copper(at % 640, at / 640) { 0 } else { 255 }).collect();
+            Raster { width: 640, height: 640, channels: 1, pixels }
+        };
+        let golden = board(false);
+        let look = |raster: &Raster| model.predict(&model.prepare(raster, Some(&golden)).unwrap(), 1).unwrap();
+        assert!(look(&golden).probabilities["good"].get() > 0.5);
+        let found = look(&board(true));
+        assert!(found.probabilities["good"].get() < 0.5);
+        let place = found.regions.iter().find_map(|region| region.shape.bounds()).unwrap();
+        assert!(place.x1 < 265.0 && place.x2 > 265.0 && place.y1 < 306.0 && place.y2 > 306.0, "{place:?}");
+        assert!(model.prepare(&golden, None).is_err());
     }
 }

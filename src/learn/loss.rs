@@ -195,7 +195,9 @@ mod tests {
         for at in 0..item.len() {
             assert!((slope(at, true) - exact.second[at]).abs() < 2e-3, "item {at}: {}", exact.second[at]);
         }
-        // Cells whose truth nobody knows, other than through the item's score.
-        assert!(exact.first[24..36].iter().all(|g| *g == 0.0));
+        // Of cells whose truth nobody knows, only the highest learns: from the item's truth.
+        assert_eq!(exact.first[24..36].iter().filter(|g| **g != 0.0).count(), 1);
+        let part = Truth { is_item_whole: false, ..truth };
+        assert!(part.loss(&pixels, &item).second.iter().all(|g| *g == 0.0));
     }
 }

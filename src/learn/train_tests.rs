@@ -1,5 +1,6 @@
 //! Tests of the training loop on rendered spots.
 
+use super::super::curve::learning_curve;
 use super::*;
 use crate::domain::{BoxPx, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{InferError, Levels, View, prepare};
@@ -213,4 +214,42 @@ fn evidence_of_items_with_one_name_stays_apart() {
         [row("good", 0.75, false), row("bad", 0.25, true), row("bad", 0.5, true), row("good", 0.5, false)];
     let found: Vec<_> = evidence_groups(&rows).into_iter().map(|g| (g.group, g.defective, g.score)).collect();
     assert_eq!(found, [("bad".to_owned(), true, 0.5), ("good".to_owned(), false, 0.5)]);
+}
+
+#[test]
+fn a_learning_curve_grows_and_says_where_labels_are_too_few() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let cancel = AtomicBool::new(false);
+    let curve = |init| learning_curve(&items, &small(), &[2, 18], init, &cancel, &mut |_, _| {}).unwrap();
+    let points = curve(None);
+    assert_eq!(points.iter().map(|p| p.labels).collect::<Vec<_>>(), [2, 18]);
+    assert!(points[0].refused.is_some() && points[0].metrics.is_empty());
+    assert!(points[1].refused.is_none() && points[1].metrics.contains_key("auroc"));
+    let model = train(&items, &small(), None, &cancel, &mut |_| {}).unwrap().model;
+    let from_a_package: Vec<bool> = curve(Some(&model)).iter().map(|p| p.init.is_some()).collect();
+    assert_eq!(from_a_package, [false, true, false, true]);
+}
+
+/// A spot in a view much larger than a window is learnt from windows and found in the whole view.
+#[test]
+fn windows_train_a_larger_view_whose_item_layer_stays_silent() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let mut settings = TrainSettings { window_px: 32, epochs: Some(1), ..small() };
+    let window = window(settings.input.as_ref().unwrap(), settings.window_px);
+    assert_eq!((window.width_px, window.height_px), (32, 32));
+    let model = |settings: &TrainSettings| {
+        train(&items, settings, None, &AtomicBool::new(false), &mut |_| {}).unwrap().model
+    };
+    let raw = |model: &Model| {
+        let (image, _) = data::rasters(&items[0]).unwrap();
+        let input = model.prepare(&image, None).unwrap();
+        raw_scores(model.plan(), &model.manifest().input, &input, 1).unwrap()
+    };
+    let scores = raw(&model(&settings));
+    assert_eq!((scores.width, scores.height), (16, 16));
+    assert!((scores.item[0] - SILENT).abs() < 1e-6);
+    settings.window_px = 0;
+    assert!(raw(&model(&settings)).item[0] > SILENT / 2.0);
 }
