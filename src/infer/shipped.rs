@@ -53,7 +53,8 @@ mod tests {
             Raster { width: 640, height: 640, channels: 1, pixels }
         };
         let golden = board(false);
-        let look = |raster: &Raster| model.predict(&model.prepare(raster, Some(&golden)).unwrap(), 1).unwrap();
+        let look =
+            |raster: &Raster| model.predict(&model.prepare(raster, Some(&golden)).unwrap(), 1).unwrap();
         assert!(look(&golden).probabilities["good"].get() > 0.5);
         let found = look(&board(true));
         assert!(found.probabilities["good"].get() < 0.5);

@@ -9,24 +9,24 @@ use rayon::prelude::*;
 
 /// Cross-entropy of the cells and overlap with the true ones, plus cross-entropies of the item's two
 /// scores: its highest cell and its own logit. Each learns as if it were alone, though the higher one
-/// counts in use: else a defect that the one has found would teach the other nothing. Where an example
-/// is a part of an item (`is_item_whole` is false) the item's own logit is left as it is. `pixels` is
-/// `[n, classes, rows, columns]`, `item` `[n, classes, 1, 1]`.
+/// counts in use: else a defect that the one has found would teach the other nothing. Without
+/// `judges_items` the item's own logit is left as it is. `pixels` is `[n, classes, rows, columns]`,
+/// `item` `[n, classes, 1, 1]`.
 pub(super) fn loss(
     pixels: &Tensor,
     item: &Tensor,
     examples: &[Example],
     parts: &LossParts,
-    is_item_whole: bool,
+    judges_items: bool,
 ) -> Result<Tensor, LearnError> {
-    let truth = Truth::new(examples, *parts, is_item_whole);
+    let truth = Truth::new(examples, *parts, judges_items);
     Ok(loss_with_gradients(pixels, item, move |pixels, item| truth.loss(pixels, item))?)
 }
 
 /// The truth of a batch. Planes are pairs of item and class.
 struct Truth {
     parts: LossParts,
-    is_item_whole: bool,
+    judges_items: bool,
     planes: Vec<Plane>,
     /// Weight of a plane's cells, of the overlap in a plane with a defect, of an item.
     cells: f32,
@@ -46,7 +46,7 @@ struct Plane {
 }
 
 impl Truth {
-    fn new(examples: &[Example], parts: LossParts, is_item_whole: bool) -> Self {
+    fn new(examples: &[Example], parts: LossParts, judges_items: bool) -> Self {
         let classes = examples.first().map_or(1, |e| e.item_target.len()).max(1);
         let planes: Vec<Plane> = examples
             .iter()
@@ -68,7 +68,7 @@ impl Truth {
         let items: f32 = planes.iter().map(|p| p.item_weight).sum();
         Self {
             parts,
-            is_item_whole,
+            judges_items,
             cells: parts.cells / examples.len().max(1) as f32,
             overlap: parts.overlap / defects.max(1.0),
             item: classes as f32 / items.max(1.0),
@@ -123,7 +123,7 @@ impl Truth {
     fn item(&self, plane: &Plane, z: &[f32], item: f32, gradient: &mut [f32], of_item: &mut f32) -> f64 {
         let weight = self.item * plane.item_weight;
         let mut loss = 0.0;
-        if self.is_item_whole {
+        if self.judges_items {
             let (head, slope, _) = cross_entropy(item, plane.item);
             loss += self.parts.head * head;
             *of_item = weight * self.parts.head * slope;
@@ -197,7 +197,7 @@ mod tests {
         }
         // Of cells whose truth nobody knows, only the highest learns: from the item's truth.
         assert_eq!(exact.first[24..36].iter().filter(|g| **g != 0.0).count(), 1);
-        let part = Truth { is_item_whole: false, ..truth };
+        let part = Truth { judges_items: false, ..truth };
         assert!(part.loss(&pixels, &item).second.iter().all(|g| *g == 0.0));
     }
 }

@@ -85,7 +85,7 @@ pub struct LossParts {
     pub overlap: f32,
     /// Weight of the item's truth for its highest cell.
     pub item: f32,
-    /// Weight of the item's truth for its own logit.
+    /// Weight of the item's truth for its own logit; 0 keeps that silent.
     pub head: f32,
 }
 

@@ -307,14 +307,15 @@ impl<'a> Run<'a> {
     /// What would be packed now.
     fn kept_weights(&self) -> Weights {
         let mut weights = self.average.weights().clone();
-        if !self.is_item_whole() {
+        if !self.judges_items() {
             silence_item(&self.graph, &mut weights);
         }
         weights
     }
 
-    fn is_item_whole(&self) -> bool {
-        self.window == *self.spec
+    /// Whether the item's own layer learns: it sees the whole item, and is not told to be silent.
+    fn judges_items(&self) -> bool {
+        self.window == *self.spec && self.settings.loss.head > 0.0
     }
 
     fn step(&mut self, batch: &[usize], number: usize, done: f64) -> Result<f64, LearnError> {
@@ -335,7 +336,7 @@ impl<'a> Run<'a> {
         let (Some(pixels), Some(item)) = (outputs.get(PIXEL_OUTPUT), outputs.get(ITEM_OUTPUT)) else {
             return Err(LearnError::Initial("the graph lacks an output".to_owned()));
         };
-        let loss = loss(pixels, item, &examples, &settings.loss, self.is_item_whole())?;
+        let loss = loss(pixels, item, &examples, &settings.loss, self.judges_items())?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
             return Err(LearnError::Diverged { epoch: self.epoch });
