@@ -35,19 +35,38 @@ pub fn local_contrast(values: &[f32], width: usize, radius: usize) -> Vec<f32> {
         let rows = (y + radius).min(height - 1) + 1 - y.saturating_sub(radius);
         add_up(&sums, &mut left_sums);
         add_up(&squares, &mut left_squares);
-        for (x, v) in row.iter().enumerate() {
+        // Columns whose square is cut off by the picture's sides, and those between.
+        let border = radius.min(width);
+        let middle = border..width.saturating_sub(radius).max(border);
+        let cut_off = |x: usize| {
             let (from, to) = (x.saturating_sub(radius), (x + radius + 1).min(width));
-            let share = 1.0 / (rows * (to - from)) as f64;
-            let mean = (left_sums[to] - left_sums[from]) * share;
-            let square = (left_squares[to] - left_squares[from]) * share;
-            let spread = (square - mean * mean).max(0.0).sqrt();
-            #[expect(clippy::cast_possible_truncation, reason = "levels of a picture")]
-            let (mean, spread) = (mean as f32, spread as f32);
-            let z = (v - mean) / (spread + LOCAL_SPREAD_MIN);
-            out.push((LOCAL_MIDDLE + LOCAL_SPREAD * z).clamp(0.0, 255.0));
-        }
+            let sums = [left_sums[to] - left_sums[from], left_squares[to] - left_squares[from]];
+            contrast(row[x], sums, 1.0 / (rows * (to - from)) as f64)
+        };
+        out.extend((0..middle.start).map(cut_off));
+        let share = 1.0 / (rows * (2 * radius + 1)) as f64;
+        let sums = left_sums.iter().zip(left_sums.iter().skip(2 * radius + 1));
+        let squares = left_squares.iter().zip(left_squares.iter().skip(2 * radius + 1));
+        out.extend(
+            row[middle.clone()]
+                .iter()
+                .zip(sums.zip(squares))
+                .map(|(v, (sum, square))| contrast(*v, [sum.1 - sum.0, square.1 - square.0], share)),
+        );
+        out.extend((middle.end..width).map(cut_off));
     }
     out
+}
+
+/// A value beside the sums of values and squares around it; `share` is 1 over their number.
+#[inline]
+fn contrast(value: f32, [sum, squares]: [f64; 2], share: f64) -> f32 {
+    let mean = sum * share;
+    let spread = (squares * share - mean * mean).max(0.0).sqrt();
+    #[expect(clippy::cast_possible_truncation, reason = "levels of a picture")]
+    let (mean, spread) = (mean as f32, spread as f32);
+    let z = (value - mean) / (spread + LOCAL_SPREAD_MIN);
+    (LOCAL_MIDDLE + LOCAL_SPREAD * z).clamp(0.0, 255.0)
 }
 
 /// The sum of everything before each place.
@@ -80,6 +99,7 @@ mod tests {
             let expected = 127.5 + 42.0 * (f64::from(*v) - mean) / (spread + 4.0);
             assert!((f64::from(fast[at]) - expected.clamp(0.0, 255.0)).abs() < 0.01, "{at}");
         }
+        assert_eq!(local_contrast(&values[..7], 7, 20).len(), 7);
         let flat = local_contrast(&vec![90.0; width * height], width, 40);
         assert!(flat.iter().all(|v| (v - 127.5).abs() < 1e-3));
         assert!(local_contrast(&[], 5, 3).is_empty());
