@@ -165,7 +165,10 @@ class Described:
         calibration = self.about["calibration"]
         z = np.maximum(pixels.max(axis=(1, 2)), item).astype(np.float64)
         defect = 1 / (1 + np.exp(-(calibration["slope"] * z.max() + calibration["intercept"])))
-        shares = np.exp((z - z.max()) / calibration["class_temperature"])
+        names = z
+        if self.after["probabilities"]["naming"] == "mass":
+            names = np.log(np.maximum(1e-6, (1 / (1 + np.exp(-pixels))).sum(axis=(1, 2))))
+        shares = np.exp((names - names.max()) / calibration["class_temperature"])
         shares *= defect / shares.sum()
         return dict(zip(self.about["classes"], [1 - defect, *shares]))
 

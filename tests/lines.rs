@@ -107,6 +107,7 @@ pub fn verdict(item: ItemId, reviewer: &str, answer: &str) -> Verdict {
         model: None,
         policy: None,
         regions_shown: vec![],
+        comment: None,
         seconds: 1.5,
     }
 }

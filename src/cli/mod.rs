@@ -12,7 +12,7 @@ use args::{Args, Verb};
 use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What a verb comes to: its document, and whether all is well (`verify` and `check-export` give
@@ -28,8 +28,9 @@ impl Report {
     }
 }
 
-/// Opens the window on a line, with a station; the error says in one line why it cannot.
-pub type Window = fn(&Path, StationOptions) -> Result<(), String>;
+/// Opens the window on a line, with a station, or on the line that was open last; the error says in
+/// one line why it cannot.
+pub type Window = fn(Option<(PathBuf, StationOptions)>) -> Result<(), String>;
 
 /// `window` is the other front end, where this build has it: the two do not know each other.
 pub fn main(window: Option<Window>) -> ExitCode {

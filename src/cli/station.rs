@@ -3,7 +3,7 @@
 use super::args::{Demo, Run};
 use super::verbs::{ACTOR, cancel_flag};
 use super::{Report, Window, output};
-use crate::engine::{Command, EngineError, Line, LineRequest, Station, StationEvent, StationOptions};
+use crate::engine::{self, Command, EngineError, Line, Station, StationEvent, StationOptions};
 use crate::store::Store;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,10 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// `demo`: the simulated phone line, in the window where there is one.
 pub fn demo(args: &Demo, window: Option<Window>) -> Result<Option<Report>, EngineError> {
-    let folder = demo_line(args.line.as_deref(), args.seed)?;
+    let folder = engine::demo_line(args.line.as_deref(), args.seed, ACTOR)?;
     if !args.headless {
-        match show(
-            window,
-            &folder,
-            StationOptions { simulate: Some(args.items), ..StationOptions::default() },
-        ) {
+        let options = StationOptions { simulate: Some(args.items), ..StationOptions::default() };
+        match show(window, Some((folder.clone(), options))) {
             Ok(()) => return Ok(None),
             Err(why) => eprintln!("{why}; going on without a window"),
         }
@@ -31,53 +28,24 @@ pub fn demo(args: &Demo, window: Option<Window>) -> Result<Option<Report>, Engin
     headless_demo(&folder, args.items.unwrap_or(DEMO_ITEMS)).map(Some)
 }
 
-/// Without a verb: the named line in the window, else the demo line.
+/// Without a verb: the named line in the window, else the one that was open last, else the demo line.
 pub fn open_window(line: Option<&Path>, window: Option<Window>) -> Result<(), EngineError> {
     if let Some(folder) = line {
         // Opened once here, so that a folder that is no line is told before a window opens.
-        let line = Line::open(folder, ACTOR)?;
-        let simulate = line.plan.simulator.is_some().then_some(None);
-        let options = StationOptions { simulate, ..StationOptions::default() };
-        drop(line);
-        return show(window, folder, options).map_err(EngineError::Failed);
+        let options = engine::window_options(&Line::open(folder, ACTOR)?);
+        return show(window, Some((folder.to_owned(), options))).map_err(EngineError::Failed);
     }
-    let folder = demo_line(None, None)?;
-    if let Err(why) =
-        show(window, &folder, StationOptions { simulate: Some(None), ..StationOptions::default() })
-    {
+    if let Err(why) = show(window, None) {
         eprintln!("{why}; running the demo line headless");
-        let report = headless_demo(&folder, DEMO_ITEMS)?;
+        let report = headless_demo(&engine::demo_line(None, None, ACTOR)?, DEMO_ITEMS)?;
         output::print(&report.json, false);
     }
     Ok(())
 }
 
-fn show(window: Option<Window>, folder: &Path, options: StationOptions) -> Result<(), String> {
+fn show(window: Option<Window>, first: Option<(PathBuf, StationOptions)>) -> Result<(), String> {
     let window = window.ok_or("this build has no window (feature gui)")?;
-    window(folder, options)
-}
-
-/// Opens the demo line, or makes it.
-fn demo_line(folder: Option<&Path>, seed: Option<u64>) -> Result<PathBuf, EngineError> {
-    let folder = folder.map_or_else(demo_folder, Path::to_owned);
-    if !Store::exists(&folder) {
-        let mut request = LineRequest::demo()?;
-        if let (Some(seed), Some(simulator)) = (seed, &mut request.plan.simulator) {
-            simulator.seed = seed;
-        }
-        Line::create(&folder, request, ACTOR)?;
-    }
-    Ok(folder)
-}
-
-/// In the user's data folder, as the platform names it.
-fn demo_folder() -> PathBuf {
-    let home = |part: &str| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(part));
-    std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| home(".local/share"))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("secondlook/demo-line")
+    window(first)
 }
 
 fn headless_demo(folder: &Path, items: u64) -> Result<Report, EngineError> {

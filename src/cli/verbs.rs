@@ -138,7 +138,7 @@ pub fn import(args: &Import) -> Result<Report, EngineError> {
 
 pub fn train(args: &Train) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
-    let mut job = train_job(&args.how)?;
+    let mut job = train_job(&line, &args.how)?;
     job.init.clone_from(&args.init);
     job.name.clone_from(&args.name);
     job.settings.description.clone_from(&args.description);
@@ -157,8 +157,10 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
     })))
 }
 
-fn train_job(how: &Training) -> Result<TrainJob, EngineError> {
-    let mut job = TrainJob { filter: parse_filter(&how.filter)?, ..TrainJob::default() };
+fn train_job(line: &Line, how: &Training) -> Result<TrainJob, EngineError> {
+    let filter = parse_filter(&how.filter)?;
+    let settings = engine::suited_settings(line, &filter)?;
+    let mut job = TrainJob { filter, settings, ..TrainJob::default() };
     let settings = &mut job.settings;
     settings.seed = how.seed;
     settings.epochs = how.epochs;
@@ -176,13 +178,13 @@ fn train_job(how: &Training) -> Result<TrainJob, EngineError> {
 
 pub fn examples(folder: &Path, out: &Path, how: &Training) -> Result<Report, EngineError> {
     let line = Line::open(folder, ACTOR)?;
-    engine::show_examples(&line, &train_job(how)?, out)?;
+    engine::show_examples(&line, &train_job(&line, how)?, out)?;
     Ok(Report::ok(json!({ "written": out })))
 }
 
 pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
-    let job = train_job(&args.how)?;
+    let job = train_job(&line, &args.how)?;
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
     let (cross, items) = engine::cross_validate(&line, &job, args.folds, &cancel, &mut |fold, progress| {
@@ -203,7 +205,7 @@ pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
 
 pub fn learning_curve(args: &LearningCurve) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
-    let mut job = train_job(&args.how)?;
+    let mut job = train_job(&line, &args.how)?;
     job.init.clone_from(&args.init);
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
@@ -299,6 +301,7 @@ pub fn answer(args: &Answer) -> Result<Report, EngineError> {
         model: settings.model,
         policy: settings.policy,
         regions_shown: Vec::new(),
+        comment: None,
         seconds: args.seconds,
     };
     let recorded = line.answer(&verdict)?;

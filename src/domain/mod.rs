@@ -4,10 +4,12 @@
 //! Knows nothing of files, databases, models, threads or the window.
 
 mod decision;
+mod draw;
 mod event;
 mod id;
 mod item;
 mod label;
+mod outline;
 mod plan;
 mod plan_text;
 mod prediction;
@@ -20,6 +22,7 @@ pub use event::{Arrival, Event, PAYLOAD_VERSION};
 pub use id::{EventId, InspectionId, ItemId, MediaHash, StationId};
 pub use item::{Item, MediaKind};
 pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
+pub use outline::{Outline, fill, outlines};
 pub use plan::{
     AfterIngest, Baseline, Budget, Class, Drift, DriftKind, FolderSource, InspectionRule, Limit, Plan,
     Promise, RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorSettings, Task,

@@ -44,6 +44,12 @@ impl Prediction {
         best.map_or("", |(class, _)| class)
     }
 
+    /// Probability of the most probable class.
+    #[must_use]
+    pub fn confidence(&self) -> Probability {
+        self.probabilities.get(self.label()).copied().unwrap_or(Probability::ZERO)
+    }
+
     /// Probability of a class that the plan diverts. A class that the plan does not know
     /// counts as diverted: what nobody decided about never passes.
     #[must_use]

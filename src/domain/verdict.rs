@@ -54,6 +54,9 @@ pub struct Verdict {
     /// The model's regions that were on the screen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions_shown: Vec<Region>,
+    /// Why, where the person said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// From showing the item to the answer.
     pub seconds: f64,
 }

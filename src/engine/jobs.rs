@@ -127,6 +127,13 @@ pub struct TrainJob {
     pub name: Option<String>,
 }
 
+/// The settings that suit the line's labels, before anybody changes one.
+pub fn suited_settings(line: &Line, filter: &Filter) -> Result<TrainSettings, EngineError> {
+    let items = labelled_items(line, filter)?;
+    let all_have_references = !items.is_empty() && items.iter().all(|item| item.reference.is_some());
+    Ok(if all_have_references { TrainSettings::with_reference() } else { TrainSettings::default() })
+}
+
 /// Trains a candidate on the line's labels and keeps it under the line's `models/`. The live
 /// model does not change.
 pub fn train(

@@ -1,14 +1,14 @@
 //! A line as a front end opens it: its plan and its memory, with the settings that a person may
 //! change: level and live model.
 
-use super::{EngineError, find_model};
+use super::{EngineError, StationOptions, find_model};
 use crate::decide::{Evidence, EvidenceUnit, Support, support};
 use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Route, Task, Thresholds, Verdict};
 use crate::infer::Model;
 use crate::review::{self, Recorded};
 use crate::store::Store;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub struct Line {
     pub plan: Plan,
@@ -122,6 +122,25 @@ impl Line {
     /// Takes the reviewer's newest standing answer back.
     pub fn undo(&mut self, reviewer: &str) -> Result<Recorded, EngineError> {
         Ok(review::undo(&mut self.store, &self.plan, reviewer)?)
+    }
+
+    /// Writes another plan over `line.toml` and notes it. A station that runs keeps the old one until it
+    /// starts again.
+    pub fn set_plan(&mut self, plan: Plan, actor: &str) -> Result<(), EngineError> {
+        let path = Store::plan_path(self.store.folder());
+        let failed = |error| EngineError::Plan { error, path: path.clone() };
+        plan.check().map_err(failed)?;
+        let text = plan.to_toml().map_err(failed)?;
+        crate::ingest::pattern::Pattern::parse(&plan.source.pattern)
+            .map_err(|error| EngineError::Usage(format!("source.pattern: {error}")))?;
+        let partial = path.with_extension("toml.partial");
+        fs::write(&partial, &text).map_err(EngineError::io("cannot write the plan", &partial))?;
+        fs::rename(&partial, &path).map_err(EngineError::io("cannot write the plan", &path))?;
+        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+        self.store
+            .transact::<_, EngineError>(actor, |tx| Ok(tx.append(&Event::PlanChanged { plan: hash })?))?;
+        self.plan = plan;
+        Ok(())
     }
 
     /// Changes the automation level. Partial and full need a promise that the live model's
@@ -255,4 +274,40 @@ impl LineRequest {
         let level = if supported { Level::Partial } else { Level::Assist };
         Ok(Self { plan, level, model: Some(DEMO_MODEL.into()) })
     }
+}
+
+/// How the window runs a line's station: with its simulator, where it has one.
+#[must_use]
+pub fn window_options(line: &Line) -> StationOptions {
+    let simulate = line.plan.simulator.is_some().then_some(None);
+    StationOptions { simulate, ..StationOptions::default() }
+}
+
+/// Opens the demo line, in the user's data folder unless another is named, or makes it.
+pub fn demo_line(folder: Option<&Path>, seed: Option<u64>, actor: &str) -> Result<PathBuf, EngineError> {
+    let folder = folder.map_or_else(demo_folder, Path::to_owned);
+    if !Store::exists(&folder) {
+        let mut request = LineRequest::demo()?;
+        if let (Some(seed), Some(simulator)) = (seed, &mut request.plan.simulator) {
+            simulator.seed = seed;
+        }
+        Line::create(&folder, request, actor)?;
+    }
+    Ok(folder)
+}
+
+/// As the platform names it.
+fn demo_folder() -> PathBuf {
+    data_folder().join("demo-line")
+}
+
+/// Where lines are kept that nobody gave another place.
+#[must_use]
+pub fn data_folder() -> PathBuf {
+    let home = |part: &str| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(part));
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| home(".local/share"))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("secondlook")
 }

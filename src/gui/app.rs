@@ -1,226 +1,413 @@
-//! Drawing: the top bar with STOP, the counts, the last decisions.
+//! The application: which line is open, which page is shown, and where each verb goes.
 
-use super::data::{Ask, Feed, Recent, Snapshot};
-use super::theme::{
-    self, BODY, CONTROL_HEIGHT, FIGURE, NOTE, RADIUS_CARD, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens,
-    tokens,
-};
-use crate::domain::{Level, Outcome};
-use crate::engine::LatencyMs;
-use eframe::egui::{self, Align, Color32, Layout, RichText, Sense, Stroke, vec2};
+use super::config::{Config, Keeper, TEXT_MAX, TEXT_MIN, TEXT_STEP, ThemeChoice};
+use super::feed::StationAsk;
+use super::labels::LabelsPage;
+use super::line_page;
+use super::models::ModelsPage;
+use super::page::Page;
+use super::review::ReviewPage;
+use super::session::{News, Opening, Session};
+use super::settings::SettingsPage;
+use super::shell::{self, Palette, Place};
+use super::start::{self, Start, StartPage};
+use super::texts::tr;
+use super::theme;
+use super::toasts::Toasts;
+use super::verbs::{Keymap, Scope, Verb};
+use crate::engine::{StationOptions, Task};
+use crossbeam_channel::{Receiver, bounded};
+use eframe::egui::{self, ThemePreference, Ui};
+use std::path::{Path, PathBuf};
+
+/// Verbs that open something of another page.
+const LABEL_VERBS: [Verb; 2] = [Verb::Import, Verb::Export];
 
 pub struct App {
-    feed: Feed,
-    shown: Snapshot,
+    config: Config,
+    keymap: Keymap,
+    keeper: Option<Keeper>,
+    told: Receiver<String>,
+    session: Option<Session>,
+    opening: Option<Opening>,
+    start: StartPage,
+    place: Place,
+    pub review: ReviewPage,
+    labels: LabelsPage,
+    models: ModelsPage,
+    settings: SettingsPage,
+    backup: Option<Task<String>>,
+    pub toasts: Toasts,
+    palette: Option<Palette>,
+    shows_keys: bool,
+    /// Verbs pressed with the pointer in the last frame.
+    clicked: Vec<Verb>,
+    answers: Vec<String>,
 }
 
 impl App {
-    pub fn new(ctx: &egui::Context, feed: Feed) -> Self {
+    /// `first` is a line to open at once; else the last one, else the demo line with a welcome.
+    pub fn new(ctx: &egui::Context, folder: &Path, first: Option<(PathBuf, StationOptions)>) -> Self {
         theme::install(ctx);
-        Self { feed, shown: Snapshot::default() }
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
+        let mut toasts = Toasts::default();
+        if let Err(why) = super::texts::load(&folder.join("texts.json")) {
+            toasts.trouble(why);
+        }
+        let path = folder.join("window.json");
+        let (config, troubles) = Config::load(&path);
+        let (keymap, more) = config.keymap();
+        troubles.into_iter().chain(more).for_each(|trouble| toasts.trouble(trouble));
+        let (sender, told) = bounded(16);
+        let keeper = Keeper::start(path, move |trouble| {
+            // Sixteen unread troubles say enough.
+            let _ = sender.try_send(trouble);
+        });
+        let keeper = keeper.map_err(|why| toasts.trouble(why)).ok();
+        let mut app = Self {
+            config,
+            keymap,
+            keeper,
+            told,
+            session: None,
+            opening: None,
+            start: StartPage::default(),
+            place: Place::default(),
+            review: ReviewPage::default(),
+            labels: LabelsPage::default(),
+            models: ModelsPage::default(),
+            settings: SettingsPage::default(),
+            backup: None,
+            toasts,
+            palette: None,
+            shows_keys: false,
+            clicked: Vec::new(),
+            answers: Vec::new(),
+        };
+        app.apply_looks(ctx);
+        app.open_first(ctx, first);
+        app
     }
+
+    fn open_first(&mut self, ctx: &egui::Context, first: Option<(PathBuf, StationOptions)>) {
+        let last = self.config.last_line.clone().filter(|folder| folder.is_dir());
+        match (first, last) {
+            (Some((folder, options)), _) => self.open(ctx, Start::Line { folder, options: Some(options) }),
+            (None, Some(folder)) => self.open(ctx, Start::Line { folder, options: None }),
+            (None, None) => {
+                self.start.show_welcome();
+                self.open(ctx, Start::Demo);
+            }
+        }
+    }
+
+    fn apply_looks(&self, ctx: &egui::Context) {
+        ctx.set_theme(match self.config.theme {
+            ThemeChoice::Dark => ThemePreference::Dark,
+            ThemeChoice::Light => ThemePreference::Light,
+        });
+        ctx.set_zoom_factor(f32::from(self.config.text_percent) / 100.0);
+    }
+
+    fn keep(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(&self.config);
+        }
+    }
+
+    fn open(&mut self, ctx: &egui::Context, what: Start) {
+        match start::open(what, &self.config.reviewer, ctx) {
+            Ok(opening) => self.opening = Some(opening),
+            Err(why) => self.toasts.trouble(why),
+        }
+    }
+
+    /// The open line, for those who test or measure the window.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Takes in what happened, without drawing.
+    pub fn logic(&mut self, ctx: &egui::Context) {
+        self.told.try_iter().for_each(|trouble| self.toasts.trouble(trouble));
+        if let Some(done) = self.opening.as_ref().and_then(Opening::result) {
+            self.opened(ctx, done);
+        }
+        if let Some(session) = &mut self.session {
+            for news in session.drain(ctx) {
+                match news {
+                    News::Board { .. } => {}
+                    News::Labels(event) => self.labels.take(*event),
+                    News::Done(what) => {
+                        self.labels.refresh();
+                        self.toasts.note(what);
+                    }
+                    News::Failed(why) => {
+                        self.review.refused();
+                        self.toasts.trouble(why);
+                    }
+                }
+            }
+        }
+        if let Some(done) = self.backup.as_mut().and_then(Task::result) {
+            self.backup = None;
+            match done {
+                Ok(what) => self.toasts.note(what),
+                Err(error) => self.toasts.trouble(error.to_string()),
+            }
+        }
+    }
+
+    fn opened(&mut self, ctx: &egui::Context, done: Result<Session, String>) {
+        self.opening = None;
+        match done {
+            Ok(session) => {
+                self.config.last_line = Some(session.folder.clone());
+                self.keep();
+                self.review = ReviewPage::default();
+                self.labels = LabelsPage::default();
+                self.models = ModelsPage::default();
+                self.settings = SettingsPage::default();
+                self.start.close();
+                if let Some(before) = self.session.replace(session) {
+                    before.close();
+                }
+            }
+            Err(why) => {
+                self.toasts.trouble(why);
+                if self.session.is_none() {
+                    self.start.show_welcome();
+                }
+            }
+        }
+        ctx.request_repaint();
+    }
+
+    /// Draws the window and carries out what was pressed.
+    pub fn ui(&mut self, ui: &mut Ui) {
+        let ctx = ui.ctx().clone();
+        let mut verbs = std::mem::take(&mut self.clicked);
+        let is_open = self.palette.is_some() || self.start.is_shown() || self.settings.is_recording();
+        if !is_open {
+            let scopes: &[Scope] = match (self.place, self.review.is_editing()) {
+                (Place::Review, true) => &[Scope::Edit, Scope::Review, Scope::Everywhere],
+                (Place::Review, false) => &[Scope::Review, Scope::Everywhere],
+                _ => &[Scope::Everywhere],
+            };
+            let scopes = if self.shows_keys { &[Scope::Everywhere] } else { scopes };
+            verbs.extend(self.keymap.pressed(&ctx, scopes));
+        }
+        for verb in verbs {
+            self.perform(verb, &ctx);
+        }
+        for class in std::mem::take(&mut self.answers) {
+            self.with_page(&ctx, |app, page| app.review.answer_class(class, page));
+        }
+        self.frame_ui(ui, &ctx);
+        if let Some(done) = self.palette.as_mut().and_then(|palette| palette.ui(&ctx, &self.keymap)) {
+            self.palette = None;
+            if let Some(verb) = done {
+                self.clicked.push(verb);
+                ctx.request_repaint();
+            }
+        }
+        if self.shows_keys && shell::keys_ui(&ctx, &self.keymap) {
+            self.shows_keys = false;
+        }
+        if let Some(what) =
+            self.start.ui(&ctx, self.opening.as_ref().map(|o| o.folder.as_path()), self.session.is_some())
+        {
+            self.open(&ctx, what);
+        }
+        self.toasts.ui(&ctx);
+        if !self.clicked.is_empty() || !self.answers.is_empty() {
+            ctx.request_repaint();
+        }
+    }
+
+    fn frame_ui(&mut self, ui: &mut Ui, ctx: &egui::Context) {
+        if self.session.is_none() {
+            start::ground_ui(ui, self.opening.is_some());
+            return;
+        }
+        let place = self.place;
+        self.with_page(ctx, |app, page| {
+            shell::top_bar_ui(ui, page);
+            shell::status_ui(ui, page, place);
+            shell::rail_ui(ui, page, place);
+            match place {
+                Place::Review => app.review.ui(ui, page),
+                Place::Line => line_page::ui(ui, page),
+                Place::Labels => app.labels.ui(ui, page),
+                Place::Models => app.models.ui(ui, page),
+                Place::Settings => app.settings.ui(ui, page, &mut app.config),
+            }
+        });
+        self.take_settings(ctx);
+        if let Some(session) = &mut self.session {
+            session.album.ask();
+        }
+    }
+
+    /// What the settings page has changed.
+    fn take_settings(&mut self, ctx: &egui::Context) {
+        let changes = self.settings.take_changes();
+        if changes.keymap {
+            self.keymap = self.config.keymap().0;
+        }
+        if changes.looks {
+            self.apply_looks(ctx);
+        }
+        if changes.reviewer
+            && let Some(session) = &self.session
+            && let Err(why) = session.ask(crate::engine::Ask::Reviewer(self.config.reviewer.clone()))
+        {
+            self.toasts.trouble(why);
+        }
+        if changes.any() {
+            self.keep();
+        }
+        if changes.plan
+            && let Some(session) = &self.session
+        {
+            // A station reads its plan once: it starts again with the new one.
+            let (folder, options) = (session.folder.clone(), session.options.clone());
+            self.reopen(ctx, folder, options);
+        }
+    }
+
+    /// The same line again; the station that runs ends first.
+    fn reopen(&mut self, ctx: &egui::Context, folder: PathBuf, options: StationOptions) {
+        if let Some(session) = self.session.take() {
+            let place = self.place;
+            match start::reopen(session, folder, options, &self.config.reviewer, ctx) {
+                Ok(opening) => self.opening = Some(opening),
+                Err(why) => self.toasts.trouble(why),
+            }
+            self.place = place;
+        }
+    }
+
+    /// Runs something with the parts of the application that a page sees.
+    fn with_page(&mut self, ctx: &egui::Context, work: impl FnOnce(&mut Parts<'_>, &mut Page<'_>)) {
+        let Some(session) = &mut self.session else { return };
+        let hides_marks = self.place == Place::Review && self.keymap.is_held(ctx, Verb::HideMarks);
+        let mut page = Page {
+            session,
+            keymap: &self.keymap,
+            toasts: &mut self.toasts,
+            verbs: &mut self.clicked,
+            answers: &mut self.answers,
+            tokens: theme::tokens_of(ctx),
+            per_point: ctx.pixels_per_point(),
+            hides_marks,
+        };
+        let mut parts = Parts {
+            review: &mut self.review,
+            labels: &mut self.labels,
+            models: &mut self.models,
+            settings: &mut self.settings,
+            config: &mut self.config,
+        };
+        work(&mut parts, &mut page);
+    }
+
+    fn perform(&mut self, verb: Verb, ctx: &egui::Context) {
+        match verb {
+            Verb::PageReview => self.place = Place::Review,
+            Verb::PageLine => self.place = Place::Line,
+            Verb::PageLabels => self.place = Place::Labels,
+            Verb::PageModels => self.place = Place::Models,
+            Verb::PageSettings => self.place = Place::Settings,
+            Verb::Stop => self.stop(),
+            Verb::Pause => self.pause(),
+            Verb::Palette => self.palette = Some(Palette::default()),
+            Verb::Keys => self.shows_keys = !self.shows_keys,
+            Verb::Theme => {
+                self.config.theme = match self.config.theme {
+                    ThemeChoice::Dark => ThemeChoice::Light,
+                    ThemeChoice::Light => ThemeChoice::Dark,
+                };
+                self.apply_looks(ctx);
+                self.keep();
+            }
+            Verb::TextLarger => self.set_text(ctx, self.config.text_percent + TEXT_STEP),
+            Verb::TextSmaller => self.set_text(ctx, self.config.text_percent.saturating_sub(TEXT_STEP)),
+            Verb::TextNormal => self.set_text(ctx, 100),
+            Verb::OpenLine => self.start.show_open(),
+            Verb::NewLine => self.start.show_new(),
+            Verb::DemoLine => self.open(ctx, Start::Demo),
+            Verb::Backup => self.back_up(ctx),
+            Verb::Train => {
+                self.place = Place::Models;
+                self.models.show_training();
+            }
+            verb if LABEL_VERBS.contains(&verb) => {
+                self.place = Place::Labels;
+                self.labels.perform(verb);
+            }
+            verb => self.with_page(ctx, |app, page| {
+                app.review.follow(page);
+                app.review.perform(verb, page);
+            }),
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some(session) = &self.session {
+            session.ask_station(StationAsk::Stop);
+            self.toasts.note(tr("Stopped: every item goes to a person from now on"));
+        }
+    }
+
+    fn pause(&mut self) {
+        if let Some(session) = &self.session {
+            if session.station.no_station.is_some() {
+                self.toasts.note(tr("The station of this line runs in another program"));
+            } else {
+                let ask = if session.station.is_paused { StationAsk::Resume } else { StationAsk::Pause };
+                session.ask_station(ask);
+            }
+        }
+    }
+
+    fn set_text(&mut self, ctx: &egui::Context, percent: u16) {
+        self.config.text_percent = percent.clamp(TEXT_MIN, TEXT_MAX);
+        self.apply_looks(ctx);
+        self.keep();
+    }
+
+    fn back_up(&mut self, ctx: &egui::Context) {
+        let Some(session) = self.session.as_ref().filter(|_| self.backup.is_none()) else { return };
+        match start::back_up(&session.folder, ctx) {
+            Ok(task) => {
+                self.toasts.note(tr("Backing up…"));
+                self.backup = Some(task);
+            }
+            Err(error) => self.toasts.trouble(error.to_string()),
+        }
+    }
+}
+
+/// The pages, for code that works with one of them and a [`Page`].
+struct Parts<'a> {
+    review: &'a mut ReviewPage,
+    labels: &'a mut LabelsPage,
+    models: &'a mut ModelsPage,
+    settings: &'a mut SettingsPage,
+    config: &'a mut Config,
 }
 
 impl eframe::App for App {
-    fn logic(&mut self, _ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        if let Some(newest) = self.feed.snapshots.try_iter().last() {
-            self.shown = newest;
-        }
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        App::logic(self, ctx);
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
-        if let Some(ask) = window_ui(ui, &self.shown) {
-            self.feed.ask(ask);
-        }
-    }
-}
-
-/// The whole window; returns what the person asked for.
-pub fn window_ui(ui: &mut egui::Ui, shown: &Snapshot) -> Option<Ask> {
-    let t = tokens(ui);
-    let bar = egui::Frame::new().fill(t.background[1]).inner_margin(SPACE[2]);
-    let asked = egui::Panel::top("top").frame(bar).show(ui, |ui| top_bar_ui(ui, shown, t)).inner;
-    let ground = egui::Frame::new().fill(t.background[0]).inner_margin(SPACE[4]);
-    egui::CentralPanel::default().frame(ground).show(ui, |ui| {
-        for notice in [&shown.no_station, &shown.trouble].into_iter().flatten() {
-            ui.label(RichText::new(format!("◆ {notice}")).color(t.review).size(SECONDARY));
-        }
-        counts_ui(ui, shown, t);
-        ui.add_space(SPACE[3]);
-        recent_ui(ui, shown, t);
-    });
-    asked
-}
-
-fn top_bar_ui(ui: &mut egui::Ui, shown: &Snapshot, t: Tokens) -> Option<Ask> {
-    let mut asked = None;
-    ui.horizontal(|ui| {
-        ui.vertical(|ui| {
-            ui.label(RichText::new(&shown.line).size(TITLE).strong());
-            ui.label(RichText::new(&shown.folder).size(NOTE).color(t.text[2]));
-        });
-        ui.add_space(SPACE[3]);
-        levels_ui(ui, shown.level, t);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let stop = egui::Button::new(RichText::new("STOP").size(TITLE).strong().color(t.on_stop))
-                .fill(t.stop)
-                .min_size(vec2(112.0, CONTROL_HEIGHT));
-            if ui.add(stop).on_hover_text("Every item goes to a person, from now on").clicked() {
-                asked = Some(Ask::Stop);
-            }
-            if shown.no_station.is_none() {
-                let (label, ask) =
-                    if shown.is_paused { ("Resume", Ask::Resume) } else { ("Pause", Ask::Pause) };
-                if ui.add(egui::Button::new(label).min_size(vec2(88.0, CONTROL_HEIGHT))).clicked() {
-                    asked = Some(ask);
-                }
-            }
-        });
-    });
-    asked
-}
-
-fn levels_ui(ui: &mut egui::Ui, level: Option<Level>, t: Tokens) {
-    for each in Level::ALL {
-        let name = each.as_str();
-        let is_in_force = level == Some(each);
-        let (fill, color) =
-            if is_in_force { (t.background[3], t.text[0]) } else { (Color32::TRANSPARENT, t.text[2]) };
-        egui::Frame::new()
-            .fill(fill)
-            .corner_radius(RADIUS_CONTROL)
-            .inner_margin(vec2(SPACE[2], SPACE[1]))
-            .show(ui, |ui| {
-                let text = RichText::new(name).size(SECONDARY).color(color);
-                let label = ui.label(if is_in_force { text.strong() } else { text });
-                label.on_hover_text(if is_in_force { "The level in force" } else { "Not in force" });
-            });
-    }
-}
-
-fn counts_ui(ui: &mut egui::Ui, shown: &Snapshot, t: Tokens) {
-    let tallies = shown.tallies;
-    let automation = tallies.automation_rate().map_or("–".into(), |rate| format!("{:.1} %", rate * 100.0));
-    let latency = if shown.latency_ms.n == 0 {
-        ("–".to_owned(), "no item yet".to_owned())
-    } else {
-        let LatencyMs { p50, p99, n } = shown.latency_ms;
-        (format!("{p50:.0} ms"), format!("p99 {p99:.0} ms, n = {n}"))
-    };
-    ui.columns(6, |columns| {
-        let items = |n: i64| format!("of {n} items");
-        card_ui(&mut columns[0], "Passed", &tallies.passed.to_string(), &items(tallies.arrived), t.pass);
-        card_ui(
-            &mut columns[1],
-            "Diverted",
-            &tallies.diverted.to_string(),
-            &items(tallies.arrived),
-            t.divert,
-        );
-        card_ui(&mut columns[2], "Waiting", &tallies.waiting.to_string(), "for a person", t.review);
-        let n = format!("n = {} inspections", tallies.inspections);
-        card_ui(&mut columns[3], "Decided without a person", &automation, &n, t.text[0]);
-        card_ui(&mut columns[4], "Arrival to decision, p50", &latency.0, &latency.1, t.text[0]);
-        let model = shown.model.as_deref().unwrap_or("no model");
-        card_ui(&mut columns[5], "Items a second", &format!("{:.1}", shown.items_per_s), model, t.text[0]);
-    });
-}
-
-fn card_ui(ui: &mut egui::Ui, title: &str, figure: &str, note: &str, color: Color32) {
-    let t = tokens(ui);
-    egui::Frame::new()
-        .fill(t.background[1])
-        .stroke(Stroke::new(1.0, t.line))
-        .corner_radius(RADIUS_CARD)
-        .inner_margin(SPACE[3])
-        .show(ui, |ui| {
-            ui.set_width(ui.available_width());
-            ui.label(RichText::new(title).size(SECONDARY).color(t.text[1]));
-            ui.label(RichText::new(figure).size(FIGURE).color(color));
-            ui.label(RichText::new(note).size(NOTE).color(t.text[2]));
-        });
-}
-
-fn recent_ui(ui: &mut egui::Ui, shown: &Snapshot, t: Tokens) {
-    ui.label(RichText::new("Last decisions").size(SECONDARY).color(t.text[1]));
-    if shown.recent.is_empty() {
-        let text = if shown.no_station.is_some() { "not known in this window" } else { "none yet" };
-        ui.label(RichText::new(text).size(BODY).color(t.text[2]));
-    }
-    egui::Grid::new("recent").num_columns(3).spacing(vec2(SPACE[4], SPACE[1])).show(ui, |ui| {
-        for Recent { name, outcome, latency_ms } in &shown.recent {
-            outcome_ui(ui, *outcome, t);
-            ui.label(RichText::new(name).size(BODY));
-            ui.label(RichText::new(format!("{latency_ms:.0} ms")).size(SECONDARY).color(t.text[2]));
-            ui.end_row();
-        }
-    });
-}
-
-/// Shape and colour both say the route: round passes, square diverts, a diamond asks.
-fn outcome_ui(ui: &mut egui::Ui, outcome: Outcome, t: Tokens) {
-    ui.horizontal(|ui| {
-        let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
-        let (center, r) = (rect.center(), 5.0);
-        let color = match outcome {
-            Outcome::Pass => {
-                ui.painter().circle_filled(center, r, t.pass);
-                t.pass
-            }
-            Outcome::Divert => {
-                ui.painter().rect_filled(
-                    egui::Rect::from_center_size(center, vec2(2.0 * r, 2.0 * r)),
-                    1.0,
-                    t.divert,
-                );
-                t.divert
-            }
-            Outcome::Review => {
-                let points = [(0.0, -r), (r, 0.0), (0.0, r), (-r, 0.0)].map(|(x, y)| center + vec2(x, y));
-                ui.painter().add(egui::Shape::convex_polygon(points.to_vec(), t.review, Stroke::NONE));
-                t.review
-            }
-        };
-        ui.label(RichText::new(outcome.as_str()).size(BODY).color(color));
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use egui_kittest::Harness;
-    use egui_kittest::kittest::Queryable;
-    use std::cell::Cell;
-    use std::rc::Rc;
-
-    #[test]
-    fn counts_are_shown_with_their_sample_sizes_and_stop_is_there() {
-        let asked = Rc::new(Cell::new(None));
-        let seen = Rc::clone(&asked);
-        let shown = Snapshot {
-            line: "Tiles".into(),
-            level: Some(Level::Partial),
-            tallies: crate::store::Tallies {
-                arrived: 10,
-                passed: 6,
-                diverted: 1,
-                waiting: 3,
-                inspections: 10,
-                automatic: 7,
-                ..crate::store::Tallies::default()
-            },
-            ..Snapshot::default()
-        };
-        let mut harness = Harness::builder().with_size(vec2(1280.0, 800.0)).build_ui(move |ui| {
-            if let Some(ask) = window_ui(ui, &shown) {
-                seen.set(Some(ask));
-            }
-        });
-        harness.get_by_label("70.0 %");
-        harness.get_by_label("n = 10 inspections");
-        harness.get_by_label("partial");
-        harness.get_by_label("STOP").click();
-        harness.run();
-        assert_eq!(asked.get(), Some(Ask::Stop));
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        App::ui(self, ui);
     }
 }

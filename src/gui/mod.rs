@@ -1,16 +1,36 @@
-//! The window: live counts of the line, the last decisions, and STOP. A front end over `engine`
-//! and read-only store queries; all files and database work happen on its `window-data` thread.
+//! The window: a front end over `engine` and read-only store queries. It draws, and it asks; files,
+//! the database, decoding and the network are on other threads (`feed`, the engine's `Desk`, `Pictures`
+//! and `Task`s).
 
+mod album;
 mod app;
-mod data;
+mod config;
+mod feed;
+mod icon;
+mod labels;
+mod line_page;
+mod models;
+mod page;
+mod review;
+mod session;
+mod settings;
+mod shell;
+mod start;
+mod texts;
 mod theme;
+mod time;
+mod toasts;
+mod verbs;
+mod widgets;
+
+pub use app::App;
 
 use crate::engine::StationOptions;
-use std::path::Path;
+use std::path::PathBuf;
 
-/// Opens the window on the line in `folder` and runs its station, until the window closes.
-/// The error says in one line why no window could open.
-pub fn run(folder: &Path, options: StationOptions) -> Result<(), String> {
+/// Opens the window: on a line and its station, or on the line that was open last. Returns when it
+/// closes; the error says in one line why no window could open.
+pub fn run(first: Option<(PathBuf, StationOptions)>) -> Result<(), String> {
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
         .into_iter()
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
@@ -23,18 +43,14 @@ pub fn run(folder: &Path, options: StationOptions) -> Result<(), String> {
         viewport: eframe::egui::ViewportBuilder::default()
             .with_title("Second Look")
             .with_app_id("secondlook")
-            .with_inner_size([1280.0, 800.0])
-            .with_min_inner_size([720.0, 480.0]),
+            .with_inner_size([1440.0, 900.0])
+            .with_min_inner_size([900.0, 600.0]),
         ..eframe::NativeOptions::default()
     };
-    let folder = folder.to_owned();
     eframe::run_native(
         "secondlook",
         native,
-        Box::new(move |creation| {
-            let feed = data::Feed::start(&folder, options, creation.egui_ctx.clone())?;
-            Ok(Box::new(app::App::new(&creation.egui_ctx, feed)))
-        }),
+        Box::new(move |creation| Ok(Box::new(App::new(&creation.egui_ctx, &config::folder(), first)))),
     )
-    .map_err(|error| format!("no window: {error}"))
+    .map_err(|error| format!("no window: {error}. Hint: secondlook doctor says what is missing"))
 }

@@ -104,8 +104,23 @@ pub struct Calibration {
     /// Positive.
     pub slope: f64,
     pub intercept: f64,
-    /// Divides the class logits before the softmax that shares p among the defect classes.
+    /// Divides what speaks for each class before the softmax that shares p among the defect classes.
     pub class_temperature: f64,
+    /// What that is.
+    #[serde(default)]
+    pub naming: Naming,
+}
+
+/// What speaks for a class once there is a defect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Naming {
+    /// Its raw score. Packages that do not say have this.
+    #[default]
+    Peak,
+    /// The logarithm of how many cells show it, each by its probability: one hot spot of another kind
+    /// within a large defect does not name it.
+    Mass,
 }
 
 impl Calibration {

@@ -16,7 +16,7 @@ mod regions;
 mod shipped;
 
 pub use manifest::{
-    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Levels, Manifest, Metric,
+    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Levels, Manifest, Metric, Naming,
     RegionSettings, TrainingNote, View,
 };
 pub use model::Model;

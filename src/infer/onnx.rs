@@ -230,8 +230,8 @@ impl Model {
         ));
         steps.push(step(
             "probabilities",
-            "P(defect) = σ(slope · max z + intercept) with σ(t) = 1 / (1 + e^−t); P(good) = 1 − P(defect); P(c) = P(defect) · softmax(z / class_temperature)[c], with the numbers under `calibration`",
-            Value::Null,
+            "P(defect) = σ(slope · max z + intercept) with σ(t) = 1 / (1 + e^−t); P(good) = 1 − P(defect); P(c) = P(defect) · softmax(n / class_temperature)[c], with the numbers under `calibration`; naming by peak: n = z; by mass: n[c] = ln(max(0.000001, Σ σ(v))) over the values v of channel c of `pixels`",
+            json!({ "naming": self.manifest().calibration.naming }),
         ));
         steps.push(step(
             "regions",

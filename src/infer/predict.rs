@@ -77,12 +77,11 @@ const fn single(value: f64) -> f32 {
     value as f32
 }
 
-/// P(defect) shared among the classes by a softmax of their scores.
+/// P(defect) shared among the classes by a softmax of what speaks for each.
 pub(super) fn probabilities(manifest: &Manifest, raw: &RawScores) -> BTreeMap<String, Probability> {
-    let Calibration { class_temperature, .. } = manifest.calibration;
+    let Calibration { class_temperature, naming, .. } = manifest.calibration;
     let defect = manifest.calibration.probability(f64::from(raw.score()));
-    let scores: Vec<f64> =
-        (0..raw.item.len()).map(|c| f64::from(raw.class_score(c)) / class_temperature).collect();
+    let scores: Vec<f64> = raw.names(naming).into_iter().map(|name| name / class_temperature).collect();
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
     let sum: f64 = weights.iter().sum();

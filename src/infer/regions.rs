@@ -1,6 +1,6 @@
 //! Raw network scores of an item, and the connected regions in them.
 
-use super::manifest::InputSpec;
+use super::manifest::{InputSpec, Naming};
 use super::{InferError, Input, normalisation};
 use crate::nn::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, PlanInput, PlanOutputs};
 
@@ -42,6 +42,16 @@ impl RawScores {
         highest(self.map(class)).max(self.item[class])
     }
 
+    /// What speaks for each class.
+    #[must_use]
+    pub fn names(&self, naming: Naming) -> Vec<f64> {
+        let name = |class: usize| match naming {
+            Naming::Peak => f64::from(self.class_score(class)),
+            Naming::Mass => f64::from(mass(self.map(class)).max(MASS_MIN).ln()),
+        };
+        (0..self.item.len()).map(name).collect()
+    }
+
     /// The highest raw score of any class.
     #[must_use]
     pub fn score(&self) -> f32 {
@@ -73,6 +83,14 @@ impl RawScores {
         }
         Ok(())
     }
+}
+
+/// Less than this of a cell says nothing of a class.
+const MASS_MIN: f32 = 1e-6;
+
+/// Cells that show a class, each counted by its uncalibrated probability.
+fn mass(logits: &[f32]) -> f32 {
+    logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).sum()
 }
 
 /// The highest value; the lanes beside each other are what the compiler turns into vectors.

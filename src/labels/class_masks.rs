@@ -7,8 +7,8 @@
 use super::LabelsError;
 use super::entry::{Entry, Sayable, Tally, defect_classes, defects};
 use super::export::{make_dir, write_file, write_png};
-use super::outline::fill;
 use crate::domain::Shape;
+use crate::domain::fill;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

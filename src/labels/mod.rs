@@ -12,7 +12,6 @@ pub mod dataset;
 mod entry;
 mod export;
 mod names;
-mod outline;
 mod picture;
 mod record;
 mod sheet;

@@ -1,7 +1,10 @@
 //! Raw scores → honest probabilities: Platt's monotone map and a temperature among the classes,
 //! both by likelihood on groups that training did not see.
 
-use crate::infer::Calibration;
+use crate::infer::{Calibration, Naming};
+
+/// What new packages name a defect by: chosen on magnetic tiles, see `models/README.md`.
+pub(super) const NAMING: Naming = Naming::Mass;
 
 /// Newton steps; the problem is convex in two unknowns and settles in about ten.
 const STEPS: usize = 50;
@@ -16,18 +19,16 @@ const TEMPERATURE_RIDGE: f64 = 1.0;
 /// What calibration looks at of one item.
 #[derive(Clone, Debug)]
 pub(super) struct Scored {
-    /// Raw score of each defect class.
-    pub scores: Vec<f64>,
+    /// The item's raw score.
+    pub score: f64,
+    /// What speaks for each defect class.
+    pub names: Vec<f64>,
     pub positive: Vec<bool>,
     /// A unit counts once, however many items it has: 1 over their number.
     pub weight: f64,
 }
 
 impl Scored {
-    fn most(&self) -> f64 {
-        self.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-    }
-
     fn is_defective(&self) -> bool {
         self.positive.contains(&true)
     }
@@ -44,7 +45,7 @@ fn fit_scale(items: &[Scored]) -> (f64, f64) {
         if defective { (positives + 1.0) / (positives + 2.0) } else { 1.0 / (negatives + 2.0) }
     };
     let triples: Vec<(f64, f64, f64)> =
-        items.iter().map(|i| (i.most(), target(i.is_defective()), i.weight)).collect();
+        items.iter().map(|i| (i.score, target(i.is_defective()), i.weight)).collect();
     let loss = |a: f64, b: f64| {
         let sum: f64 = triples
             .iter()
@@ -90,7 +91,8 @@ fn fit_scale(items: &[Scored]) -> (f64, f64) {
 fn fit_temperature(items: &[Scored]) -> f64 {
     let loss = |t: f64| -> f64 {
         let unlikeliness = items.iter().filter(|item| item.is_defective()).map(|item| {
-            let weights: Vec<f64> = item.scores.iter().map(|s| ((s - item.most()) / t).exp()).collect();
+            let most = item.names.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = item.names.iter().map(|name| ((name - most) / t).exp()).collect();
             let right: f64 = weights.iter().zip(&item.positive).filter(|(_, t)| **t).map(|(w, _)| w).sum();
             -item.weight * (right / weights.iter().sum::<f64>()).max(1e-12).ln()
         });
@@ -103,7 +105,7 @@ fn fit_temperature(items: &[Scored]) -> f64 {
 /// Both fits together.
 pub(super) fn calibration(items: &[Scored]) -> Calibration {
     let (slope, intercept) = fit_scale(items);
-    Calibration { slope, intercept, class_temperature: fit_temperature(items) }
+    Calibration { slope, intercept, class_temperature: fit_temperature(items), naming: NAMING }
 }
 
 #[cfg(test)]
@@ -131,7 +133,7 @@ mod tests {
     }
 
     fn scored(z: f64, defective: bool) -> Scored {
-        Scored { scores: vec![z], positive: vec![defective], weight: 1.0 }
+        Scored { score: z, names: vec![z], positive: vec![defective], weight: 1.0 }
     }
 
     #[test]
@@ -150,7 +152,8 @@ mod tests {
         let unsure = |count: usize| -> Vec<Scored> {
             (0..count)
                 .map(|i| Scored {
-                    scores: vec![6.0, 0.0],
+                    score: 6.0,
+                    names: vec![6.0, 0.0],
                     positive: vec![i % 3 > 0, i % 3 == 0],
                     weight: 1.0,
                 })

@@ -1,7 +1,6 @@
 //! Labelled files → samples in memory, decoded and resized once for all epochs.
 
 use super::LearnError;
-use super::truth::draw;
 use crate::domain::{Label, LabelStatus, LabelledItem, MediaKind};
 use crate::infer::{Input, InputSpec, prepare};
 use crate::media::{Raster, decode_image, resize};
@@ -192,7 +191,7 @@ fn sample(
         let mut mask = vec![0_u8; width * height];
         let mut placed = false;
         for region in item.label.regions.iter().filter(|r| r.class == *name) {
-            placed |= draw(region, width, height, &mut mask);
+            placed |= region.shape.draw(width, height, &mut mask);
         }
         if placed {
             unplaced[class] = false;

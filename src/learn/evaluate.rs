@@ -8,7 +8,6 @@ use super::metrics::{
     detection_precision, reliability,
 };
 use super::suspects::suspects;
-use super::truth::draw;
 use crate::domain::{BoxPx, Label, LabelledItem, ModelRef, Probability, Region};
 use crate::infer::{Metric, Model, Output};
 use crate::media::Raster;
@@ -257,10 +256,10 @@ fn overlap(label: &Label, output: &Output, image: &Raster, threshold: f64) -> Ov
     let mut truth = vec![0_u8; width * height];
     let mut found = vec![0_u8; width * height];
     for region in &label.regions {
-        draw(region, width, height, &mut truth);
+        region.shape.draw(width, height, &mut truth);
     }
     for region in output.regions.iter().filter(|r| r.score.is_some_and(|s| s.get() >= threshold)) {
-        draw(region, width, height, &mut found);
+        region.shape.draw(width, height, &mut found);
     }
     let mut sums = Overlap::default();
     for (t, f) in truth.iter().map(|t| *t != 0).zip(found.iter().map(|f| *f != 0)) {

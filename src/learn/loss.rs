@@ -1,4 +1,4 @@
-//! What a training minimises: the truth of cells and of items together.
+//! What a training minimises: the truth of cells and of items together, and the names of defects.
 
 use super::LearnError;
 use super::augment::Example;
@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 /// Cross-entropy of the cells and overlap with the true ones, plus cross-entropies of the item's two
 /// scores: its highest cell and its own logit. Each learns as if it were alone, though the higher one
-/// counts in use: else a defect that the one has found would teach the other nothing. Without
+/// counts in use: else a defect that the one has found would teach the other nothing. Beside these,
+/// where classes are judged each for itself, the classes of a defect compete for its name. Without
 /// `judges_items` the item's own logit is left as it is. `pixels` is `[n, classes, rows, columns]`,
 /// `item` `[n, classes, 1, 1]`.
 pub(super) fn loss(
@@ -27,11 +28,13 @@ pub(super) fn loss(
 struct Truth {
     parts: LossParts,
     judges_items: bool,
+    classes: usize,
     planes: Vec<Plane>,
     /// Weight of a plane's cells, of the overlap in a plane with a defect, of an item.
     cells: f32,
     overlap: f32,
     item: f32,
+    naming: f32,
 }
 
 struct Plane {
@@ -66,12 +69,15 @@ impl Truth {
             .collect();
         let defects = planes.iter().filter(|p| p.area > 0.0).count() as f32;
         let items: f32 = planes.iter().map(|p| p.item_weight).sum();
+        let named = planes.chunks_exact(classes).filter(|of_item| name(of_item).is_some()).count() as f32;
         Self {
             parts,
             judges_items,
             cells: parts.cells / examples.len().max(1) as f32,
             overlap: parts.overlap / defects.max(1.0),
             item: classes as f32 / items.max(1.0),
+            naming: parts.naming / named.max(1.0),
+            classes,
             planes,
         }
     }
@@ -90,8 +96,15 @@ impl Truth {
                 self.cells(plane, z, gradient) + self.item(plane, z, *item, gradient, of_item)
             })
             .collect();
+        let named: Vec<f64> = first
+            .par_chunks_mut(cells * self.classes)
+            .zip(second.par_chunks_mut(self.classes))
+            .zip(pixels.par_chunks(cells * self.classes).zip(item.par_chunks(self.classes)))
+            .zip(self.planes.par_chunks(self.classes))
+            .map(|(((gradient, of_item), (z, item)), planes)| self.name(planes, z, item, gradient, of_item))
+            .collect();
         #[expect(clippy::cast_possible_truncation, reason = "tensors are single precision")]
-        let loss = losses.iter().sum::<f64>() as f32;
+        let loss = (losses.iter().sum::<f64>() + named.iter().sum::<f64>()) as f32;
         LossAndGradients { loss, first, second }
     }
 
@@ -128,13 +141,72 @@ impl Truth {
             loss += self.parts.head * head;
             *of_item = weight * self.parts.head * slope;
         }
-        if let Some((at, most)) = z.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)) {
-            let (highest, slope, _) = cross_entropy(*most, plane.item);
-            loss += self.parts.item * highest;
-            gradient[at] += weight * self.parts.item * slope;
-        }
+        let at = highest(z);
+        let (of_cell, slope, _) = cross_entropy(z[at], plane.item);
+        loss += self.parts.item * of_cell;
+        gradient[at] += weight * self.parts.item * slope;
         f64::from(weight * loss)
     }
+
+    /// Softmax cross-entropies of the one class that an item has against the others: over each
+    /// cell's logits, weighted by how much of it the defect covers; over the classes' masses, by which
+    /// items are named in use; and over the item's own logits.
+    fn name(
+        &self,
+        planes: &[Plane],
+        z: &[f32],
+        item: &[f32],
+        gradient: &mut [f32],
+        of_item: &mut [f32],
+    ) -> f64 {
+        let Some(right) = name(planes).filter(|_| self.parts.naming > 0.0) else { return 0.0 };
+        let (cells, plane) = (z.len() / planes.len(), &planes[right]);
+        let mut loss = 0.0;
+        let mut slopes = vec![0.0; planes.len()];
+        let mut logits = vec![0.0; planes.len()];
+        for (at, covered) in plane.target.iter().enumerate().filter(|(_, t)| **t > 0.0) {
+            logits.iter_mut().enumerate().for_each(|(class, logit)| *logit = z[class * cells + at]);
+            loss += compete(&logits, right, self.naming * covered / plane.area, &mut slopes);
+            slopes.iter().enumerate().for_each(|(class, slope)| gradient[class * cells + at] += slope);
+        }
+        let masses: Vec<f32> = z.chunks_exact(cells).map(|z| z.iter().map(|z| sigmoid(*z)).sum()).collect();
+        let logs: Vec<f32> = masses.iter().map(|mass| mass.max(f32::MIN_POSITIVE).ln()).collect();
+        loss += compete(&logs, right, self.naming, &mut slopes);
+        for (class, slope) in slopes.iter().enumerate() {
+            for (z, gradient) in z[class * cells..].iter().zip(&mut gradient[class * cells..]).take(cells) {
+                let p = sigmoid(*z);
+                *gradient += slope * p * (1.0 - p) / masses[class].max(f32::MIN_POSITIVE);
+            }
+        }
+        if self.judges_items {
+            loss += compete(item, right, self.naming, &mut slopes);
+            of_item.iter_mut().zip(&slopes).for_each(|(gradient, slope)| *gradient += slope);
+        }
+        loss
+    }
+}
+
+/// Where the highest logit stands.
+fn highest(z: &[f32]) -> usize {
+    z.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(at, _)| at)
+}
+
+/// The one class that an item has, where that is known of all classes and there is more than one.
+fn name(planes: &[Plane]) -> Option<usize> {
+    let has = |plane: &Plane| plane.item > 0.5 && plane.item_weight > 0.0;
+    let right = planes.iter().position(has)?;
+    let is_only = planes.iter().filter(|plane| has(plane)).count() == 1;
+    (planes.len() > 1 && is_only && planes.iter().all(|p| p.item_weight > 0.0)).then_some(right)
+}
+
+/// Weighted −ln softmax of the logit numbered `right`, and its slopes.
+fn compete(z: &[f32], right: usize, weight: f32, slopes: &mut [f32]) -> f64 {
+    let most = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = z.iter().map(|z| (z - most).exp()).sum();
+    for (class, (slope, z)) in slopes.iter_mut().zip(z).enumerate() {
+        *slope = weight * ((z - most).exp() / sum - if class == right { 1.0 } else { 0.0 });
+    }
+    f64::from(weight * (sum.ln() + most - z[right]))
 }
 
 fn sigmoid(z: f32) -> f32 {
@@ -167,7 +239,8 @@ mod tests {
             item_target: vec![1.0, 0.0],
             item_weight: vec![1.0, if unplaced { 0.0 } else { 1.0 }],
         };
-        let parts = LossParts { cells: 2.0, focus: 1.5, area: 2.0, overlap: 0.7, item: 0.5, head: 0.3 };
+        let parts =
+            LossParts { cells: 2.0, focus: 1.5, area: 2.0, overlap: 0.7, item: 0.5, head: 0.3, naming: 0.4 };
         let pixels = (0..48).map(|i| ((i * 37 % 23) as f32 - 11.0) / 4.0).collect();
         (Truth::new(&[example(1, false), example(3, true)], parts, true), pixels, vec![0.4, -1.0, 2.0, 0.1])
     }

@@ -22,7 +22,6 @@ mod settings;
 mod split;
 mod suspects;
 mod train;
-mod truth;
 mod validate;
 
 pub use by_size::DefectMetrics;

@@ -87,11 +87,13 @@ pub struct LossParts {
     pub item: f32,
     /// Weight of the item's truth for its own logit; 0 keeps that silent.
     pub head: f32,
+    /// Weight of a defect's name among the classes.
+    pub naming: f32,
 }
 
 impl Default for LossParts {
     fn default() -> Self {
-        Self { cells: 1.0, focus: 2.0, area: 16.0, overlap: 1.0, item: 0.5, head: 0.5 }
+        Self { cells: 1.0, focus: 2.0, area: 16.0, overlap: 1.0, item: 0.5, head: 0.5, naming: 0.5 }
     }
 }
 
@@ -152,6 +154,8 @@ pub struct TrainSettings {
     /// About how many last steps the kept weights are the mean of; 0 for none.
     pub average_steps: usize,
     pub keep: Keep,
+    /// Train again on the validation groups too; by itself where a class has few units.
+    pub refit: Option<bool>,
     /// Chosen from the data when absent.
     pub input: Option<InputSpec>,
     /// One resized view of the whole item, or tiles; chosen from the data when absent.
@@ -192,6 +196,7 @@ impl Default for TrainSettings {
             defective_share: 0.5,
             average_steps: 300,
             keep: Keep::default(),
+            refit: None,
             input: None,
             view: None,
             side_px: SIDE_PX,
@@ -207,6 +212,29 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
+    /// Where every item has a reference that it should look like, the two tell what is a defect: the
+    /// network learns places rather than items, and sees little that the line would not show it.
+    /// Chosen on circuit boards, see `models/README.md`.
+    #[must_use]
+    pub fn with_reference() -> Self {
+        Self {
+            batch: 4,
+            rate: 1e-2,
+            augmentation: Augmentation {
+                rotate_deg: 3.0,
+                scale: 0.1,
+                stretch: 0.05,
+                shading: 0.0,
+                gamma: 0.1,
+                blur: 0.5,
+                paste: 0.0,
+                ..Augmentation::default()
+            },
+            loss: LossParts { focus: 0.5, item: 0.1, head: 0.0, ..LossParts::default() },
+            ..Self::default()
+        }
+    }
+
     /// Sets one value by its dotted name, as in `augmentation.paste=0.3`; the value is JSON, or
     /// else a text.
     pub fn set(&mut self, assignment: &str) -> Result<(), String> {

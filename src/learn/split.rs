@@ -13,6 +13,13 @@ pub enum Part {
     Evidence,
 }
 
+impl Part {
+    /// When all but the evidence is learnt from.
+    pub(super) fn refitted(self) -> Self {
+        if self == Self::Validation { Self::Train } else { self }
+    }
+}
+
 /// Groups by their rarest class, within a class ordered by a hash of seed and group.
 fn strata<'a>(items: &[&'a LabelledItem], seed: u64) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

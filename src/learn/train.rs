@@ -3,7 +3,7 @@
 use super::LearnError;
 use super::augment::{Example, Recipe, example};
 use super::average::Average;
-use super::calibrate::{Scored, calibration};
+use super::calibrate::{NAMING, Scored, calibration};
 use super::data::{self, Loaded, Sample, unusable};
 use super::draw::{donors, draw_epoch, draw_weights};
 use super::evaluate::evaluate;
@@ -60,6 +60,22 @@ pub struct Progress {
     pub seconds_left: Option<f64>,
 }
 
+impl Progress {
+    /// As a part of a training that runs once, or twice.
+    fn part(mut self, part: usize, is_half: bool) -> Self {
+        if is_half {
+            self.seconds_left = self.seconds_left.map(|left| {
+                let whole = self.seconds + left;
+                if part == 0 { left + whole } else { left }
+            });
+            self.done = (self.done + part as f64) / 2.0;
+            self.epoch += part * self.epochs.unwrap_or_default();
+            self.epochs = self.epochs.map(|epochs| 2 * epochs);
+        }
+        self
+    }
+}
+
 /// What a training made.
 pub struct TrainReport {
     /// The candidate; [`Model::save`] writes it.
@@ -77,6 +93,10 @@ pub struct TrainReport {
 /// Trains a candidate. `init` gives first weights where layers agree in name and shape. Setting
 /// `cancel` ends the training with the best weights so far (an error if there are none yet).
 ///
+/// Where a class has few units, the network is trained a second time, on the validation groups too, and
+/// keeps the calibration that these gave the first: its scores on new units are the first one's,
+/// slightly improved (`refit`).
+///
 /// With `epochs` and no `minutes`, the package's bytes are the same for the same items, settings,
 /// number of threads and instruction set; its weights for any number of threads.
 pub fn train(
@@ -93,10 +113,23 @@ pub fn train(
     skipped.extend(loaded.skipped.iter().cloned());
     let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
-    let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, start)?;
-    let stopped = run.epochs(cancel, progress)?;
-    let (best_epoch, epochs) = (run.best_epoch, run.epoch);
-    let model = run.finish(&kept, &parts, &loaded)?;
+    let refits = settings.refit.unwrap_or_else(|| has_rare_class(&kept));
+    let mut report = |of_part: &Progress, part: usize| progress(&of_part.clone().part(part, refits));
+    let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, refits)?;
+    let mut stopped = run.epochs(cancel, &mut |p| report(p, 0))?;
+    let judged = run.judge(&kept, &parts)?;
+    let mut fitted = run.fitted()?;
+    if refits && !stopped {
+        let all: Vec<Part> = parts.iter().map(|part| part.refitted()).collect();
+        let mut again = Run::new(settings, &spec, &classes, &loaded, &all, init, refits)?;
+        stopped = again.epochs(cancel, &mut |p| report(p, 1))?;
+        if !stopped {
+            fitted = again.fitted()?;
+        }
+    }
+    let Fitted { graph, weights, best_epoch, epochs } = fitted;
+    let candidate = Candidate { settings, spec: &spec, classes: &classes, loaded: &loaded, judged };
+    let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
         metrics: model.manifest().metrics.clone(),
         model,
@@ -106,6 +139,19 @@ pub fn train(
         stopped,
         skipped,
     })
+}
+
+/// A class with fewer units than this loses too much when one of them only validates.
+const RARE_UNITS: usize = 12;
+
+fn has_rare_class(items: &[&LabelledItem]) -> bool {
+    let mut units: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
+    for item in items {
+        for class in item.label.classes() {
+            units.entry(class).or_default().insert(&item.group);
+        }
+    }
+    units.values().any(|units| units.len() < RARE_UNITS)
 }
 
 /// What a training is about.
@@ -158,7 +204,6 @@ struct Run<'a> {
     spec: &'a InputSpec,
     /// What an example shows of it.
     window: InputSpec,
-    classes: &'a [String],
     train: Vec<&'a Sample>,
     validation: Vec<&'a Sample>,
     /// Items of `train` whose defects may be laid over good ones.
@@ -168,6 +213,8 @@ struct Run<'a> {
     net: TrainNet,
     optimiser: Optimiser,
     average: Average,
+    /// Of this run alone.
+    minutes: Option<f64>,
     start: Instant,
     started_epochs: Instant,
     epoch: usize,
@@ -184,13 +231,13 @@ impl<'a> Run<'a> {
         loaded: &'a Loaded,
         parts: &[Part],
         init: Option<&Model>,
-        start: Instant,
+        refits: bool,
     ) -> Result<Self, LearnError> {
         let of = |part: Part| -> Vec<&Sample> {
             loaded.samples.iter().zip(parts).filter(|(_, p)| **p == part).map(|(s, _)| s).collect()
         };
         let (train, validation) = (of(Part::Train), of(Part::Validation));
-        if train.is_empty() || validation.is_empty() {
+        if train.is_empty() || (validation.is_empty() && parts.contains(&Part::Validation)) {
             return Err(LearnError::TooLittle(format!(
                 "{} items train and {} validate; more groups are needed",
                 train.len(),
@@ -218,7 +265,6 @@ impl<'a> Run<'a> {
             settings,
             spec,
             window,
-            classes,
             train,
             validation,
             donors,
@@ -227,7 +273,8 @@ impl<'a> Run<'a> {
             net,
             optimiser,
             average,
-            start,
+            minutes: settings.minutes.map(|all| if refits { all / 2.0 } else { all }),
+            start: Instant::now(),
             started_epochs: Instant::now(),
             epoch: 0,
             best: None,
@@ -237,7 +284,7 @@ impl<'a> Run<'a> {
     }
 
     fn epochs_wanted(&self) -> Option<usize> {
-        match (self.settings.epochs, self.settings.minutes) {
+        match (self.settings.epochs, self.minutes) {
             (None, None) => Some(epochs_by_itself(self.train.len())),
             (epochs, _) => epochs,
         }
@@ -249,7 +296,7 @@ impl<'a> Run<'a> {
             .epochs_wanted()
             .map_or(0.0, |all| ((self.epoch.saturating_sub(1)) as f64 + within_epoch) / all.max(1) as f64);
         let minutes = self.start.elapsed().as_secs_f64() / 60.0;
-        let by_minutes = self.settings.minutes.map_or(0.0, |all| minutes / all.max(1e-6));
+        let by_minutes = self.minutes.map_or(0.0, |all| minutes / all.max(1e-6));
         by_epochs.max(by_minutes).min(1.0)
     }
 
@@ -266,11 +313,10 @@ impl<'a> Run<'a> {
                 return if self.best.is_some() { Ok(true) } else { Err(LearnError::Stopped) };
             }
             let weights = self.kept_weights();
-            let plan = self.plan(&weights)?;
-            let score = validation_score(&self.scores(&plan, &self.validation)?, &self.validation);
-            self.last = Some(score);
+            self.last = self.validate(&weights)?;
+            let score = self.last.unwrap_or_default();
             let is_best = self.best.as_ref().is_none_or(|(best, _)| score > *best);
-            if is_best || self.settings.keep == Keep::Last {
+            if is_best || self.last.is_none() || self.settings.keep == Keep::Last {
                 self.best = Some((score, weights));
                 self.best_epoch = self.epoch;
             }
@@ -280,6 +326,15 @@ impl<'a> Run<'a> {
                 return Ok(false);
             }
         }
+    }
+
+    /// `None` where no group validates.
+    fn validate(&self, weights: &Weights) -> Result<Option<f64>, LearnError> {
+        if self.validation.is_empty() {
+            return Ok(None);
+        }
+        let scores = self.scores(&self.plan(weights)?, &self.validation)?;
+        Ok(Some(validation_score(&scores, &self.validation)))
     }
 
     /// `false` when it was stopped, or when the minutes are over in the middle of an epoch and
@@ -374,28 +429,72 @@ impl<'a> Run<'a> {
         Ok(Plan::new(&self.graph, weights, height, width)?)
     }
 
-    /// Calibrates the best weights on the validation groups, measures them on the evidence groups
-    /// and packs them.
-    fn finish(self, kept: &[&LabelledItem], parts: &[Part], loaded: &Loaded) -> Result<Model, LearnError> {
+    /// What the validation groups say of the kept weights.
+    fn judge(&self, kept: &[&LabelledItem], parts: &[Part]) -> Result<Judged, LearnError> {
         let Some((_, weights)) = &self.best else { return Err(LearnError::Stopped) };
-        let plan = self.plan(weights)?;
-        let scores = self.scores(&plan, &self.validation)?;
-        let of = |part: Part| kept.iter().zip(parts).filter(move |(_, p)| **p == part).map(|(item, _)| *item);
+        let scores = self.scores(&self.plan(weights)?, &self.validation)?;
+        let items: Vec<&LabelledItem> =
+            kept.iter().zip(parts).filter(|(_, p)| **p == Part::Validation).map(|(item, _)| *item).collect();
         let mut items_of: BTreeMap<&str, f64> = BTreeMap::new();
-        of(Part::Validation).for_each(|item| *items_of.entry(&item.group).or_default() += 1.0);
+        items.iter().for_each(|item| *items_of.entry(&item.group).or_default() += 1.0);
         let scored: Vec<Scored> = scores
             .iter()
             .zip(&self.validation)
-            .zip(of(Part::Validation))
+            .zip(&items)
             .map(|((raw, sample), item)| Scored {
-                scores: (0..raw.item.len()).map(|c| f64::from(raw.class_score(c))).collect(),
+                score: f64::from(raw.score()),
+                names: raw.names(NAMING),
                 positive: sample.positive.clone(),
                 weight: 1.0 / items_of[item.group.as_str()],
             })
             .collect();
+        let pixel_logit = pixel_threshold(&scores, &self.validation).0;
+        Ok(Judged { calibration: calibration(&scored), pixel_logit })
+    }
+
+    fn fitted(self) -> Result<Fitted, LearnError> {
+        let (_, weights) = self.best.ok_or(LearnError::Stopped)?;
+        Ok(Fitted { graph: self.graph, weights, best_epoch: self.best_epoch, epochs: self.epoch })
+    }
+}
+
+/// What a run has learnt.
+struct Fitted {
+    graph: Graph,
+    weights: Weights,
+    best_epoch: usize,
+    epochs: usize,
+}
+
+/// What groups that a run has not seen say of it.
+#[derive(Clone, Copy)]
+struct Judged {
+    calibration: Calibration,
+    pixel_logit: f32,
+}
+
+/// A package in the making.
+struct Candidate<'a> {
+    settings: &'a TrainSettings,
+    spec: &'a InputSpec,
+    classes: &'a [String],
+    loaded: &'a Loaded,
+    judged: Judged,
+}
+
+impl Candidate<'_> {
+    /// Measures the weights on the evidence groups and packs them.
+    fn pack(
+        &self,
+        graph: Graph,
+        weights: &Weights,
+        epochs: [usize; 2],
+        kept: &[&LabelledItem],
+        parts: &[Part],
+    ) -> Result<Model, LearnError> {
         let bytes = weights_to_bytes(weights)?;
-        let mut manifest = self.manifest(calibration(&scored), pixel_threshold(&scores, &self.validation).0);
-        manifest.data.hash.clone_from(&loaded.hash);
+        let mut manifest = self.manifest(graph, epochs);
+        manifest.data.hash.clone_from(&self.loaded.hash);
         manifest.data.items = kept.len();
         manifest.data.groups =
             kept.iter().map(|i| i.group.as_str()).collect::<std::collections::BTreeSet<_>>().len();
@@ -403,7 +502,12 @@ impl<'a> Run<'a> {
         let pack = |manifest: &Manifest| -> Result<Model, LearnError> {
             Ok(Model::from_bytes(&serde_json::to_vec_pretty(manifest)?, &bytes)?)
         };
-        let evidence: Vec<LabelledItem> = of(Part::Evidence).cloned().collect();
+        let evidence: Vec<LabelledItem> = kept
+            .iter()
+            .zip(parts)
+            .filter(|(_, part)| **part == Part::Evidence)
+            .map(|(item, _)| (*item).clone())
+            .collect();
         if !evidence.is_empty() {
             let measured = evaluate(
                 &pack(&manifest)?,
@@ -418,15 +522,16 @@ impl<'a> Run<'a> {
         pack(&manifest)
     }
 
-    fn manifest(&self, calibration: Calibration, pixel_logit: f32) -> Manifest {
+    fn manifest(&self, graph: Graph, [epochs, best_epoch]: [usize; 2]) -> Manifest {
         let s = self.settings;
+        let Judged { calibration, pixel_logit } = self.judged;
         Manifest {
             format_version: FORMAT_VERSION,
             name: s.name.clone(),
             task: Task::Defect,
             classes: self.classes.to_vec(),
             input: self.spec.clone(),
-            graph: self.graph.clone(),
+            graph,
             calibration,
             regions: RegionSettings {
                 pixel_logit,
@@ -447,8 +552,8 @@ impl<'a> Run<'a> {
                 seed: s.seed,
                 threads: rayon::current_num_threads(),
                 instruction_set: instruction_set().to_owned(),
-                epochs: self.epoch,
-                best_epoch: self.best_epoch,
+                epochs,
+                best_epoch,
                 settings: serde_json::to_value(s).unwrap_or_default(),
             },
             weights_blake3: String::new(),

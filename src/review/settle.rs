@@ -86,6 +86,7 @@ mod tests {
             model: None,
             policy: None,
             regions_shown: vec![],
+            comment: None,
             seconds: 1.0,
         }
     }

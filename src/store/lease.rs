@@ -1,40 +1,42 @@
 //! Who has which item on the screen, so that two people never answer the same one by accident.
-//! Leases pass by themselves and are no part of the log.
+//! Leases pass by themselves and are no part of the log: no answer waits for the disk because of
+//! one.
 
-use super::{Queued, Store, StoreError, begin};
-use crate::domain::ItemId;
+use super::{QueueFilter, Queued, Store, StoreError, begin};
+use crate::domain::{ItemId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 impl Store {
     /// Reserves the first item of the queue that nobody else has, for `secs` seconds. Asking
     /// again renews the reservation of the same item.
     pub fn lease_next(&mut self, reviewer: &str, secs: f64) -> Result<Option<Queued>, StoreError> {
+        self.lease_first(&QueueFilter::default(), &[], reviewer, secs)
+    }
+
+    /// As [`Store::lease_next`], of what a filter wants, without the items that are put off.
+    pub fn lease_first(
+        &mut self,
+        filter: &QueueFilter,
+        put_off: &[ItemId],
+        reviewer: &str,
+        secs: f64,
+    ) -> Result<Option<Queued>, StoreError> {
         const PAGE: usize = 64;
-        let now = (self.clock)();
-        let tx = begin(&mut self.conn)?;
-        tx.execute("DELETE FROM leases WHERE until <= ?1", [now.as_micros()])?;
-        let view = super::View { conn: &tx };
-        let mut after = None;
-        let found = loop {
-            let page = view.queue(after.as_ref(), PAGE)?;
-            let Some(last) = page.last() else { break None };
-            after = Some(last.after.clone());
-            let mut free = None;
-            for row in page {
-                if holder(&tx, row.item.id)?.is_none_or(|other| other == reviewer) {
-                    free = Some(row);
-                    break;
+        self.passing(|conn, now| {
+            let view = super::View { conn };
+            let mut after = None;
+            loop {
+                let page = view.filtered_queue(filter, after.as_ref(), PAGE)?;
+                let Some(last) = page.last() else { return Ok(None) };
+                after = Some(last.after.clone());
+                for row in page.into_iter().filter(|row| !put_off.contains(&row.item.id)) {
+                    if holder(conn, row.item.id)?.is_none_or(|other| other == reviewer) {
+                        take(conn, row.item.id, reviewer, now.plus_secs(secs).as_micros())?;
+                        return Ok(Some(row));
+                    }
                 }
             }
-            if free.is_some() {
-                break free;
-            }
-        };
-        if let Some(row) = &found {
-            take(&tx, row.item.id, reviewer, now.plus_secs(secs).as_micros())?;
-        }
-        tx.commit()?;
-        Ok(found)
+        })
     }
 
     /// Reserves one given item; the name of the person who has it when that is somebody else.
@@ -44,24 +46,49 @@ impl Store {
         reviewer: &str,
         secs: f64,
     ) -> Result<Result<(), String>, StoreError> {
-        let now = (self.clock)();
-        let tx = begin(&mut self.conn)?;
-        tx.execute("DELETE FROM leases WHERE until <= ?1", [now.as_micros()])?;
-        if let Some(other) = holder(&tx, item)?.filter(|other| other != reviewer) {
-            return Ok(Err(other));
-        }
-        take(&tx, item, reviewer, now.plus_secs(secs).as_micros())?;
-        tx.commit()?;
-        Ok(Ok(()))
+        self.passing(|conn, now| {
+            if let Some(other) = holder(conn, item)?.filter(|other| other != reviewer) {
+                return Ok(Err(other));
+            }
+            take(conn, item, reviewer, now.plus_secs(secs).as_micros())?;
+            Ok(Ok(()))
+        })
     }
 
     /// Gives an item back to the queue (answered, skipped, or the window closes).
     pub fn release_lease(&mut self, item: ItemId, reviewer: &str) -> Result<(), StoreError> {
-        self.conn.execute(
-            "DELETE FROM leases WHERE item_id = ?1 AND reviewer = ?2",
-            params![item.to_string(), reviewer],
-        )?;
-        Ok(())
+        self.passing(|conn, _| {
+            conn.execute(
+                "DELETE FROM leases WHERE item_id = ?1 AND reviewer = ?2",
+                params![item.to_string(), reviewer],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// A transaction on leases alone, after those that have passed are gone. What it writes may be
+    /// lost with the power, so it does not wait for the disk.
+    fn passing<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let now = (self.clock)();
+        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        let done = self.passing_transaction(now, work);
+        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        done
+    }
+
+    fn passing_transaction<T>(
+        &mut self,
+        now: Timestamp,
+        work: impl FnOnce(&Connection, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let tx = begin(&mut self.conn)?;
+        tx.execute("DELETE FROM leases WHERE until <= ?1", [now.as_micros()])?;
+        let done = work(&tx, now)?;
+        tx.commit()?;
+        Ok(done)
     }
 }
 

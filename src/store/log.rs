@@ -187,9 +187,19 @@ pub(super) fn append(
 }
 
 pub(super) fn event_at(conn: &Connection, seq: i64) -> Result<Option<Event>, StoreError> {
+    Ok(entry_at(conn, seq)?.map(|(_, _, event)| event))
+}
+
+/// When, by whom and what; `None` where there is no such event.
+pub(super) fn entry_at(
+    conn: &Connection,
+    seq: i64,
+) -> Result<Option<(Timestamp, String, Event)>, StoreError> {
     let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
     let record = statement.query_row([seq], Record::read).optional()?;
-    record.map(|record| record.event()).transpose()
+    record
+        .map(|record| Ok((Timestamp::from_micros(record.at), record.actor.clone(), record.event()?)))
+        .transpose()
 }
 
 /// Calls `visit` for each event from `from_seq` on, in order.

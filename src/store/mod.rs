@@ -7,6 +7,7 @@
 
 mod backup;
 mod blobs;
+mod browse;
 mod error;
 mod lease;
 mod log;
@@ -18,6 +19,7 @@ mod verify;
 
 pub use backup::{CopyReport, backup, restore};
 pub use blobs::{BlobState, Blobs};
+pub use browse::{AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter};
 pub use error::StoreError;
 pub use log::{ChainFault, FaultKind, Head};
 pub use outbox::OutboxLine;

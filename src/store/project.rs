@@ -4,7 +4,7 @@
 
 use super::StoreError;
 use super::log::Record;
-use crate::domain::{Arrival, DecidedBy, Decision, Event, InspectionId, ItemId, Outcome, Policy};
+use crate::domain::{Arrival, DecidedBy, Decision, Event, InspectionId, ItemId, Outcome, Policy, Prediction};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
@@ -192,15 +192,35 @@ fn item_decided(
     }
     tally(conn, &format!("items_{}", decision.outcome), 1)?;
     if decision.outcome == Outcome::Review {
+        let seen = predicted(conn, &item)?;
         conn.prepare_cached(
             "INSERT OR REPLACE INTO queue
-             SELECT ?1, ?2, opened_at, inspection_id, ?4 FROM inspections WHERE inspection_id = ?3",
+             SELECT ?1, ?2, n.opened_at, n.inspection_id, ?4, i.unit, i.name, ?5, ?6, ?7
+             FROM inspections n JOIN items i ON i.item_id = ?1 WHERE n.inspection_id = ?3",
         )?
-        .execute(params![item, priority(decision), inspection.to_string(), code])?;
+        .execute(params![
+            item,
+            priority(decision),
+            inspection.to_string(),
+            code,
+            seen.as_ref().map(|p| p.model.name.as_str()),
+            seen.as_ref().map(Prediction::label),
+            seen.as_ref().map(|p| p.confidence().get())
+        ])?;
     } else {
         conn.prepare_cached("DELETE FROM queue WHERE item_id = ?1")?.execute([&item])?;
     }
     Ok(())
+}
+
+/// What a model has said of the item.
+fn predicted(conn: &Connection, item: &str) -> Result<Option<Prediction>, StoreError> {
+    let payload: Option<String> = conn
+        .prepare_cached("SELECT payload FROM predictions WHERE item_id = ?1")?
+        .query_row([item], |row| row.get(0))
+        .optional()?;
+    let damaged = |error| StoreError::Damaged(format!("the prediction of item {item}: {error}"));
+    payload.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
 }
 
 /// The reason's machine-readable name, as it stands in the event.

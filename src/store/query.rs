@@ -1,7 +1,7 @@
 //! Reading: plain functions over the projections, for transactions and for readers beside them.
 
 use super::project::{LEVEL, MODEL, PLAN, POLICY};
-use super::{StoreError, log};
+use super::{QueueFilter, StoreError, log};
 use crate::domain::{
     DecidedBy, Decision, Event, EventId, InspectionId, Item, ItemId, Label, Level, MediaHash, MediaKind,
     ModelRef, Outcome, Policy, Prediction, Timestamp, Verdict, Vote,
@@ -30,10 +30,10 @@ pub struct Queued {
 /// Where a page of the queue ended; the next one begins behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuePlace {
-    priority: i64,
-    opened_at: i64,
-    inspection: String,
-    item: String,
+    pub(super) priority: i64,
+    pub(super) opened_at: i64,
+    pub(super) inspection: String,
+    pub(super) item: String,
 }
 
 /// A verdict that stands, with the id of its event.
@@ -97,11 +97,11 @@ pub struct LabelRow {
     pub extra: BTreeMap<String, serde_json::Value>,
 }
 
-const ITEM: &str =
+pub(super) const ITEM: &str =
     "i.item_id, i.inspection_id, i.unit, i.kind, i.media, i.name, i.source, i.reference, i.arrived_at";
 
 /// A stored text that does not parse is damage, and named as such.
-fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     text.parse().map_err(|_| rusqlite::Error::InvalidColumnType(column, text, rusqlite::types::Type::Text))
 }
@@ -114,21 +114,21 @@ fn parsed_some<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<Opt
 }
 
 /// A column with JSON in it; a bare word is read as a JSON string.
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
 }
 
-fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_value(serde_json::Value::String(text)).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
 }
 
-fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
+pub(super) fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
     Ok(Item {
         id: parsed(row, 0)?,
         inspection: parsed_some(row, 1)?,
@@ -226,32 +226,7 @@ impl View<'_> {
 
     /// At most `limit` rows behind `after`, in the order in which they should be answered.
     pub fn queue(&self, after: Option<&QueuePlace>, limit: usize) -> Result<Vec<Queued>, StoreError> {
-        let sql = format!(
-            "SELECT {ITEM}, d.reason, p.payload, q.priority, q.opened_at
-             FROM queue q JOIN items i ON i.item_id = q.item_id
-             JOIN decisions d ON d.item_id = q.item_id
-             LEFT JOIN predictions p ON p.item_id = q.item_id
-             WHERE (q.priority, q.opened_at, q.inspection_id, q.item_id) > (?1, ?2, ?3, ?4)
-             ORDER BY q.priority, q.opened_at, q.inspection_id, q.item_id LIMIT ?5"
-        );
-        let (priority, opened_at, inspection, item_id) = after.map_or((i64::MIN, i64::MIN, "", ""), |a| {
-            (a.priority, a.opened_at, a.inspection.as_str(), a.item.as_str())
-        });
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.conn.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![priority, opened_at, inspection, item_id, limit], |row| {
-            let item = item(row)?;
-            let after = QueuePlace {
-                priority: row.get(11)?,
-                opened_at: row.get(12)?,
-                inspection: item.inspection.map(|id| id.to_string()).unwrap_or_default(),
-                item: item.id.to_string(),
-            };
-            let has_prediction = row.get_ref(10)? != rusqlite::types::ValueRef::Null;
-            let prediction = if has_prediction { Some(json(row, 10)?) } else { None };
-            Ok(Queued { item, reason: row.get(9)?, prediction, after })
-        })?;
-        rows.map(|row| row.map_err(StoreError::from)).collect()
+        self.filtered_queue(&QueueFilter::default(), after, limit)
     }
 
     /// The newest inspection of this unit that was opened after `since`, still waits for items

@@ -6,8 +6,8 @@
 
 use super::read_back::{self, Found, Geometry, Objects};
 use super::{Exported, Findings, Line};
-use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
-use crate::labels::{outline, voc};
+use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape, fill};
+use crate::labels::voc;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -141,7 +141,7 @@ fn layer(objects: &Objects, class: &str, size: [u32; 2]) -> Vec<u8> {
             Geometry::Mask(mask) => {
                 pixels.iter_mut().zip(mask.to_pixels()).for_each(|(pixel, inside)| *pixel |= inside);
             }
-            Geometry::Polygon(points) => outline::fill(points, size, 1, &mut pixels),
+            Geometry::Polygon(points) => fill(points, size, 1, &mut pixels),
             Geometry::Box(_) => {}
         }
     }

@@ -1,8 +1,8 @@
-//! What the window shows, fetched on a thread of its own: it owns the station and the store's
-//! connection, and sends a fresh picture of the line a few times a second.
+//! What the line does now, fetched on a thread of its own: it owns the station and a connection to the
+//! store, and sends a fresh picture of the line a few times a second.
 
 use crate::domain::{Level, Outcome};
-use crate::engine::{Command, EngineError, LatencyMs, Line, Station, StationEvent, StationOptions};
+use crate::engine::{Command, EngineError, LatencyMs, Line, Station, StationEvent, StationOptions, Summary};
 use crate::store::{StoreError, Tallies};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use eframe::egui;
@@ -14,13 +14,13 @@ use std::time::Duration;
 /// Fresh counts this often; between them nothing is painted.
 const REFRESH: Duration = Duration::from_millis(200);
 /// Decisions shown in the list.
-const RECENT: usize = 12;
+const RECENT: usize = 24;
 /// Clicks waiting for the thread; a person is slower.
 const ASKS: usize = 16;
 
-/// What a person can ask for in this window.
+/// What a person can ask of the station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum StationAsk {
     /// Everything to people, at once.
     Stop,
     Pause,
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub tallies: Tallies,
     pub latency_ms: LatencyMs,
     pub items_per_s: f64,
+    /// Of this run of the station.
+    pub summary: Summary,
     /// Why no station runs in this window.
     pub no_station: Option<String>,
     pub is_paused: bool,
@@ -55,13 +57,17 @@ pub struct Snapshot {
 /// The window's end: snapshots come, asks go. Dropping it stops the station and waits for it.
 pub struct Feed {
     pub snapshots: Receiver<Snapshot>,
-    asks: Option<Sender<Ask>>,
+    asks: Option<Sender<StationAsk>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feed {
-    pub fn start(folder: &Path, options: StationOptions, ctx: egui::Context) -> Result<Self, EngineError> {
-        let line = Line::open(folder, ACTOR)?;
+    pub fn start(
+        line: Line,
+        folder: &Path,
+        options: StationOptions,
+        ctx: egui::Context,
+    ) -> Result<Self, EngineError> {
         let (to_window, snapshots) = bounded(1);
         let (asks, from_window) = bounded(ASKS);
         let folder = folder.to_owned();
@@ -85,7 +91,7 @@ impl Feed {
     }
 
     /// Nothing waits here: a full channel means that the same was just asked.
-    pub fn ask(&self, ask: Ask) {
+    pub fn ask(&self, ask: StationAsk) {
         if let Some(asks) = &self.asks {
             let _ = asks.try_send(ask);
         }
@@ -102,13 +108,13 @@ impl Drop for Feed {
     }
 }
 
-/// Who writes events from this window.
-const ACTOR: &str = "window";
+/// Who writes events from this window when no person is named.
+pub const ACTOR: &str = "window";
 
 fn serve(
     mut line: Line,
     station: Result<Station, String>,
-    asks: &Receiver<Ask>,
+    asks: &Receiver<StationAsk>,
     to_window: &Sender<Snapshot>,
     ctx: &egui::Context,
 ) {
@@ -147,12 +153,12 @@ fn serve(
     }
 }
 
-fn carry_out(ask: Ask, line: &mut Line, station: Option<&Station>) -> Result<(), EngineError> {
+fn carry_out(ask: StationAsk, line: &mut Line, station: Option<&Station>) -> Result<(), EngineError> {
     match (ask, station) {
-        (Ask::Stop, _) => line.set_level(Level::Assist, ACTOR, "STOP was pressed")?,
-        (Ask::Pause, Some(station)) => station.command(Command::Pause),
-        (Ask::Resume, Some(station)) => station.command(Command::Resume),
-        (Ask::Pause | Ask::Resume, None) => {}
+        (StationAsk::Stop, _) => line.set_level(Level::Assist, ACTOR, "STOP was pressed")?,
+        (StationAsk::Pause, Some(station)) => station.command(Command::Pause),
+        (StationAsk::Resume, Some(station)) => station.command(Command::Resume),
+        (StationAsk::Pause | StationAsk::Resume, None) => {}
     }
     Ok(())
 }
@@ -169,6 +175,7 @@ fn follow(station: &Station, next: &mut Snapshot) {
         }
     }
     let summary = station.summary();
+    next.summary = Summary { items_per_s: 0.0, ..summary };
     next.latency_ms = summary.latency_ms;
     next.items_per_s = (summary.items_per_s * 10.0).round() / 10.0;
     next.is_paused = station.is_paused();

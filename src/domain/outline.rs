@@ -4,11 +4,11 @@
 //! again. A hole is joined to its outline by a cut of no width, walked there and back: formats
 //! that know only one ring per object then still say it. Pure; knows nothing of formats.
 
-use crate::domain::MaskRle;
+use super::MaskRle;
 
 /// One connected part of a mask (pixels that share an edge).
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Outline {
+pub struct Outline {
     /// Corners in pixels, closed by itself, clockwise on the screen.
     pub points: Vec<[f32; 2]>,
     pub holes: usize,
@@ -24,7 +24,7 @@ const RIGHT_PIXEL: [[isize; 2]; 4] = [[0, 0], [-1, 0], [-1, -1], [0, -1]];
 type Ring = Vec<[usize; 2]>;
 
 /// The parts of a mask in reading order of their first pixel; empty for an empty mask.
-pub(super) fn outlines(mask: &MaskRle) -> Vec<Outline> {
+pub fn outlines(mask: &MaskRle) -> Vec<Outline> {
     let Some(grid) = Grid::new(mask) else { return Vec::new() };
     let parts = grid.parts();
     let mut rings: Vec<(Option<Ring>, Vec<Ring>)> = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn outlines(mask: &MaskRle) -> Vec<Outline> {
 
 /// Sets `value` in every pixel of a `width` × `height` grid whose centre is inside the polygon
 /// (even-odd). Parts of the polygon outside of the grid are ignored.
-pub(super) fn fill(points: &[[f32; 2]], [width, height]: [u32; 2], value: u8, pixels: &mut [u8]) {
+pub fn fill(points: &[[f32; 2]], [width, height]: [u32; 2], value: u8, pixels: &mut [u8]) {
     let (width, rows) = (width as usize, height as usize);
     let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); rows];
     for (i, &a) in points.iter().enumerate() {

@@ -1,0 +1,428 @@
+//! The review page: one item fills the screen, one key answers it and brings the next.
+//!
+//! Holds only what the eye and the hand need: zoom, look, a first answer, regions under work. What the
+//! item is, and what comes next, is the desk's board.
+
+mod answer;
+mod camera;
+mod canvas;
+mod edit;
+mod filter;
+mod look;
+mod marks;
+mod panel;
+mod patch;
+mod strip;
+mod tiles;
+
+use super::page::Page;
+use super::texts::tr;
+use super::verbs::Verb;
+use crate::domain::{ItemId, Label, MediaHash, Region};
+use crate::engine::{Ask, Card, Pyramid, Want};
+use answer::{Answer, Circumstances, defect_classes, is_revealed, needs_reveal, overturned, verdict};
+use camera::Camera;
+use edit::{Editor, Tool};
+use eframe::egui::{self, Pos2, Rect, Ui, Vec2, vec2};
+use look::{Look, STEPS};
+use marks::Marks;
+use std::sync::Arc;
+use std::time::Instant;
+use tiles::Tiles;
+
+pub use panel::label_text;
+
+/// Pictures fetched ahead of the one on the screen.
+const PREFETCH: usize = 4;
+/// Points of the screen that one pan key moves.
+const PAN: f32 = 80.0;
+
+/// How the golden picture is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReferenceView {
+    #[default]
+    Off,
+    Beside,
+    /// In turn with the item, in its place.
+    InTurn,
+    Difference,
+}
+
+impl ReferenceView {
+    fn next(self) -> Self {
+        match self {
+            Self::Off => Self::Beside,
+            Self::Beside => Self::InTurn,
+            Self::InTurn => Self::Difference,
+            Self::Difference => Self::Off,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        tr(match self {
+            Self::Off => "Off",
+            Self::Beside => "Beside",
+            Self::InTurn => "In turn",
+            Self::Difference => "Difference",
+        })
+    }
+}
+
+/// The page between frames.
+#[derive(Default)]
+pub struct ReviewPage {
+    camera: Camera,
+    look: Look,
+    shows_heat: bool,
+    shows_loupe: bool,
+    reference: ReferenceView,
+    tiles: [Tiles; 2],
+    heat: Option<(MediaHash, egui::TextureHandle)>,
+    marks: Marks,
+    /// Which item the fields below belong to.
+    of: Option<(ItemId, u64)>,
+    /// Since when it is wholly on the screen.
+    shown_at: Option<Instant>,
+    /// Painted last, until the next is there.
+    painted: Option<(MediaHash, Arc<Pyramid>)>,
+    first: Option<Answer>,
+    editor: Option<Editor>,
+    is_editing: bool,
+    comment: String,
+    is_commenting: bool,
+    /// Waits for a reason before it overturns an automatic decision.
+    overturning: Option<Answer>,
+    /// An answer is on its way to the disk.
+    is_saving: bool,
+    shows_filter: bool,
+    shows_history: bool,
+    /// Where the canvas was last, and the picture's size on it.
+    area: Option<(Rect, Vec2)>,
+    pointer: Option<Pos2>,
+    filter: filter::FilterForm,
+    /// For measuring: when the last answer's key came.
+    pub answered_at: Option<Instant>,
+}
+
+impl ReviewPage {
+    pub fn is_editing(&self) -> bool {
+        self.is_editing
+    }
+
+    /// The board has changed: another item begins plain.
+    pub fn follow(&mut self, page: &mut Page<'_>) {
+        let Some(board) = &page.session.board else { return };
+        let now = board.current.as_ref().map(|card| (card.item.id, board.turn));
+        if now == self.of {
+            return;
+        }
+        self.of = now;
+        self.camera = Camera::default();
+        self.shown_at = None;
+        self.first = None;
+        self.editor = None;
+        self.is_editing = false;
+        self.comment.clear();
+        self.is_commenting = false;
+        self.overturning = None;
+        self.is_saving = false;
+    }
+
+    /// The desk refused what was asked.
+    pub fn refused(&mut self) {
+        self.is_saving = false;
+    }
+
+    pub fn perform(&mut self, verb: Verb, page: &mut Page<'_>) {
+        let answer = match verb {
+            Verb::Class(number) if self.is_editing => {
+                if let Some(class) = class_of(page, number) {
+                    self.with_editor(|editor| editor.set_class(&class));
+                }
+                None
+            }
+            Verb::Class(number) => class_of(page, number).map(Answer::Class),
+            Verb::Good => Some(Answer::Class(good_class(page))),
+            Verb::CannotTell => Some(Answer::CannotTell),
+            Verb::BadInput => Some(Answer::BadInput),
+            Verb::Keep if self.is_editing => {
+                self.close_editor();
+                None
+            }
+            Verb::Keep => self.overturning.take().or_else(|| self.first.clone()),
+            _ => None,
+        };
+        match (answer, verb) {
+            (Some(answer), _) => self.answer(answer, page),
+            (None, Verb::Skip) => page.ask(Ask::Skip),
+            (None, Verb::Undo) if self.is_editing => {
+                let has_undone = self.editor.as_mut().is_some_and(Editor::undo);
+                if !has_undone {
+                    page.toasts.note(tr("No change of a region is left to take back"));
+                }
+            }
+            (None, Verb::Undo) if self.first.is_some() => self.first = None,
+            (None, Verb::Undo) => page.ask(Ask::Undo),
+            (None, Verb::Leave) => self.leave(page),
+            (None, Verb::Comment) => self.is_commenting = !self.is_commenting,
+            (None, Verb::Filter) => self.shows_filter = !self.shows_filter,
+            (None, Verb::History) => self.shows_history = !self.shows_history,
+            (None, Verb::PreviousPicture) => self.step_picture(page, false),
+            (None, Verb::NextPicture) => self.step_picture(page, true),
+            (None, Verb::Edit) => self.toggle_editor(page),
+            (None, verb) => {
+                self.perform_view(verb, page.per_point);
+                self.perform_edit(verb);
+            }
+        }
+    }
+
+    /// An answer of a class beyond the nine keys.
+    pub fn answer_class(&mut self, class: String, page: &mut Page<'_>) {
+        self.answer(Answer::Class(class), page);
+    }
+
+    fn leave(&mut self, page: &mut Page<'_>) {
+        let is_waiting = page.card().is_none_or(|card| card.is_waiting);
+        if self.is_editing {
+            self.close_editor();
+        } else if self.overturning.take().is_some() || std::mem::take(&mut self.is_commenting) {
+            self.comment.clear();
+        } else if self.first.take().is_some() || std::mem::take(&mut self.shows_filter) {
+        } else if std::mem::take(&mut self.shows_history) {
+        } else if !is_waiting {
+            page.ask(Ask::Next);
+        }
+    }
+
+    /// Answers the item on the screen; nothing that nobody has seen can be answered.
+    fn answer(&mut self, answer: Answer, page: &mut Page<'_>) {
+        let Some(card) = page.card() else { return };
+        if self.is_saving || self.of.map(|(item, _)| item) != Some(card.item.id) {
+            return;
+        }
+        let Some(shown_at) = self.shown_at else {
+            page.toasts.note(tr("The picture is not there yet"));
+            return;
+        };
+        if needs_reveal(&card, &answer, self.first.as_ref()) {
+            self.first = Some(answer);
+            return;
+        }
+        let regions = self.regions_of_answer();
+        let says_good = matches!(&answer, Answer::Class(class) if class == Label::GOOD);
+        if says_good && regions.iter().any(|region| region.class != Label::GOOD) {
+            page.toasts.trouble(tr("Regions are drawn on it: delete them, or answer with their class"));
+            return;
+        }
+        let is_overturning = overturned(&card, &page.session.plan, &answer).is_some();
+        if is_overturning && self.comment.trim().is_empty() {
+            self.overturning = Some(answer);
+            self.is_commenting = true;
+            return;
+        }
+        let verdict = verdict(
+            &answer,
+            Circumstances {
+                card: &card,
+                reviewer: page.session.board.as_ref().map_or("", |board| &board.reviewer),
+                first: self.first.as_ref(),
+                regions,
+                comment: Some(self.comment.clone()),
+                seconds: shown_at.elapsed().as_secs_f64(),
+            },
+        );
+        self.is_saving = true;
+        self.answered_at = Some(Instant::now());
+        page.ask(Ask::Answer(Box::new(verdict)));
+    }
+
+    /// What was drawn, where something was.
+    fn regions_of_answer(&self) -> Vec<Region> {
+        self.editor.as_ref().map(|editor| editor.regions.clone()).unwrap_or_default()
+    }
+
+    fn step_picture(&self, page: &mut Page<'_>, forward: bool) {
+        let Some(card) = page.card() else { return };
+        let Some(at) = card.inspection.iter().position(|other| other.item.id == card.item.id) else { return };
+        let next = if forward { at.checked_add(1) } else { at.checked_sub(1) };
+        if let Some(other) = next.and_then(|at| card.inspection.get(at)) {
+            page.ask(Ask::Show(other.item.id));
+        }
+    }
+
+    fn perform_view(&mut self, verb: Verb, per_point: f32) {
+        let step = |value: &mut i8, by: i8| *value = (*value + by).clamp(-STEPS, STEPS);
+        match verb {
+            Verb::Heat => self.shows_heat = !self.shows_heat,
+            Verb::Loupe => self.shows_loupe = !self.shows_loupe,
+            Verb::Reference => self.reference = self.reference.next(),
+            Verb::Brighter => step(&mut self.look.brightness, 1),
+            Verb::Darker => step(&mut self.look.brightness, -1),
+            Verb::MoreContrast => step(&mut self.look.contrast, 1),
+            Verb::LessContrast => step(&mut self.look.contrast, -1),
+            Verb::MoreGamma => step(&mut self.look.gamma, 1),
+            Verb::LessGamma => step(&mut self.look.gamma, -1),
+            Verb::Channel => self.look.channel = self.look.channel.next(),
+            Verb::Edges => self.look.edges = !self.look.edges,
+            Verb::ResetLook => self.look = Look::default(),
+            Verb::Fit => self.camera = Camera::default(),
+            _ => {}
+        }
+        let Some((area, size)) = self.area else { return };
+        let at = self.pointer.filter(|at| area.contains(*at)).unwrap_or(area.center());
+        match verb {
+            Verb::OneToOne => self.camera.one_to_one(area, size, per_point, at),
+            Verb::ZoomIn => self.camera.zoom(area, size, camera::ZOOM_STEP, at),
+            Verb::ZoomOut => self.camera.zoom(area, size, 1.0 / camera::ZOOM_STEP, at),
+            Verb::PanLeft => self.camera.pan(area, size, vec2(PAN, 0.0)),
+            Verb::PanRight => self.camera.pan(area, size, vec2(-PAN, 0.0)),
+            Verb::PanUp => self.camera.pan(area, size, vec2(0.0, PAN)),
+            Verb::PanDown => self.camera.pan(area, size, vec2(0.0, -PAN)),
+            _ => {}
+        }
+    }
+
+    fn perform_edit(&mut self, verb: Verb) {
+        let Some((area, size)) = self.area else { return };
+        let scale = self.camera.scale(area, size);
+        // A step that can be seen, and never less than a pixel.
+        let step = (4.0 / scale).max(1.0).round();
+        let middle = self.camera.image_from_screen(area, size, area.center());
+        let side = (area.width().min(area.height()) / scale / 6.0).max(2.0);
+        self.with_editor(|editor| match verb {
+            Verb::ToolSelect => editor.set_tool(Tool::Select),
+            Verb::ToolBox if editor.tool == Tool::Box => editor.add_box(camera::clamped(middle, size), side),
+            Verb::ToolBox => editor.set_tool(Tool::Box),
+            Verb::ToolPolygon => editor.set_tool(Tool::Polygon),
+            Verb::ToolBrush => editor.set_tool(Tool::Brush),
+            Verb::ToolEraser => editor.set_tool(Tool::Eraser),
+            Verb::ToolCut => editor.set_tool(Tool::Cut),
+            Verb::BrushLarger => editor.scale_brush(1.25),
+            Verb::BrushSmaller => editor.scale_brush(0.8),
+            Verb::NextRegion => editor.step(true),
+            Verb::PreviousRegion => editor.step(false),
+            Verb::MoveLeft => editor.shift(-step, 0.0),
+            Verb::MoveRight => editor.shift(step, 0.0),
+            Verb::MoveUp => editor.shift(0.0, -step),
+            Verb::MoveDown => editor.shift(0.0, step),
+            #[expect(clippy::cast_possible_truncation, reason = "a few pixels")]
+            Verb::Grow => editor.grow(step as i32),
+            #[expect(clippy::cast_possible_truncation, reason = "a few pixels")]
+            Verb::Shrink => editor.grow(-(step as i32)),
+            Verb::Merge => editor.merge(),
+            Verb::DeleteRegion => editor.delete(),
+            Verb::Redo => {
+                editor.redo();
+            }
+            _ => {}
+        });
+    }
+
+    fn with_editor(&mut self, change: impl FnOnce(&mut Editor)) {
+        if let Some(editor) = self.editor.as_mut().filter(|_| self.is_editing) {
+            change(editor);
+        }
+    }
+
+    /// Begins with what is known: the person's own regions, else the label's, else the model's where
+    /// they may be seen.
+    fn toggle_editor(&mut self, page: &mut Page<'_>) {
+        if self.is_editing {
+            self.close_editor();
+            return;
+        }
+        let Some(card) = page.card() else { return };
+        let Some((_, size)) = self.area.filter(|_| self.shown_at.is_some()) else { return };
+        self.is_editing = true;
+        if self.editor.is_none() {
+            let label = card.label.as_ref().map(|label| label.regions.clone());
+            let model = card.prediction.as_ref().filter(|_| is_revealed(&card, self.first.as_ref()));
+            let regions = match (&card.own, label, model) {
+                (Some(own), ..) if !own.regions.is_empty() => own.regions.clone(),
+                (_, Some(regions), _) if !regions.is_empty() => regions,
+                (_, _, Some(prediction)) => prediction.regions.clone(),
+                _ => Vec::new(),
+            };
+            let placed = regions.into_iter().filter(|region| region.shape.bounds().is_some()).collect();
+            let class = match (&self.first, defect_classes(&page.session.plan).first()) {
+                (Some(Answer::Class(class)), _) if class != Label::GOOD => class.clone(),
+                (_, first) => first.map_or_else(|| Label::GOOD.to_owned(), |class| (*class).to_owned()),
+            };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a picture's sides")]
+            let size = [size.x as u32, size.y as u32];
+            self.editor = Some(Editor::new(placed, size, &class));
+        }
+    }
+
+    fn close_editor(&mut self) {
+        let Some(editor) = &mut self.editor else { return };
+        if !editor.corners.is_empty() {
+            editor.close_polygon();
+            return;
+        }
+        self.is_editing = false;
+        if !editor.is_changed() {
+            self.editor = None;
+        }
+    }
+
+    /// The whole page.
+    pub fn ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
+        self.follow(page);
+        self.pointer = ui.input(|input| input.pointer.hover_pos());
+        if let Some(card) = page.card() {
+            // First of all what is looked at.
+            page.session.album.full(&card.item.media);
+        }
+        let t = page.tokens;
+        let strip = egui::Frame::new().fill(t.background[1]).inner_margin(egui::Margin::symmetric(16, 10));
+        egui::Panel::bottom("strip")
+            .exact_size(strip::HEIGHT)
+            .frame(strip)
+            .show_separator_line(true)
+            .show(ui, |ui| self.strip_ui(ui, page));
+        let side = egui::Frame::new().fill(t.background[1]).inner_margin(16);
+        egui::Panel::right("answers")
+            .exact_size(panel::WIDTH)
+            .resizable(false)
+            .frame(side)
+            .show(ui, |ui| self.panel_ui(ui, page));
+        let ground = egui::Frame::new().fill(egui::Color32::from_rgb(8, 9, 11));
+        egui::CentralPanel::default().frame(ground).show(ui, |ui| self.canvas_ui(ui, page));
+        prefetch(page);
+    }
+
+    /// Seconds until the painted item could be answered; `None` while it cannot.
+    pub fn is_ready(&self) -> bool {
+        self.shown_at.is_some() && !self.is_saving
+    }
+}
+
+fn prefetch(page: &mut Page<'_>) {
+    let Some(board) = &page.session.board else { return };
+    let next: Vec<MediaHash> =
+        board.upcoming.iter().take(PREFETCH).map(|row| row.item.media.clone()).collect();
+    for media in next {
+        page.session.album.full(&media);
+    }
+}
+
+/// What shows where the model sees it, for the item's own prediction.
+fn heat_want(card: &Card) -> Option<Want> {
+    let model = card.prediction.as_ref()?.model.clone();
+    Some(Want::Heat { item: card.item.media.clone(), reference: card.item.reference.clone(), model })
+}
+
+fn class_of(page: &Page<'_>, number: u8) -> Option<String> {
+    let classes = defect_classes(&page.session.plan);
+    classes.get(usize::from(number).checked_sub(1)?).map(|class| (*class).to_owned())
+}
+
+/// `good`, or the first class that passes where a plan calls it otherwise.
+fn good_class(page: &Page<'_>) -> String {
+    let classes = &page.session.plan.classes;
+    let good = classes.iter().find(|class| class.name == Label::GOOD);
+    let passing = || classes.iter().find(|class| class.route == crate::domain::Route::Pass);
+    good.or_else(passing).map_or_else(|| Label::GOOD.to_owned(), |class| class.name.clone())
+}

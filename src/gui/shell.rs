@@ -1,0 +1,434 @@
+//! What frames every page: the top bar with STOP, the rail, the line at the bottom, the palette and the
+//! key sheet.
+
+use super::icon::Icon;
+use super::page::Page;
+use super::texts::tr;
+use super::theme::{BODY, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens, tokens};
+use super::verbs::{Group, Keymap, TABLE, Verb};
+use super::widgets::{Face, cap_ui, note, percent, row_ui, secondary};
+use crate::domain::Level;
+use eframe::egui::{
+    self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke,
+    StrokeKind, Ui, WidgetInfo, pos2, vec2,
+};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    #[default]
+    Review,
+    Line,
+    Labels,
+    Models,
+    Settings,
+}
+
+impl Place {
+    pub const ALL: [(Self, Verb, Icon); 5] = [
+        (Self::Review, Verb::PageReview, Icon::Review),
+        (Self::Line, Verb::PageLine, Icon::Line),
+        (Self::Labels, Verb::PageLabels, Icon::Labels),
+        (Self::Models, Verb::PageModels, Icon::Models),
+        (Self::Settings, Verb::PageSettings, Icon::Settings),
+    ];
+}
+
+pub const RAIL_WIDTH: f32 = 84.0;
+const TOP_HEIGHT: f32 = 56.0;
+
+/// Line, level, promise, automation, person, STOP: the same on every page.
+pub fn top_bar_ui(ui: &mut Ui, page: &mut Page<'_>) {
+    let t = page.tokens;
+    let frame = egui::Frame::new().fill(t.background[1]).inner_margin(egui::Margin::symmetric(16, 6));
+    egui::Panel::top("top").exact_size(TOP_HEIGHT).frame(frame).show(ui, |ui| {
+        ui.horizontal_centered(|ui| {
+            let station = page.session.station.clone();
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                ui.set_max_width(220.0);
+                ui.add(
+                    egui::Label::new(RichText::new(&page.session.plan.name).size(TITLE).strong()).truncate(),
+                );
+                let folder = page.session.folder.file_name().map(|name| name.to_string_lossy().into_owned());
+                ui.add(egui::Label::new(note(folder.unwrap_or_default(), t)).truncate());
+            });
+            ui.add_space(SPACE[1]);
+            levels_ui(ui, page);
+            let room = ui.available_width();
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                stop_ui(ui, page);
+                if room > 420.0 {
+                    let reviewer =
+                        page.session.board.as_ref().map(|board| board.reviewer.clone()).unwrap_or_default();
+                    super::widgets::chip_ui(ui, secondary(reviewer, t))
+                        .on_hover_text(tr("Who answers; change it under Settings"));
+                }
+                lights_ui(ui, page);
+                if room > 700.0 {
+                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                        let tallies = station.tallies;
+                        if let Some(rate) = tallies.automation_rate() {
+                            chip_figure(
+                                ui,
+                                tr("Decided without a person"),
+                                &percent(rate),
+                                &format!("n = {}", tallies.inspections),
+                            );
+                        }
+                        if room > 1000.0 {
+                            promise_chip(ui, page);
+                        }
+                    });
+                }
+            });
+        });
+    });
+}
+
+fn chip_figure(ui: &mut Ui, what: &str, figure: &str, about: &str) {
+    let t = tokens(ui);
+    egui::Frame::new()
+        .fill(t.background[2])
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(RADIUS_CONTROL)
+        .inner_margin(egui::Margin::symmetric(10, 6))
+        .show(ui, |ui| {
+            ui.label(secondary(what, t));
+            ui.label(RichText::new(figure).size(SECONDARY).strong());
+            ui.label(note(about, t));
+        });
+}
+
+/// What the plan promises, and whether the policy in force rests on evidence for it.
+fn promise_chip(ui: &mut Ui, page: &Page<'_>) {
+    let promise = page.session.plan.promise;
+    let limits = [
+        (tr("outgoing defects"), promise.outgoing),
+        (tr("misses"), promise.miss),
+        (tr("overkill"), promise.overkill),
+        (tr("errors"), promise.error),
+    ];
+    let words: Vec<String> = limits
+        .iter()
+        .filter_map(|(name, limit)| {
+            let limit = (*limit)?;
+            Some(format!(
+                "{name} ≤ {:.1} % ({:.0} %)",
+                limit.limit.get() * 100.0,
+                limit.confidence.get() * 100.0
+            ))
+        })
+        .collect();
+    if !words.is_empty() {
+        chip_figure(ui, tr("Promise"), &words.join(", "), "");
+    }
+}
+
+fn levels_ui(ui: &mut Ui, page: &mut Page<'_>) {
+    let t = page.tokens;
+    let in_force = page.session.station.level;
+    egui::Frame::new().stroke(Stroke::new(1.0, t.line)).corner_radius(RADIUS_CONTROL).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.x = 0.0;
+        for level in Level::ALL {
+            let is_in_force = in_force == Some(level);
+            let name = capital(level.as_str());
+            let size = vec2(if is_in_force { 74.0 } else { 66.0 }, 34.0);
+            let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+            let spoken = format!("{} {name}", tr("Level"));
+            response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, is_in_force, &spoken));
+            if is_in_force || response.hovered() {
+                ui.painter().rect_filled(rect, RADIUS_CONTROL, t.background[3]);
+            }
+            if response.has_focus() {
+                ui.painter().rect_stroke(
+                    rect,
+                    RADIUS_CONTROL,
+                    Stroke::new(1.5, t.accent),
+                    StrokeKind::Inside,
+                );
+            }
+            let color = if is_in_force { t.text[0] } else { t.text[2] };
+            ui.painter().text(
+                rect.center(),
+                Align2::CENTER_CENTER,
+                &name,
+                FontId::proportional(SECONDARY),
+                color,
+            );
+            let hint = if is_in_force {
+                tr("The level in force")
+            } else {
+                tr("Change to this level, where the evidence supports it")
+            };
+            if response.on_hover_text(hint).clicked() && !is_in_force {
+                page.ask(crate::engine::Ask::Level { level, reason: "chosen in the window".into() });
+            }
+        }
+    });
+}
+
+pub fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn stop_ui(ui: &mut Ui, page: &mut Page<'_>) {
+    let t = page.tokens;
+    let about = Verb::Stop.about();
+    let stop = egui::Button::new(RichText::new(about.label()).size(TITLE).strong().color(t.on_stop))
+        .fill(t.stop)
+        .min_size(vec2(104.0, 42.0));
+    if ui.add(stop).on_hover_text(format!("{} ({})", about.hint(), page.cap(Verb::Stop))).clicked() {
+        page.verbs.push(Verb::Stop);
+    }
+}
+
+/// Two lights, each with its word on hover: the station, and how it fares.
+fn lights_ui(ui: &mut Ui, page: &Page<'_>) {
+    let t = page.tokens;
+    let station = &page.session.station;
+    let (health, why) = match (&station.trouble, station.is_paused) {
+        (Some(trouble), _) => (t.stop, trouble.clone()),
+        (None, true) => (t.review, tr("The line pauses").to_owned()),
+        (None, false)
+            if station.latency_ms.n > 0
+                && station.latency_ms.p99 > page.session.plan.budget.latency_ms_p99 =>
+        {
+            (t.review, tr("Slower than the plan's budget").to_owned())
+        }
+        (None, false) => (t.pass, tr("All is well").to_owned()),
+    };
+    let (connection, what) = match &station.no_station {
+        Some(why) => (t.review, why.clone()),
+        None => (t.pass, tr("The station runs in this window").to_owned()),
+    };
+    for (name, color, about) in [(tr("Health"), health, why), (tr("Station"), connection, what)] {
+        let (rect, response) = ui.allocate_exact_size(vec2(18.0, 34.0), Sense::hover());
+        let words = format!("{name}: {about}");
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
+        if color == t.pass {
+            ui.painter().circle_filled(rect.center(), 5.0, color);
+        } else {
+            // Not by colour alone: what is not well is a diamond.
+            super::widgets::Mark::Ask.paint(ui.painter(), rect.center(), Tokens { review: color, ..t });
+        }
+        response.on_hover_text(words);
+    }
+}
+
+pub fn rail_ui(ui: &mut Ui, page: &mut Page<'_>, now: Place) {
+    let t = page.tokens;
+    let frame = egui::Frame::new().fill(t.background[1]);
+    egui::Panel::left("rail").exact_size(RAIL_WIDTH).resizable(false).frame(frame).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.add_space(SPACE[1]);
+        let waiting = page.session.board.as_ref().map_or(0, |board| board.waiting);
+        for (place, verb, icon) in Place::ALL {
+            let is_here = place == now;
+            let (rect, response) = ui.allocate_exact_size(vec2(RAIL_WIDTH, 68.0), Sense::click());
+            let about = verb.about();
+            let spoken = if place == Place::Review {
+                format!("{}, {waiting} {}", about.label(), tr("waiting"))
+            } else {
+                about.label().to_owned()
+            };
+            response.widget_info(|| WidgetInfo::selected(Role::Tab, true, is_here, &spoken));
+            if is_here || response.hovered() {
+                ui.painter().rect_filled(rect, 0.0, t.background[2]);
+            }
+            if is_here {
+                let bar = Rect::from_min_size(rect.min, vec2(3.0, rect.height()));
+                ui.painter().rect_filled(bar, 0.0, t.accent);
+            }
+            if response.has_focus() {
+                ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.5, t.accent), StrokeKind::Inside);
+            }
+            let color = if is_here { t.text[0] } else { t.text[2] };
+            let at = pos2(rect.center().x, rect.top() + 25.0);
+            icon.paint(ui.painter(), Rect::from_center_size(at, vec2(24.0, 24.0)), color);
+            ui.painter().text(
+                pos2(rect.center().x, rect.bottom() - 17.0),
+                Align2::CENTER_CENTER,
+                about.label(),
+                FontId::proportional(NOTE),
+                color,
+            );
+            if place == Place::Review && waiting > 0 {
+                badge(ui, pos2(rect.center().x + 18.0, rect.top() + 12.0), waiting, t);
+            }
+            if response.on_hover_text(format!("{} ({})", about.hint(), page.cap(verb))).clicked() {
+                page.verbs.push(verb);
+            }
+        }
+    });
+}
+
+fn badge(ui: &Ui, at: egui::Pos2, count: usize, t: Tokens) {
+    let text = if count > 999 { format!("{} k", count / 1000) } else { count.to_string() };
+    let galley = ui.painter().layout_no_wrap(text, FontId::proportional(11.0), t.background[0]);
+    let rect = Rect::from_center_size(at, galley.size() + vec2(10.0, 4.0));
+    ui.painter().rect_filled(rect, 8.0, t.review);
+    ui.painter().galley(rect.center() - galley.size() / 2.0, galley, Color32::BLACK);
+}
+
+/// The keys of this page, and how the last answer went.
+pub fn status_ui(ui: &mut Ui, page: &mut Page<'_>, now: Place) {
+    let t = page.tokens;
+    let frame = egui::Frame::new().fill(t.background[1]).inner_margin(egui::Margin::symmetric(16, 4));
+    egui::Panel::bottom("status").exact_size(32.0).frame(frame).show(ui, |ui| {
+        ui.horizontal_centered(|ui| {
+            let verbs: &[Verb] = if now == Place::Review {
+                &[Verb::HideMarks, Verb::OneToOne, Verb::Heat, Verb::Keys, Verb::Palette]
+            } else {
+                &[Verb::PageReview, Verb::Keys, Verb::Palette]
+            };
+            for verb in verbs {
+                cap_ui(ui, &page.cap(*verb));
+                ui.label(note(verb.about().label(), t));
+                ui.add_space(SPACE[1]);
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let model = page.session.station.model.clone().unwrap_or_else(|| tr("no model").to_owned());
+                let latency = page.session.station.latency_ms;
+                let speed = if latency.n > 0 { format!(" · {:.0} ms", latency.p50) } else { String::new() };
+                ui.label(note(format!("{model}{speed}"), t));
+                if let Some(board) = &page.session.board {
+                    let mut words = Vec::new();
+                    if let Some(ms) = board.saved_ms {
+                        words.push(format!("{} {ms:.0} ms", tr("last answer saved in")));
+                    }
+                    words.push(format!("{} {}", board.pace.answers, tr("in 24 h")));
+                    if let Some(median) = board.pace.median_secs {
+                        words.push(format!("{} {median:.1} s", tr("median")));
+                    }
+                    ui.label(note(words.join(" · "), t));
+                    ui.add_space(SPACE[2]);
+                }
+            });
+        });
+    });
+}
+
+/// Anything by its name.
+#[derive(Default)]
+pub struct Palette {
+    text: String,
+    at: usize,
+}
+
+impl Palette {
+    /// The verb that was chosen, or `None` inside when the palette was left.
+    pub fn ui(&mut self, ctx: &egui::Context, keymap: &Keymap) -> Option<Option<Verb>> {
+        let words = self.text.to_lowercase();
+        let found: Vec<Verb> = TABLE
+            .iter()
+            .filter(|about| {
+                let all =
+                    format!("{} {} {}", about.label(), about.hint(), about.group.title()).to_lowercase();
+                words.split_whitespace().all(|word| all.contains(word))
+            })
+            .map(|about| about.verb)
+            .collect();
+        let (up, down, enter, escape) = ctx.input_mut(|input| {
+            let mut take = |key| input.consume_key(egui::Modifiers::NONE, key);
+            (
+                take(egui::Key::ArrowUp),
+                take(egui::Key::ArrowDown),
+                take(egui::Key::Enter),
+                take(egui::Key::Escape),
+            )
+        });
+        self.at = match (up, down) {
+            (true, _) => self.at.saturating_sub(1),
+            (_, true) => self.at + 1,
+            _ => self.at,
+        }
+        .min(found.len().saturating_sub(1));
+        if escape {
+            return Some(None);
+        }
+        if enter {
+            return Some(found.get(self.at).copied());
+        }
+        let mut chosen = None;
+        let shown = egui::Modal::new(egui::Id::unique("palette")).show(ctx, |ui| {
+            let t = tokens(ui);
+            ui.set_width(560.0);
+            let field = egui::TextEdit::singleline(&mut self.text)
+                .hint_text(tr("What do you want to do?"))
+                .desired_width(f32::INFINITY)
+                .font(FontId::proportional(TITLE))
+                .margin(vec2(10.0, 10.0));
+            let response = ui.add(field);
+            response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Command")));
+            response.request_focus();
+            ui.add_space(SPACE[1]);
+            ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+                for (i, verb) in found.iter().enumerate() {
+                    let about = verb.about();
+                    let cap = keymap.chord(*verb).map(super::verbs::Chord::cap).unwrap_or_default();
+                    let face = Face {
+                        about: about.hint(),
+                        figure: &cap,
+                        is_selected: i == self.at,
+                        is_small: true,
+                        ..Face::default()
+                    };
+                    let response = row_ui(ui, ui.available_width() - 4.0, "", about.label(), face);
+                    if i == self.at && (up || down) {
+                        response.scroll_to_me(None);
+                    }
+                    if response.clicked() {
+                        chosen = Some(Some(*verb));
+                    }
+                }
+                if found.is_empty() {
+                    ui.label(secondary(tr("Nothing is called that"), t));
+                }
+            });
+        });
+        if chosen.is_none() && shown.should_close() { Some(None) } else { chosen }
+    }
+}
+
+/// Every key on one sheet; true when it was left.
+pub fn keys_ui(ctx: &egui::Context, keymap: &Keymap) -> bool {
+    let escape = ctx.input_mut(|input| input.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
+    let room = ctx.content_rect();
+    let shown = egui::Modal::new(egui::Id::unique("keys")).show(ctx, |ui| {
+        ui.set_width((room.width() - 80.0).min(1120.0));
+        let t = tokens(ui);
+        ui.label(RichText::new(tr("All keys")).size(TITLE).strong());
+        ui.label(note(tr("Keys are changed under Settings"), t));
+        ScrollArea::vertical().max_height(room.height() - 160.0).show(ui, |ui| {
+            ui.columns(3, |columns| {
+                for group in Group::ALL {
+                    let column = match group {
+                        Group::Answer | Group::Pages => 0,
+                        Group::View => 1,
+                        Group::Regions | Group::Program => 2,
+                    };
+                    let ui = &mut columns[column];
+                    ui.add_space(SPACE[1]);
+                    ui.label(secondary(group.title(), t).strong());
+                    for about in TABLE.iter().filter(|about| about.group == group) {
+                        ui.horizontal(|ui| {
+                            let cap = keymap
+                                .chord(about.verb)
+                                .map_or_else(|| "–".to_owned(), super::verbs::Chord::cap);
+                            ui.allocate_ui_with_layout(
+                                vec2(86.0, 24.0),
+                                Layout::left_to_right(Align::Center),
+                                |ui| {
+                                    cap_ui(ui, &cap);
+                                },
+                            );
+                            ui.label(RichText::new(about.label()).size(BODY)).on_hover_text(about.hint());
+                        });
+                    }
+                }
+            });
+        });
+    });
+    escape || shown.should_close()
+}

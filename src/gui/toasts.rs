@@ -1,0 +1,88 @@
+//! Short news at the edge of the window. They go by themselves; troubles stay until they are closed.
+
+use super::icon::Icon;
+use super::theme::{RADIUS_CONTROL, SECONDARY, SPACE, tokens};
+use super::widgets::icon_ui;
+use eframe::egui::{self, Align2, RichText, Stroke, vec2};
+use std::time::{Duration, Instant};
+
+/// Long enough to read a line.
+const NOTE_FOR: Duration = Duration::from_secs(4);
+/// More would hide what they are about.
+const SHOWN_MAX: usize = 4;
+
+struct Toast {
+    text: String,
+    is_trouble: bool,
+    since: Instant,
+}
+
+#[derive(Default)]
+pub struct Toasts {
+    toasts: Vec<Toast>,
+}
+
+impl Toasts {
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.push(text.into(), false);
+    }
+
+    pub fn trouble(&mut self, text: impl Into<String>) {
+        self.push(text.into(), true);
+    }
+
+    fn push(&mut self, text: String, is_trouble: bool) {
+        self.toasts.retain(|toast| toast.text != text);
+        if self.toasts.len() == SHOWN_MAX {
+            self.toasts.remove(0);
+        }
+        self.toasts.push(Toast { text, is_trouble, since: Instant::now() });
+    }
+
+    pub fn ui(&mut self, ctx: &egui::Context) {
+        self.toasts.retain(|toast| toast.is_trouble || toast.since.elapsed() < NOTE_FOR);
+        if self.toasts.is_empty() {
+            return;
+        }
+        ctx.request_repaint_after(Duration::from_millis(500));
+        let mut closed = None;
+        egui::Area::new(egui::Id::unique("toasts"))
+            .anchor(Align2::CENTER_BOTTOM, vec2(0.0, -48.0))
+            .order(egui::Order::Foreground)
+            .show(ctx, |ui| {
+                let t = tokens(ui);
+                for (at, toast) in self.toasts.iter().enumerate() {
+                    let edge = if toast.is_trouble { t.stop } else { t.line };
+                    egui::Frame::new()
+                        .fill(t.background[2])
+                        .stroke(Stroke::new(1.0, edge))
+                        .corner_radius(RADIUS_CONTROL)
+                        .inner_margin(SPACE[2])
+                        .show(ui, |ui| {
+                            ui.set_max_width(560.0);
+                            ui.horizontal(|ui| {
+                                let mark = if toast.is_trouble { "▲ " } else { "" };
+                                ui.label(
+                                    RichText::new(format!("{mark}{}", toast.text))
+                                        .size(SECONDARY)
+                                        .color(t.text[0]),
+                                );
+                                if toast.is_trouble
+                                    && icon_ui(ui, Icon::Close, "Close this message", false).clicked()
+                                {
+                                    closed = Some(at);
+                                }
+                            });
+                        });
+                }
+            });
+        if let Some(at) = closed {
+            self.toasts.remove(at);
+        }
+    }
+
+    /// For tests and screen readers.
+    pub fn newest(&self) -> Option<&str> {
+        self.toasts.last().map(|toast| toast.text.as_str())
+    }
+}

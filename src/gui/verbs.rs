@@ -1,0 +1,607 @@
+//! Everything a person can do in the window, in one table: keys, tooltips, the command palette, the key
+//! sheet and the key settings are all made from it.
+
+use super::texts::tr;
+use eframe::egui::{self, Key, Modifiers};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// Classes that have a digit.
+pub const CLASS_KEYS: u8 = 9;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    Good,
+    /// The plan's defect class of this number, from 1.
+    Class(u8),
+    CannotTell,
+    BadInput,
+    Keep,
+    Skip,
+    Undo,
+    Comment,
+    Leave,
+    PreviousPicture,
+    NextPicture,
+    HideMarks,
+    Heat,
+    Fit,
+    OneToOne,
+    ZoomIn,
+    ZoomOut,
+    PanLeft,
+    PanRight,
+    PanUp,
+    PanDown,
+    Loupe,
+    Reference,
+    Brighter,
+    Darker,
+    MoreContrast,
+    LessContrast,
+    MoreGamma,
+    LessGamma,
+    Channel,
+    Edges,
+    ResetLook,
+    Filter,
+    History,
+    Edit,
+    ToolSelect,
+    ToolBox,
+    ToolPolygon,
+    ToolBrush,
+    ToolEraser,
+    ToolCut,
+    BrushLarger,
+    BrushSmaller,
+    NextRegion,
+    PreviousRegion,
+    MoveLeft,
+    MoveRight,
+    MoveUp,
+    MoveDown,
+    Grow,
+    Shrink,
+    Merge,
+    DeleteRegion,
+    Redo,
+    PageReview,
+    PageLine,
+    PageLabels,
+    PageModels,
+    PageSettings,
+    Stop,
+    Pause,
+    Palette,
+    Keys,
+    Theme,
+    TextLarger,
+    TextSmaller,
+    TextNormal,
+    OpenLine,
+    NewLine,
+    DemoLine,
+    Import,
+    Export,
+    Train,
+    Backup,
+}
+
+/// Where a key means its verb. `Edit` is a part of `Review` with keys of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Everywhere,
+    Review,
+    Edit,
+}
+
+impl Scope {
+    /// Whether two keys of these scopes can mean something at the same time. Inside `Edit` its own
+    /// keys come first, so that a key may mean one thing to a tool and another to an answer.
+    pub fn overlaps(self, other: Self) -> bool {
+        self == other || self == Self::Everywhere || other == Self::Everywhere
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    Answer,
+    View,
+    Regions,
+    Pages,
+    Program,
+}
+
+impl Group {
+    pub const ALL: [Self; 5] = [Self::Answer, Self::View, Self::Regions, Self::Pages, Self::Program];
+
+    pub fn title(self) -> &'static str {
+        tr(match self {
+            Self::Answer => "Answer",
+            Self::View => "Look",
+            Self::Regions => "Regions",
+            Self::Pages => "Pages",
+            Self::Program => "Program",
+        })
+    }
+}
+
+pub struct About {
+    pub verb: Verb,
+    pub group: Group,
+    pub scope: Scope,
+    key: &'static str,
+    label: &'static str,
+    hint: &'static str,
+}
+
+impl About {
+    pub fn label(&self) -> &'static str {
+        tr(self.label)
+    }
+
+    pub fn hint(&self) -> &'static str {
+        tr(self.hint)
+    }
+}
+
+const fn about(
+    verb: Verb,
+    group: Group,
+    scope: Scope,
+    key: &'static str,
+    label: &'static str,
+    hint: &'static str,
+) -> About {
+    About { verb, group, scope, key, label, hint }
+}
+
+use Group::{Answer, Pages, Program, Regions, View};
+use Scope::{Everywhere, Review};
+
+/// Every verb once, in the order of the key sheet. An empty key is one that nothing is set to.
+pub const TABLE: &[About] = &[
+    about(Verb::Good, Answer, Review, "G", "Good", "The item has no defect"),
+    about(Verb::Class(1), Answer, Review, "1", "Class 1", "The first defect class of the plan"),
+    about(Verb::Class(2), Answer, Review, "2", "Class 2", "The second defect class of the plan"),
+    about(Verb::Class(3), Answer, Review, "3", "Class 3", "The third defect class of the plan"),
+    about(Verb::Class(4), Answer, Review, "4", "Class 4", "The fourth defect class of the plan"),
+    about(Verb::Class(5), Answer, Review, "5", "Class 5", "The fifth defect class of the plan"),
+    about(Verb::Class(6), Answer, Review, "6", "Class 6", "The sixth defect class of the plan"),
+    about(Verb::Class(7), Answer, Review, "7", "Class 7", "The seventh defect class of the plan"),
+    about(Verb::Class(8), Answer, Review, "8", "Class 8", "The eighth defect class of the plan"),
+    about(Verb::Class(9), Answer, Review, "9", "Class 9", "The ninth defect class of the plan"),
+    about(
+        Verb::CannotTell,
+        Answer,
+        Review,
+        "0",
+        "Cannot tell",
+        "The picture does not decide it; the unit is set aside",
+    ),
+    about(Verb::BadInput, Answer, Review, "B", "Bad input", "The picture shows nothing that could be judged"),
+    about(Verb::Keep, Answer, Review, "Enter", "Keep", "Keep the answer after the suggestion was shown"),
+    about(Verb::Skip, Answer, Review, "S", "Skip", "Look at this item later"),
+    about(Verb::Undo, Answer, Review, "Z", "Undo", "Take the last answer, skip or change of a region back"),
+    about(Verb::Comment, Answer, Review, "T", "Comment", "Say why, with the next answer"),
+    about(
+        Verb::PreviousPicture,
+        Answer,
+        Review,
+        "PageUp",
+        "Previous picture",
+        "The picture before, of the same unit",
+    ),
+    about(Verb::NextPicture, Answer, Review, "PageDown", "Next picture", "The next picture of the same unit"),
+    about(Verb::Leave, Answer, Review, "Escape", "Back", "Leave the editor or the item, back to the queue"),
+    about(Verb::HideMarks, View, Review, "H", "Hide marks", "While held, nothing lies over the picture"),
+    about(Verb::Heat, View, Review, "M", "Heat map", "Where the model sees it, on the fixed scale"),
+    about(Verb::Fit, View, Review, "F", "Fit", "The whole picture"),
+    about(
+        Verb::OneToOne,
+        View,
+        Review,
+        "Space",
+        "1 : 1",
+        "One pixel of the picture for one of the screen, and back",
+    ),
+    about(Verb::ZoomIn, View, Review, "Plus", "Zoom in", "Larger, around the pointer"),
+    about(Verb::ZoomOut, View, Review, "Minus", "Zoom out", "Smaller, around the pointer"),
+    about(Verb::PanLeft, View, Review, "Left", "Pan left", "Show what lies to the left"),
+    about(Verb::PanRight, View, Review, "Right", "Pan right", "Show what lies to the right"),
+    about(Verb::PanUp, View, Review, "Up", "Pan up", "Show what lies above"),
+    about(Verb::PanDown, View, Review, "Down", "Pan down", "Show what lies below"),
+    about(Verb::Loupe, View, Review, "L", "Loupe", "A magnified round at the pointer"),
+    about(
+        Verb::Reference,
+        View,
+        Review,
+        "R",
+        "Reference",
+        "The golden picture: beside, in turn, as a difference, off",
+    ),
+    about(Verb::Brighter, View, Review, "Ctrl+Up", "Brighter", "More light on the picture"),
+    about(Verb::Darker, View, Review, "Ctrl+Down", "Darker", "Less light on the picture"),
+    about(
+        Verb::MoreContrast,
+        View,
+        Review,
+        "Ctrl+Right",
+        "More contrast",
+        "Larger differences of brightness",
+    ),
+    about(
+        Verb::LessContrast,
+        View,
+        Review,
+        "Ctrl+Left",
+        "Less contrast",
+        "Smaller differences of brightness",
+    ),
+    about(Verb::MoreGamma, View, Review, "Ctrl+PageUp", "Lift shadows", "Dark parts become brighter"),
+    about(Verb::LessGamma, View, Review, "Ctrl+PageDown", "Deepen shadows", "Dark parts become darker"),
+    about(Verb::Channel, View, Review, "C", "Channel", "All channels, red, green, blue"),
+    about(Verb::Edges, View, Review, "V", "Edges", "The picture's edges alone"),
+    about(Verb::ResetLook, View, Review, "X", "Plain picture", "As the camera gave it"),
+    about(Verb::Filter, View, Review, "Ctrl+F", "Filter the queue", "Only some of the waiting items"),
+    about(Verb::History, View, Review, "I", "History", "Everything that happened to this item"),
+    about(Verb::Edit, Regions, Review, "E", "Edit regions", "Draw and correct where the defect is"),
+    about(Verb::ToolSelect, Regions, Scope::Edit, "A", "Select", "Choose, move and reshape a region"),
+    about(Verb::ToolBox, Regions, Scope::Edit, "Q", "Box", "Draw a box"),
+    about(
+        Verb::ToolPolygon,
+        Regions,
+        Scope::Edit,
+        "P",
+        "Polygon",
+        "Click corners; Enter or the first corner closes",
+    ),
+    about(Verb::ToolBrush, Regions, Scope::Edit, "W", "Brush", "Paint a mask"),
+    about(Verb::ToolEraser, Regions, Scope::Edit, "D", "Eraser", "Take away from a region"),
+    about(Verb::ToolCut, Regions, Scope::Edit, "K", "Split", "Draw a line through a region to make two"),
+    about(Verb::BrushLarger, Regions, Scope::Edit, "Period", "Larger brush", "A wider brush and eraser"),
+    about(Verb::BrushSmaller, Regions, Scope::Edit, "Comma", "Smaller brush", "A narrower brush and eraser"),
+    about(Verb::NextRegion, Regions, Scope::Edit, "N", "Next region", "Choose the next region"),
+    about(
+        Verb::PreviousRegion,
+        Regions,
+        Scope::Edit,
+        "Shift+N",
+        "Previous region",
+        "Choose the region before",
+    ),
+    about(
+        Verb::MoveLeft,
+        Regions,
+        Scope::Edit,
+        "Shift+Left",
+        "Move left",
+        "The chosen region, by a pixel of the screen or more",
+    ),
+    about(Verb::MoveRight, Regions, Scope::Edit, "Shift+Right", "Move right", "The chosen region"),
+    about(Verb::MoveUp, Regions, Scope::Edit, "Shift+Up", "Move up", "The chosen region"),
+    about(Verb::MoveDown, Regions, Scope::Edit, "Shift+Down", "Move down", "The chosen region"),
+    about(Verb::Grow, Regions, Scope::Edit, "Shift+Plus", "Grow", "The chosen region, on all sides"),
+    about(Verb::Shrink, Regions, Scope::Edit, "Shift+Minus", "Shrink", "The chosen region, on all sides"),
+    about(
+        Verb::Merge,
+        Regions,
+        Scope::Edit,
+        "J",
+        "Merge",
+        "The chosen region and the nearest of its class become one",
+    ),
+    about(Verb::DeleteRegion, Regions, Scope::Edit, "Delete", "Delete region", "Take the chosen region away"),
+    about(Verb::Redo, Regions, Scope::Edit, "Shift+Z", "Redo", "Do again what undo took back"),
+    about(Verb::PageReview, Pages, Everywhere, "F1", "Review", "What waits for a person"),
+    about(Verb::PageLine, Pages, Everywhere, "F2", "Line", "What the line does now"),
+    about(Verb::PageLabels, Pages, Everywhere, "F3", "Labels", "What is known of the items"),
+    about(Verb::PageModels, Pages, Everywhere, "F4", "Models", "Packages, and training"),
+    about(Verb::PageSettings, Pages, Everywhere, "F5", "Settings", "The plan, keys and looks"),
+    about(Verb::Stop, Program, Everywhere, "F12", "STOP", "Every item goes to a person, from now on"),
+    about(
+        Verb::Pause,
+        Program,
+        Everywhere,
+        "Ctrl+P",
+        "Pause or resume",
+        "The line takes no items in while it pauses",
+    ),
+    about(Verb::Palette, Program, Everywhere, "Ctrl+K", "Commands", "Find anything by its name"),
+    about(Verb::Keys, Program, Everywhere, "Questionmark", "All keys", "This sheet"),
+    about(Verb::Theme, Program, Everywhere, "Ctrl+T", "Dark or light", "The other theme"),
+    about(
+        Verb::TextLarger,
+        Program,
+        Everywhere,
+        "Ctrl+Plus",
+        "Larger text",
+        "Everything a step larger, to 200 %",
+    ),
+    about(
+        Verb::TextSmaller,
+        Program,
+        Everywhere,
+        "Ctrl+Minus",
+        "Smaller text",
+        "Everything a step smaller, to 80 %",
+    ),
+    about(Verb::TextNormal, Program, Everywhere, "Ctrl+0", "Text at 100 %", "The usual size"),
+    about(Verb::OpenLine, Program, Everywhere, "Ctrl+O", "Open a line…", "A line's folder on this machine"),
+    about(Verb::NewLine, Program, Everywhere, "Ctrl+N", "New line…", "Plan a new line"),
+    about(Verb::DemoLine, Program, Everywhere, "", "Demo line", "The simulated phone line"),
+    about(Verb::Import, Program, Everywhere, "Ctrl+I", "Import labels…", "A folder with items.jsonl"),
+    about(
+        Verb::Export,
+        Program,
+        Everywhere,
+        "Ctrl+E",
+        "Export labels…",
+        "For training elsewhere, checked afterwards",
+    ),
+    about(Verb::Train, Program, Everywhere, "", "Train a model…", "On the labels of this line"),
+    about(Verb::Backup, Program, Everywhere, "Ctrl+B", "Back up now…", "A verified copy of the line"),
+];
+
+impl Verb {
+    pub fn about(self) -> &'static About {
+        // Every verb is in the table (tested); the first stands in for one that is not.
+        TABLE.iter().find(|about| about.verb == self).unwrap_or(&TABLE[0])
+    }
+
+    /// The word by which key settings name it.
+    pub fn id(self) -> String {
+        match self {
+            Self::Class(number) => format!("class-{number}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// A held key repeats it.
+    fn repeats(self) -> bool {
+        matches!(
+            self,
+            Self::ZoomIn
+                | Self::ZoomOut
+                | Self::PanLeft
+                | Self::PanRight
+                | Self::PanUp
+                | Self::PanDown
+                | Self::Brighter
+                | Self::Darker
+                | Self::MoreContrast
+                | Self::LessContrast
+                | Self::MoreGamma
+                | Self::LessGamma
+                | Self::MoveLeft
+                | Self::MoveRight
+                | Self::MoveUp
+                | Self::MoveDown
+                | Self::Grow
+                | Self::Shrink
+                | Self::BrushLarger
+                | Self::BrushSmaller
+        )
+    }
+}
+
+/// One key with what is held beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chord {
+    pub modifiers: Modifiers,
+    pub key: Key,
+}
+
+impl fmt::Display for Chord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (is_held, name) in [
+            (self.modifiers.command, "Ctrl+"),
+            (self.modifiers.alt, "Alt+"),
+            (self.modifiers.shift, "Shift+"),
+        ] {
+            if is_held {
+                f.write_str(name)?;
+            }
+        }
+        f.write_str(self.key.name())
+    }
+}
+
+impl FromStr for Chord {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut modifiers = Modifiers::NONE;
+        let mut rest = text;
+        while let Some((name, after)) = rest.split_once('+').filter(|(_, after)| !after.is_empty()) {
+            modifiers = modifiers
+                | match name {
+                    "Ctrl" => Modifiers::COMMAND,
+                    "Alt" => Modifiers::ALT,
+                    "Shift" => Modifiers::SHIFT,
+                    other => return Err(format!("\"{other}\" is not Ctrl, Alt or Shift")),
+                };
+            rest = after;
+        }
+        let key = Key::from_name(rest).ok_or_else(|| format!("\"{rest}\" is not a key"))?;
+        Ok(Self { modifiers, key })
+    }
+}
+
+impl Chord {
+    /// As it is written on a key cap.
+    pub fn cap(self) -> String {
+        let text = self.to_string();
+        text.replace("Questionmark", "?")
+            .replace("Plus", "+")
+            .replace("Minus", "−")
+            .replace("Period", ".")
+            .replace("Comma", ",")
+            .replace("Escape", "Esc")
+            .replace("Delete", "Del")
+            .replace("PageUp", "PgUp")
+            .replace("PageDown", "PgDn")
+    }
+
+    fn is_pressed(self, modifiers: Modifiers, key: Key) -> bool {
+        // Some symbols are typed with Shift on one keyboard and without it on another.
+        let shift_matters = self.modifiers.shift || !is_symbol(key);
+        self.key == key
+            && self.modifiers.command == modifiers.command
+            && self.modifiers.alt == modifiers.alt
+            && (!shift_matters || self.modifiers.shift == modifiers.shift)
+    }
+}
+
+fn is_symbol(key: Key) -> bool {
+    let name = key.name();
+    name.len() > 1 && matches!(key, Key::Questionmark | Key::Plus | Key::Minus | Key::Period | Key::Comma)
+}
+
+/// Which key means which verb: the table's, and what a person has changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keymap {
+    changed: BTreeMap<Verb, Option<Chord>>,
+}
+
+impl Keymap {
+    /// From the settings file, where a verb's id has a chord, or nothing for no key. What cannot be
+    /// read, or would mean two things, is left out and told.
+    pub fn from_settings(settings: &BTreeMap<String, String>) -> (Self, Vec<String>) {
+        let mut keymap = Self::default();
+        let mut troubles = Vec::new();
+        for (id, text) in settings {
+            let Some(about) = TABLE.iter().find(|about| about.verb.id() == *id) else {
+                troubles.push(format!("there is no command \"{id}\""));
+                continue;
+            };
+            let chord = match text.as_str() {
+                "" => Ok(None),
+                text => text.parse().map(Some),
+            };
+            match chord.and_then(|chord| keymap.set(about.verb, chord)) {
+                Ok(()) => {}
+                Err(trouble) => troubles.push(format!("{}: {trouble}", about.label())),
+            }
+        }
+        (keymap, troubles)
+    }
+
+    pub fn to_settings(&self) -> BTreeMap<String, String> {
+        self.changed
+            .iter()
+            .map(|(verb, chord)| (verb.id(), chord.map(|chord| chord.to_string()).unwrap_or_default()))
+            .collect()
+    }
+
+    pub fn chord(&self, verb: Verb) -> Option<Chord> {
+        match self.changed.get(&verb) {
+            Some(chord) => *chord,
+            None => verb.about().key.parse().ok(),
+        }
+    }
+
+    /// The verb that has this chord already, where both could be meant.
+    pub fn clash(&self, verb: Verb, chord: Chord) -> Option<Verb> {
+        let scope = verb.about().scope;
+        TABLE
+            .iter()
+            .filter(|other| other.verb != verb && other.scope.overlaps(scope))
+            .find(|other| self.chord(other.verb) == Some(chord))
+            .map(|other| other.verb)
+    }
+
+    /// Gives a verb another key, or none; refused where the key means something else there.
+    pub fn set(&mut self, verb: Verb, chord: Option<Chord>) -> Result<(), String> {
+        if let Some(chord) = chord
+            && let Some(other) = self.clash(verb, chord)
+        {
+            return Err(format!("{} is the key of \"{}\"", chord.cap(), other.about().label()));
+        }
+        self.changed.insert(verb, chord);
+        if self.chord(verb) == verb.about().key.parse().ok() {
+            self.changed.remove(&verb);
+        }
+        Ok(())
+    }
+
+    /// Verbs whose keys were pressed since the last frame, in order. While a text is typed only keys
+    /// with Ctrl or Alt, and the function keys, mean verbs.
+    pub fn pressed(&self, ctx: &egui::Context, scopes: &[Scope]) -> Vec<Verb> {
+        let is_typing = ctx.text_edit_focused();
+        let mut pressed = Vec::new();
+        ctx.input_mut(|input| {
+            input.events.retain(|event| {
+                let egui::Event::Key { key, pressed: true, repeat, modifiers, .. } = event else {
+                    return true;
+                };
+                let is_command =
+                    modifiers.command || modifiers.alt || key.name().starts_with('F') && key.name().len() > 1;
+                if is_typing && !is_command {
+                    return true;
+                }
+                // The narrowest scope is asked first.
+                let found = scopes.iter().find_map(|scope| {
+                    TABLE.iter().filter(|about| about.scope == *scope).map(|about| about.verb).find(|verb| {
+                        self.chord(*verb).is_some_and(|chord| chord.is_pressed(*modifiers, *key))
+                    })
+                });
+                match found {
+                    Some(verb) if *repeat && !verb.repeats() => false,
+                    Some(verb) => {
+                        pressed.push(verb);
+                        false
+                    }
+                    None => true,
+                }
+            });
+        });
+        pressed
+    }
+
+    /// Whether the verb's key is held down now.
+    pub fn is_held(&self, ctx: &egui::Context, verb: Verb) -> bool {
+        !ctx.text_edit_focused()
+            && self.chord(verb).is_some_and(|chord| ctx.input(|input| input.key_down(chord.key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_verb_is_in_the_table_once_and_no_two_share_a_key() {
+        let keymap = Keymap::default();
+        let ids: BTreeSet<String> = TABLE.iter().map(|about| about.verb.id()).collect();
+        assert_eq!(ids.len(), TABLE.len());
+        assert!((1..=CLASS_KEYS).all(|n| ids.contains(&format!("class-{n}"))));
+        for about in TABLE {
+            assert!(!about.label.is_empty() && !about.hint.is_empty());
+            if about.key.is_empty() {
+                continue;
+            }
+            let chord: Chord = about.key.parse().unwrap();
+            assert_eq!(chord.to_string(), about.key, "{:?}", about.verb);
+            assert_eq!(keymap.clash(about.verb, chord), None, "{:?}", about.verb);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_taken_is_refused_and_a_changed_one_reads_back() {
+        let mut keymap = Keymap::default();
+        let taken = keymap.set(Verb::Skip, "G".parse().ok());
+        assert!(taken.unwrap_err().contains("Good"));
+        keymap.set(Verb::Skip, "Y".parse().ok()).unwrap();
+        keymap.set(Verb::Theme, None).unwrap();
+        let settings = keymap.to_settings();
+        assert_eq!(settings.get("Skip").map(String::as_str), Some("Y"));
+        let (back, troubles) = Keymap::from_settings(&settings);
+        assert!(troubles.is_empty());
+        assert_eq!(back, keymap);
+        let nonsense = [("Skip".to_owned(), "Hyper+Y".to_owned()), ("Fly".to_owned(), "Y".to_owned())].into();
+        assert_eq!(Keymap::from_settings(&nonsense).1.len(), 2);
+    }
+}
