@@ -18,12 +18,22 @@ use super::verbs::{Keymap, Scope, Verb};
 use crate::engine::{StationOptions, Task};
 use crossbeam_channel::{Receiver, bounded};
 use eframe::egui::{self, ThemePreference, Ui};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Verbs that open something of another page.
 const LABEL_VERBS: [Verb; 2] = [Verb::Import, Verb::Export];
 
+/// Where the window keeps things.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Settings and texts.
+    pub config: PathBuf,
+    /// Lines that nobody gave another place.
+    pub data: PathBuf,
+}
+
 pub struct App {
+    places: Places,
     config: Config,
     keymap: Keymap,
     keeper: Option<Keeper>,
@@ -47,14 +57,14 @@ pub struct App {
 
 impl App {
     /// `first` is a line to open at once; else the last one, else the demo line with a welcome.
-    pub fn new(ctx: &egui::Context, folder: &Path, first: Option<(PathBuf, StationOptions)>) -> Self {
+    pub fn new(ctx: &egui::Context, places: Places, first: Option<(PathBuf, StationOptions)>) -> Self {
         theme::install(ctx);
         ctx.options_mut(|options| options.zoom_with_keyboard = false);
         let mut toasts = Toasts::default();
-        if let Err(why) = super::texts::load(&folder.join("texts.json")) {
+        if let Err(why) = super::texts::load(&places.config.join("texts.json")) {
             toasts.trouble(why);
         }
-        let path = folder.join("window.json");
+        let path = places.config.join("window.json");
         let (config, troubles) = Config::load(&path);
         let (keymap, more) = config.keymap();
         troubles.into_iter().chain(more).for_each(|trouble| toasts.trouble(trouble));
@@ -65,6 +75,7 @@ impl App {
         });
         let keeper = keeper.map_err(|why| toasts.trouble(why)).ok();
         let mut app = Self {
+            places,
             config,
             keymap,
             keeper,
@@ -96,9 +107,13 @@ impl App {
             (None, Some(folder)) => self.open(ctx, Start::Line { folder, options: None }),
             (None, None) => {
                 self.start.show_welcome();
-                self.open(ctx, Start::Demo);
+                self.open(ctx, self.demo());
             }
         }
+    }
+
+    fn demo(&self) -> Start {
+        Start::Demo(self.places.data.join(start::DEMO))
     }
 
     fn apply_looks(&self, ctx: &egui::Context) {
@@ -218,9 +233,12 @@ impl App {
         if self.shows_keys && shell::keys_ui(&ctx, &self.keymap) {
             self.shows_keys = false;
         }
-        if let Some(what) =
-            self.start.ui(&ctx, self.opening.as_ref().map(|o| o.folder.as_path()), self.session.is_some())
-        {
+        if let Some(what) = self.start.ui(
+            &ctx,
+            &self.places.data,
+            self.opening.as_ref().map(|o| o.folder.as_path()),
+            self.session.is_some(),
+        ) {
             self.open(&ctx, what);
         }
         self.toasts.ui(&ctx);
@@ -339,8 +357,8 @@ impl App {
             Verb::TextSmaller => self.set_text(ctx, self.config.text_percent.saturating_sub(TEXT_STEP)),
             Verb::TextNormal => self.set_text(ctx, 100),
             Verb::OpenLine => self.start.show_open(),
-            Verb::NewLine => self.start.show_new(),
-            Verb::DemoLine => self.open(ctx, Start::Demo),
+            Verb::NewLine => self.start.show_new(&self.places.data),
+            Verb::DemoLine => self.open(ctx, self.demo()),
             Verb::Backup => self.back_up(ctx),
             Verb::Train => {
                 self.place = Place::Models;

@@ -8,7 +8,7 @@ use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::verbs::Verb;
 use super::widgets::{Face, Mark, card_ui, figure_ui, note, percent, rule_ui, secondary, verb_ui};
 use crate::engine::LatencyMs;
-use eframe::egui::{self, Color32, RichText, ScrollArea, Ui, vec2};
+use eframe::egui::{self, Align, Color32, Layout, RichText, ScrollArea, Ui, vec2};
 use egui_plot::{HLine, Line, Plot, PlotPoints};
 
 /// Points of a curve on the screen; more would only cost time.
@@ -128,10 +128,17 @@ fn plots_ui(ui: &mut Ui, page: &Page<'_>) {
                 Curve { name: "p50", points: points(&|s| Some(s.p50_ms)), color: t.text[0] },
                 Curve { name: "p99", points: points(&|s| Some(s.p99_ms)), color: t.accent },
             ];
-            plot_ui(ui, "latency", curves, Some(("budget", budget.latency_ms_p99)), t);
+            plot_ui(ui, "latency", tr(" min"), curves, Some(("budget", budget.latency_ms_p99)), t);
         });
         card_ui(&mut columns[1], tr("Items a second"), |ui| {
-            plot_ui(ui, "rate", vec![Curve { name: "items", points: rates, color: t.text[0] }], None, t);
+            plot_ui(
+                ui,
+                "rate",
+                tr(" min"),
+                vec![Curve { name: "items", points: rates, color: t.text[0] }],
+                None,
+                t,
+            );
         });
         card_ui(&mut columns[2], tr("Waiting, and decided without a person in %"), |ui| {
             let curves = vec![
@@ -142,7 +149,7 @@ fn plots_ui(ui: &mut Ui, page: &Page<'_>) {
                     color: t.pass,
                 },
             ];
-            plot_ui(ui, "queue", curves, None, t);
+            plot_ui(ui, "queue", tr(" min"), curves, None, t);
         });
     });
 }
@@ -153,8 +160,15 @@ pub struct Curve {
     pub color: Color32,
 }
 
-/// Curves over minutes, with at most one limit. Nothing moves by the pointer: it is to be read.
-pub fn plot_ui(ui: &mut Ui, id: &str, curves: Vec<Curve>, limit: Option<(&str, f64)>, t: Tokens) {
+/// Curves over time or epochs, with at most one limit. Nothing moves by the pointer: it is to be read.
+pub fn plot_ui(
+    ui: &mut Ui,
+    id: &str,
+    unit: &'static str,
+    curves: Vec<Curve>,
+    limit: Option<(&str, f64)>,
+    t: Tokens,
+) {
     if curves.iter().all(|curve| curve.points.len() < 2) {
         ui.allocate_ui(vec2(ui.available_width(), PLOT_HEIGHT), |ui| {
             ui.label(note(tr("Nothing to draw yet"), t));
@@ -163,24 +177,28 @@ pub fn plot_ui(ui: &mut Ui, id: &str, curves: Vec<Curve>, limit: Option<(&str, f
     }
     ui.horizontal_wrapped(|ui| {
         for curve in &curves {
-            ui.label(RichText::new("━").color(curve.color));
+            let (rect, _) = ui.allocate_exact_size(vec2(14.0, 16.0), egui::Sense::hover());
+            ui.painter().hline(rect.x_range(), rect.center().y, egui::Stroke::new(2.0, curve.color));
             let last = curve.points.last().map_or_else(String::new, |p| format!(" {:.1}", p[1]));
             ui.label(note(format!("{}{last}", tr(curve.name)), t));
         }
     });
     let highest = curves.iter().flat_map(|c| &c.points).map(|p| p[1]).fold(0.0, f64::max);
+    ui.visuals_mut().override_text_color = Some(t.text[2]);
     Plot::new(id)
         .height(PLOT_HEIGHT)
+        .grid_color(t.line)
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)
         .allow_boxed_zoom(false)
         .show_background(false)
+        .x_axis_formatter(move |mark, _| format!("{:.0}{unit}", mark.value))
         .include_y(0.0)
         .include_y(highest * 1.1)
         .show(ui, |plot| {
             if let Some((name, y)) = limit.filter(|(_, y)| *y < 3.0 * highest) {
-                plot.hline(HLine::new(tr_owned(name), y).color(t.review));
+                plot.hline(HLine::new(name.to_owned(), y).color(t.review));
             }
             for curve in curves {
                 plot.line(
@@ -190,10 +208,6 @@ pub fn plot_ui(ui: &mut Ui, id: &str, curves: Vec<Curve>, limit: Option<(&str, f
         });
 }
 
-fn tr_owned(name: &str) -> String {
-    name.to_owned()
-}
-
 fn recent_ui(ui: &mut Ui, page: &Page<'_>) {
     let t = page.tokens;
     let station = &page.session.station;
@@ -201,16 +215,21 @@ fn recent_ui(ui: &mut Ui, page: &Page<'_>) {
         let text = if station.no_station.is_some() { tr("not known in this window") } else { tr("none yet") };
         ui.label(secondary(text, t));
     }
-    egui::Grid::new("recent").num_columns(4).spacing(vec2(SPACE[2], 2.0)).show(ui, |ui| {
-        for Recent { name, outcome, latency_ms } in &station.recent {
-            let mark = Mark::from(*outcome);
+    for Recent { name, outcome, latency_ms } in &station.recent {
+        let mark = Mark::from(*outcome);
+        ui.horizontal(|ui| {
             mark.show_ui(ui);
-            ui.label(RichText::new(outcome.as_str()).size(SECONDARY).color(mark.color(t)));
-            ui.add(egui::Label::new(RichText::new(name).size(SECONDARY)).truncate());
-            ui.label(note(format!("{latency_ms:.0} ms"), t));
-            ui.end_row();
-        }
-    });
+            ui.allocate_ui_with_layout(vec2(56.0, 20.0), Layout::left_to_right(Align::Center), |ui| {
+                ui.label(RichText::new(outcome.as_str()).size(SECONDARY).color(mark.color(t)));
+            });
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.label(note(format!("{latency_ms:.0} ms"), t));
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.add(egui::Label::new(RichText::new(name).size(SECONDARY)).truncate());
+                });
+            });
+        });
+    }
 }
 
 /// Where items come from, and its controls.

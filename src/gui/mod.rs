@@ -23,9 +23,12 @@ mod toasts;
 mod verbs;
 mod widgets;
 
-pub use app::App;
+#[cfg(test)]
+mod tests;
 
-use crate::engine::StationOptions;
+pub use app::{App, Places};
+
+use crate::engine::{StationOptions, data_folder};
 use std::path::PathBuf;
 
 /// Opens the window: on a line and its station, or on the line that was open last. Returns when it
@@ -50,7 +53,10 @@ pub fn run(first: Option<(PathBuf, StationOptions)>) -> Result<(), String> {
     eframe::run_native(
         "secondlook",
         native,
-        Box::new(move |creation| Ok(Box::new(App::new(&creation.egui_ctx, &config::folder(), first)))),
+        Box::new(move |creation| {
+            let places = Places { config: config::folder(), data: data_folder() };
+            Ok(Box::new(App::new(&creation.egui_ctx, places, first)))
+        }),
     )
     .map_err(|error| format!("no window: {error}. Hint: secondlook doctor says what is missing"))
 }

@@ -3,8 +3,11 @@
 use super::line_page::{Curve, plot_ui};
 use super::page::Page;
 use super::texts::tr;
-use super::theme::{BODY, SECONDARY, SPACE, TITLE};
-use super::widgets::{Face, button_ui, card_ui, note, percent, progress_ui, row_ui, rule_ui, secondary};
+use super::theme::{SECONDARY, SPACE, TITLE};
+use super::widgets::{
+    Face, Mark, button_ui, card_ui, note, percent, progress_ui, row_ui, rule_ui, secondary, told_ui,
+    warning_ui,
+};
 use crate::domain::Filter;
 use crate::engine::{self, Ask, EngineError, Line, Manifest, Task, TrainJob};
 use eframe::egui::{self, DragValue, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
@@ -158,10 +161,7 @@ impl ModelsPage {
                     manifest_ui(ui, page, manifest);
                 }
                 Err(why) => {
-                    ui.label(
-                        RichText::new(format!("◆ {}: {why}", tr("This package cannot be used")))
-                            .color(t.review),
-                    );
+                    warning_ui(ui, format!("{}: {why}", tr("This package cannot be used")));
                 }
             }
         }
@@ -222,10 +222,10 @@ impl ModelsPage {
                 let curves = training.curves.lock().clone();
                 ui.columns(2, |columns| {
                     let loss = Curve { name: "loss", points: curves.loss, color: t.text[0] };
-                    plot_ui(&mut columns[0], "loss", vec![loss], None, t);
+                    plot_ui(&mut columns[0], "loss", "", vec![loss], None, t);
                     let validation =
                         Curve { name: "validation score", points: curves.validation, color: t.accent };
-                    plot_ui(&mut columns[1], "validation", vec![validation], None, t);
+                    plot_ui(&mut columns[1], "validation", "", vec![validation], None, t);
                 });
                 ui.label(note(tr("Over epochs. Cancelling keeps the best so far."), t));
                 if ui
@@ -238,13 +238,13 @@ impl ModelsPage {
                 return;
             }
             if let Some(name) = &self.done {
-                ui.label(
-                    RichText::new(format!(
-                        "✓ {name} {}",
+                told_ui(
+                    ui,
+                    Mark::Pass,
+                    format!(
+                        "{name} {}",
                         tr("is a candidate now: look at its card, then make it live or not")
-                    ))
-                    .size(BODY)
-                    .color(t.pass),
+                    ),
                 );
             }
             is_closed = self.form_ui(ui, page);

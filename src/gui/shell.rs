@@ -6,7 +6,7 @@ use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens, tokens};
 use super::verbs::{Group, Keymap, TABLE, Verb};
-use super::widgets::{Face, cap_ui, note, percent, row_ui, secondary};
+use super::widgets::{Face, cap_ui, modal_ui, note, percent, row_ui, secondary};
 use crate::domain::Level;
 use eframe::egui::{
     self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke,
@@ -351,9 +351,8 @@ impl Palette {
             return Some(found.get(self.at).copied());
         }
         let mut chosen = None;
-        let shown = egui::Modal::new(egui::Id::unique("palette")).show(ctx, |ui| {
+        let shown = modal_ui(ctx, "palette", 560.0, |ui| {
             let t = tokens(ui);
-            ui.set_width(560.0);
             let field = egui::TextEdit::singleline(&mut self.text)
                 .hint_text(tr("What do you want to do?"))
                 .desired_width(f32::INFINITY)
@@ -363,7 +362,7 @@ impl Palette {
             response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Command")));
             response.request_focus();
             ui.add_space(SPACE[1]);
-            ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+            ScrollArea::vertical().max_height(420.0).min_scrolled_height(420.0).show(ui, |ui| {
                 for (i, verb) in found.iter().enumerate() {
                     let about = verb.about();
                     let cap = keymap.chord(*verb).map(super::verbs::Chord::cap).unwrap_or_default();
@@ -395,40 +394,42 @@ impl Palette {
 pub fn keys_ui(ctx: &egui::Context, keymap: &Keymap) -> bool {
     let escape = ctx.input_mut(|input| input.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
     let room = ctx.content_rect();
-    let shown = egui::Modal::new(egui::Id::unique("keys")).show(ctx, |ui| {
-        ui.set_width((room.width() - 80.0).min(1120.0));
+    let shown = modal_ui(ctx, "keys", (room.width() - 80.0).min(1120.0), |ui| {
         let t = tokens(ui);
         ui.label(RichText::new(tr("All keys")).size(TITLE).strong());
         ui.label(note(tr("Keys are changed under Settings"), t));
-        ScrollArea::vertical().max_height(room.height() - 160.0).show(ui, |ui| {
-            ui.columns(3, |columns| {
-                for group in Group::ALL {
-                    let column = match group {
-                        Group::Answer | Group::Pages => 0,
-                        Group::View => 1,
-                        Group::Regions | Group::Program => 2,
-                    };
-                    let ui = &mut columns[column];
-                    ui.add_space(SPACE[1]);
-                    ui.label(secondary(group.title(), t).strong());
-                    for about in TABLE.iter().filter(|about| about.group == group) {
-                        ui.horizontal(|ui| {
-                            let cap = keymap
-                                .chord(about.verb)
-                                .map_or_else(|| "–".to_owned(), super::verbs::Chord::cap);
-                            ui.allocate_ui_with_layout(
-                                vec2(86.0, 24.0),
-                                Layout::left_to_right(Align::Center),
-                                |ui| {
-                                    cap_ui(ui, &cap);
-                                },
-                            );
-                            ui.label(RichText::new(about.label()).size(BODY)).on_hover_text(about.hint());
-                        });
+        ScrollArea::vertical()
+            .max_height(room.height() - 180.0)
+            .min_scrolled_height(room.height() - 180.0)
+            .show(ui, |ui| {
+                ui.columns(3, |columns| {
+                    for group in Group::ALL {
+                        let column = match group {
+                            Group::Answer | Group::Pages => 0,
+                            Group::View => 1,
+                            Group::Regions | Group::Program => 2,
+                        };
+                        let ui = &mut columns[column];
+                        ui.add_space(SPACE[1]);
+                        ui.label(secondary(group.title(), t).strong());
+                        for about in TABLE.iter().filter(|about| about.group == group) {
+                            ui.horizontal(|ui| {
+                                let cap = keymap
+                                    .chord(about.verb)
+                                    .map_or_else(|| "–".to_owned(), super::verbs::Chord::cap);
+                                ui.allocate_ui_with_layout(
+                                    vec2(86.0, 24.0),
+                                    Layout::left_to_right(Align::Center),
+                                    |ui| {
+                                        cap_ui(ui, &cap);
+                                    },
+                                );
+                                ui.label(RichText::new(about.label()).size(BODY)).on_hover_text(about.hint());
+                            });
+                        }
                     }
-                }
+                });
             });
-        });
     });
     escape || shown.should_close()
 }

@@ -6,32 +6,38 @@ use super::session::{Opening, Session};
 use super::settings::plan_form::PlanForm;
 use super::texts::tr;
 use super::theme::{BODY, FIGURE, SPACE, TITLE, tokens};
-use super::widgets::{Face, button_ui, note, row_ui, secondary};
+use super::widgets::{Face, button_ui, modal_ui, note, row_ui, secondary, warning_ui};
 use crate::domain::{Level, Plan, Task as Work};
-use crate::engine::{
-    EngineError, Line, LineRequest, StationOptions, Task, data_folder, demo_line, window_options,
-};
+use crate::engine::{EngineError, Line, LineRequest, StationOptions, Task, demo_line, window_options};
 use crate::store;
 use crossbeam_channel::{Receiver, bounded};
 use eframe::egui::{self, Key, Modifiers, RichText, ScrollArea, Ui, vec2};
 use std::path::{Path, PathBuf};
 
+/// The demo line's folder among the others.
+pub const DEMO: &str = "demo-line";
 /// Who makes lines from this window.
 const ACTOR: &str = super::feed::ACTOR;
 
 /// What to open.
 pub enum Start {
-    Demo,
-    Line { folder: PathBuf, options: Option<StationOptions> },
-    New { folder: PathBuf, plan: Box<Plan> },
+    /// The demo line, kept in this folder.
+    Demo(PathBuf),
+    Line {
+        folder: PathBuf,
+        options: Option<StationOptions>,
+    },
+    New {
+        folder: PathBuf,
+        plan: Box<Plan>,
+    },
 }
 
 /// Opens, or makes and opens, on a thread.
 pub fn open(what: Start, reviewer: &str, ctx: &egui::Context) -> Result<Opening, String> {
     let reviewer = reviewer.to_owned();
     match what {
-        Start::Demo => {
-            let folder = data_folder().join("demo-line");
+        Start::Demo(folder) => {
             let to_make = folder.clone();
             Opening::start(folder, reviewer, ctx.clone(), move || {
                 demo_line(Some(&to_make), None, ACTOR)?;
@@ -125,10 +131,11 @@ impl StartPage {
         self.trouble = None;
     }
 
-    pub fn show_new(&mut self) {
+    /// `data` is where lines are kept that nobody gave another place.
+    pub fn show_new(&mut self, data: &Path) {
         let plan = Plan::new("New line", Work::Defect, Vec::new());
         self.shown = Shown::New(Box::new(PlanForm::new(&plan)));
-        self.path = data_folder().join("new-line").display().to_string();
+        self.path = data.join("new-line").display().to_string();
         self.trouble = None;
     }
 
@@ -139,7 +146,13 @@ impl StartPage {
     }
 
     /// What is to be opened, once it was chosen.
-    pub fn ui(&mut self, ctx: &egui::Context, opening: Option<&Path>, has_line: bool) -> Option<Start> {
+    pub fn ui(
+        &mut self,
+        ctx: &egui::Context,
+        data: &Path,
+        opening: Option<&Path>,
+        has_line: bool,
+    ) -> Option<Start> {
         if let Some(path) = self.dialog.as_ref().and_then(|dialog| dialog.try_recv().ok()) {
             self.dialog = None;
             if let Some(path) = path {
@@ -154,19 +167,24 @@ impl StartPage {
         }
         match std::mem::take(&mut self.shown) {
             Shown::Nothing => None,
-            Shown::Welcome => self.welcome_ui(ctx, opening, has_line),
+            Shown::Welcome => self.welcome_ui(ctx, data, opening, has_line),
             Shown::Open => self.open_ui(ctx, has_line),
             Shown::New(form) => self.new_ui(ctx, form, has_line),
         }
     }
 
-    fn welcome_ui(&mut self, ctx: &egui::Context, opening: Option<&Path>, has_line: bool) -> Option<Start> {
+    fn welcome_ui(
+        &mut self,
+        ctx: &egui::Context,
+        data: &Path,
+        opening: Option<&Path>,
+        has_line: bool,
+    ) -> Option<Start> {
         let enter = ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
         let mut next = if enter && has_line { Shown::Nothing } else { Shown::Welcome };
         let mut start = None;
-        egui::Modal::new(egui::Id::unique("welcome")).show(ctx, |ui| {
+        modal_ui(ctx, "welcome", 520.0, |ui| {
             let t = tokens(ui);
-            ui.set_width(520.0);
             ui.label(RichText::new("Second Look").size(FIGURE).strong());
             ui.label(RichText::new(tr("A model decides what it is sure of, a person the rest.")).size(BODY));
             ui.add_space(SPACE[2]);
@@ -184,7 +202,7 @@ impl StartPage {
             {
                 next = Shown::Nothing;
                 if !has_line && opening.is_none() {
-                    start = Some(Start::Demo);
+                    start = Some(Start::Demo(data.join(DEMO)));
                 }
             }
             if row_ui(ui, width, "", tr("Open a line"), face(Icon::Folder, tr("a folder on this machine")))
@@ -201,7 +219,7 @@ impl StartPage {
             )
             .clicked()
             {
-                self.show_new();
+                self.show_new(data);
                 next = std::mem::take(&mut self.shown);
             }
             ui.add_space(SPACE[1]);
@@ -214,8 +232,7 @@ impl StartPage {
     fn open_ui(&mut self, ctx: &egui::Context, has_line: bool) -> Option<Start> {
         let mut next = Shown::Open;
         let mut start = None;
-        egui::Modal::new(egui::Id::unique("open")).show(ctx, |ui| {
-            ui.set_width(600.0);
+        modal_ui(ctx, "open", 600.0, |ui| {
             ui.label(RichText::new(tr("Open a line")).size(TITLE).strong());
             self.path_ui(ui, tr("The line's folder"));
             let enter = ui.input(|input| input.key_pressed(Key::Enter));
@@ -238,9 +255,8 @@ impl StartPage {
         let mut start = None;
         let mut is_left = false;
         let room = ctx.content_rect();
-        egui::Modal::new(egui::Id::unique("new")).show(ctx, |ui| {
+        modal_ui(ctx, "new", (room.width() - 120.0).min(820.0), |ui| {
             let t = tokens(ui);
-            ui.set_width((room.width() - 120.0).min(820.0));
             ui.label(RichText::new(tr("A new line")).size(FIGURE));
             ui.label(secondary(tr("What is inspected, what it may cost, and what is promised. All of it can be changed later."), t));
             ScrollArea::vertical().max_height(room.height() - 260.0).show(ui, |ui| {
@@ -249,12 +265,13 @@ impl StartPage {
             });
             let plan = form.plan();
             match (&plan, &self.trouble) {
-                (Err(why), _) => ui.label(RichText::new(format!("◆ {why}")).color(t.review)),
-                (Ok(_), Some(why)) => ui.label(RichText::new(format!("◆ {why}")).color(t.review)),
+                (Err(why), _) | (Ok(_), Some(why)) => warning_ui(ui, why),
                 (Ok(_), None) => ui.label(note(tr("The plan is written to line.toml in that folder"), t)),
             };
             ui.horizontal(|ui| {
-                let make = ui.add_enabled_ui(plan.is_ok() && !self.path.trim().is_empty(), |ui| button_ui(ui, tr("Make the line"), true));
+                let make = ui.add_enabled_ui(plan.is_ok() && !self.path.trim().is_empty(), |ui| {
+                    button_ui(ui, tr("Make the line"), true)
+                });
                 if make.inner.clicked()
                     && let Ok(plan) = plan
                 {

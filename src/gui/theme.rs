@@ -40,8 +40,9 @@ pub const LIGHT: Tokens = Tokens {
     line: hex(0xcf_d6de),
     text: [hex(0x12_171d), hex(0x3d_4854), hex(0x5d_6a78)],
     pass: hex(0x0b_6fa8),
-    divert: hex(0xb8_420f),
-    review: hex(0x8a_5f00),
+    // Darker than the review's: without one kind of cone only that tells them apart.
+    divert: hex(0x8f_2400),
+    review: hex(0x7e_6900),
     accent: hex(0x41_53c9),
     stop: hex(0xc4_221b),
     on_stop: hex(0xff_ffff),

@@ -61,12 +61,10 @@ impl Toasts {
                         .show(ui, |ui| {
                             ui.set_max_width(560.0);
                             ui.horizontal(|ui| {
-                                let mark = if toast.is_trouble { "▲ " } else { "" };
-                                ui.label(
-                                    RichText::new(format!("{mark}{}", toast.text))
-                                        .size(SECONDARY)
-                                        .color(t.text[0]),
-                                );
+                                if toast.is_trouble {
+                                    super::widgets::Mark::Ask.show_ui(ui);
+                                }
+                                ui.label(RichText::new(&toast.text).size(SECONDARY).color(t.text[0]));
                                 if toast.is_trouble
                                     && icon_ui(ui, Icon::Close, "Close this message", false).clicked()
                                 {

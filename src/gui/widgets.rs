@@ -83,6 +83,35 @@ pub fn secondary(text: impl Into<String>, t: Tokens) -> RichText {
     RichText::new(text).size(SECONDARY).color(t.text[1])
 }
 
+/// Something to look at, marked by shape as well as colour.
+pub fn warning_ui(ui: &mut Ui, text: impl Into<String>) -> Response {
+    told_ui(ui, Mark::Ask, text)
+}
+
+/// A line with a mark in front.
+pub fn told_ui(ui: &mut Ui, mark: Mark, text: impl Into<String>) -> Response {
+    let t = tokens(ui);
+    ui.horizontal(|ui| {
+        mark.show_ui(ui);
+        ui.add(egui::Label::new(RichText::new(text).size(SECONDARY).color(mark.color(t))).wrap())
+    })
+    .inner
+}
+
+/// A box over everything else, with room around what it asks.
+pub fn modal_ui<R>(
+    ctx: &egui::Context,
+    name: &str,
+    width: f32,
+    add: impl FnOnce(&mut Ui) -> R,
+) -> egui::ModalResponse<R> {
+    let frame = egui::Frame::popup(&ctx.global_style()).inner_margin(SPACE[4]);
+    egui::Modal::new(egui::Id::unique(name)).frame(frame).show(ctx, |ui| {
+        ui.set_width(width);
+        add(ui)
+    })
+}
+
 /// A frame with the title of what it holds.
 pub fn card_ui<R>(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
     let t = tokens(ui);
@@ -93,11 +122,15 @@ pub fn card_ui<R>(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui) -> R) -> R
         .inner_margin(SPACE[3])
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
-            if !title.is_empty() {
-                ui.label(secondary(title, t).strong());
-                ui.add_space(SPACE[0]);
-            }
-            add(ui)
+            // Columns stretch what they hold; text is not to be stretched.
+            ui.with_layout(Layout::top_down(Align::LEFT), |ui| {
+                if !title.is_empty() {
+                    ui.label(secondary(title, t).strong());
+                    ui.add_space(SPACE[0]);
+                }
+                add(ui)
+            })
+            .inner
         })
         .inner
 }
@@ -150,7 +183,8 @@ pub fn row_ui(ui: &mut Ui, width: f32, cap: &str, label: &str, face: Face<'_>) -
     let height = if face.is_small { 34.0 } else { CONTROL_HEIGHT };
     let sense = if face.is_disabled { Sense::hover() } else { Sense::click() };
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), sense);
-    let spoken = if face.about.is_empty() { label.to_owned() } else { format!("{label}, {}", face.about) };
+    let words = [label, face.about, face.figure];
+    let spoken = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(", ");
     response.widget_info(|| WidgetInfo::selected(Role::Button, !face.is_disabled, face.is_selected, &spoken));
     if !ui.is_rect_visible(rect) {
         return response;

@@ -89,8 +89,10 @@ fn sizes_ui(ui: &mut Ui, page: &Page<'_>, list: &LabelList) {
         *counts.entry(bin).or_default() += 1;
     }
     let bars = counts.iter().map(|(bin, n)| Bar::new(f64::from(*bin) + 0.5, *n as f64).width(0.9)).collect();
+    ui.visuals_mut().override_text_color = Some(t.text[2]);
     Plot::new("sizes")
         .height(HEIGHT)
+        .grid_color(t.line)
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)
@@ -136,8 +138,11 @@ fn places_ui(ui: &mut Ui, page: &Page<'_>, list: &LabelList) {
             ui.label(note(format!("{class} {}", points.len() * step), page.tokens));
         }
     });
+    let t = page.tokens;
+    ui.visuals_mut().override_text_color = Some(t.text[2]);
     Plot::new("places")
         .height(HEIGHT)
+        .grid_color(t.line)
         .data_aspect(1.0)
         .allow_drag(false)
         .allow_zoom(false)

@@ -5,6 +5,7 @@ mod charts;
 mod transfer;
 
 use super::album::Shown;
+use super::icon::Icon;
 use super::page::Page;
 use super::review::label_text;
 use super::texts::tr;
@@ -282,11 +283,9 @@ impl LabelsPage {
             }
             Shown::Loading => {}
             Shown::Failed(_) => {
-                painter.text(
-                    place.center(),
-                    Align2::CENTER_CENTER,
-                    "✕",
-                    FontId::proportional(22.0),
+                Icon::Close.paint(
+                    painter,
+                    Rect::from_center_size(place.center(), vec2(28.0, 28.0)),
                     t.text[2],
                 );
             }

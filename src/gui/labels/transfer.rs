@@ -4,7 +4,9 @@ use super::super::page::Page;
 use super::super::start::pick_folder;
 use super::super::texts::tr;
 use super::super::theme::{BODY, SPACE, TITLE, tokens};
-use super::super::widgets::{button_ui, note, progress_ui, secondary};
+use super::super::widgets::{
+    Mark, button_ui, modal_ui, note, progress_ui, secondary, told_ui as mark_ui, warning_ui,
+};
 use crate::domain::{Filter, SimulatorSettings};
 use crate::engine::{self, DatasetSource, EngineError, Format, LabelList, Line, Task};
 use crossbeam_channel::Receiver;
@@ -72,8 +74,7 @@ impl Transfer {
         self.follow();
         let mut is_over =
             self.working.is_none() && ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
-        egui::Modal::new(egui::Id::unique("transfer")).show(ctx, |ui| {
-            ui.set_width(640.0);
+        modal_ui(ctx, "transfer", 640.0, |ui| {
             let title = if self.kind == Kind::Import { tr("Import labels") } else { tr("Export labels") };
             ui.label(RichText::new(title).size(TITLE).strong());
             if let Some(task) = &self.working {
@@ -186,17 +187,17 @@ impl Transfer {
                     .collect();
                 if !unknown.is_empty() {
                     let words =
-                        format!("◆ {}: {}", tr("Classes without a route in the plan"), unknown.join(", "));
-                    ui.label(RichText::new(words).color(t.review));
+                        format!("{}: {}", tr("Classes without a route in the plan"), unknown.join(", "));
+                    warning_ui(ui, words);
                 }
                 if !preview.skipped.is_empty() {
                     let words =
-                        format!("◆ {} {}", preview.skipped.len(), tr("cannot be read and are left out"));
-                    ui.label(RichText::new(words).color(t.review)).on_hover_text(preview.skipped.join("\n"));
+                        format!("{} {}", preview.skipped.len(), tr("cannot be read and are left out"));
+                    warning_ui(ui, words).on_hover_text(preview.skipped.join("\n"));
                 }
             }
             Some((of, Err(why))) if *of == path => {
-                ui.label(RichText::new(format!("◆ {why}")).color(t.review));
+                warning_ui(ui, why);
             }
             _ if self.previewing.is_some() => {
                 ui.label(note(tr("Reading…"), t));
@@ -292,10 +293,15 @@ impl Transfer {
                         (tr("said with less detail"), &sheet.simplified),
                         (tr("lost"), &sheet.lost),
                     ] {
-                        lines.extend(counts.iter().map(|(why, n)| format!("◆ {n} {what}: {why}")));
+                        lines.extend(counts.iter().map(|(why, n)| format!("{n} {what}: {why}")));
                     }
-                    lines.extend(check.compared.iter().map(|(what, n)| format!("✓ {n} {what}")));
-                    lines.extend(check.differences.iter().map(|what| format!("✕ {what}")));
+                    lines.extend(
+                        check
+                            .compared
+                            .iter()
+                            .map(|(what, n)| format!("{n} {what} {}", tr("compared, alike"))),
+                    );
+                    lines.extend(check.differences.iter().map(|what| format!("{}: {what}", tr("differs"))));
                     Ok(Told { lines, is_well: check.ok })
                 },
             ),
@@ -321,9 +327,9 @@ fn preview(folder: PathBuf) -> Result<Preview, EngineError> {
 
 fn told_ui(ui: &mut Ui, told: &Told) {
     let t = tokens(ui);
-    let (mark, color) = if told.is_well { ("✓", t.pass) } else { ("◆", t.review) };
+    let mark = if told.is_well { Mark::Pass } else { Mark::Ask };
     let head = if told.is_well { tr("Done, and checked") } else { tr("Done, with something to look at") };
-    ui.label(RichText::new(format!("{mark} {head}")).size(BODY).color(color));
+    mark_ui(ui, mark, head);
     ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
         for line in &told.lines {
             ui.label(secondary(line, t));

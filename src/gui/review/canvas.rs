@@ -429,17 +429,10 @@ impl ReviewPage {
             page.cap(Verb::Keep),
             tr("ends")
         );
-        let at = area.center_bottom() - vec2(0.0, SPACE[3]);
-        let galley = ui.painter().layout_no_wrap(words, FontId::proportional(SECONDARY), t.text[1]);
-        let rect = Align2::CENTER_BOTTOM.anchor_size(at, galley.size() + vec2(20.0, 12.0));
-        ui.painter().rect(
-            rect,
-            RADIUS_CONTROL,
-            t.background[2],
-            Stroke::new(1.0, t.line),
-            StrokeKind::Inside,
-        );
-        ui.painter().galley(rect.min + vec2(10.0, 6.0), galley, t.text[1]);
+        let room = Rect::from_min_max(area.left_bottom() - vec2(0.0, 52.0), area.right_bottom());
+        ui.scope_builder(UiBuilder::new().max_rect(room), |ui| {
+            ui.vertical_centered(|ui| chip_ui(ui, RichText::new(words).size(SECONDARY).color(t.text[1])));
+        });
     }
 }
 

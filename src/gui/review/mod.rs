@@ -388,6 +388,14 @@ impl ReviewPage {
             .resizable(false)
             .frame(side)
             .show(ui, |ui| self.panel_ui(ui, page));
+        if let Some(card) = page.card().filter(|_| self.shows_history) {
+            let frame = egui::Frame::new().fill(t.background[1]).inner_margin(16);
+            egui::Panel::left("history").exact_size(300.0).resizable(false).frame(frame).show(ui, |ui| {
+                egui::ScrollArea::vertical()
+                    .auto_shrink(false)
+                    .show(ui, |ui| panel::history_ui(ui, page, &card));
+            });
+        }
         let ground = egui::Frame::new().fill(egui::Color32::from_rgb(8, 9, 11));
         egui::CentralPanel::default().frame(ground).show(ui, |ui| self.canvas_ui(ui, page));
         prefetch(page);

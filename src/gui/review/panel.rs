@@ -5,14 +5,18 @@ use super::super::texts::tr;
 use super::super::theme::{BODY, NOTE, SECONDARY, SPACE, TITLE, Tokens};
 use super::super::time;
 use super::super::verbs::Verb;
-use super::super::widgets::{Face, Mark, note, percent, probability, row_ui, rule_ui, secondary, verb_ui};
+use super::super::widgets::{
+    Face, Mark, cap_ui, note, percent, probability, row_ui, rule_ui, secondary, verb_ui,
+};
 use super::ReviewPage;
-use super::answer::{Answer, defect_classes, is_revealed};
+use super::answer::{defect_classes, is_revealed};
 use crate::domain::{Event, Label, LabelStatus, Probability, Route, VerdictMode, VerdictStatus};
 use crate::engine::{Ask, Card, Sight};
 use eframe::egui::{self, Align2, FontId, Rect, RichText, ScrollArea, Sense, Stroke, Ui, pos2, vec2};
 
 pub const WIDTH: f32 = 352.0;
+/// Room for why a person is asked, and for what a reveal adds to it.
+const WHY_HEIGHT: f32 = 208.0;
 
 impl ReviewPage {
     pub(super) fn panel_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
@@ -26,19 +30,14 @@ impl ReviewPage {
                 self.filter_ui(ui, page);
                 rule_ui(ui);
             }
+            // The answers stay where they are, whatever is said above them.
+            let top = ui.cursor().top();
             self.why_ui(ui, page, &card);
-            ui.add_space(SPACE[1]);
-            if let Some(first) = self.first.clone() {
-                self.reveal_ui(ui, page, &card, &first, width);
-            }
+            ui.add_space((WHY_HEIGHT - (ui.cursor().top() - top)).max(SPACE[1]));
             self.answers_ui(ui, page, &card, width);
             self.comment_ui(ui, page);
             ui.add_space(SPACE[2]);
             unit_ui(ui, page, &card);
-            if self.shows_history {
-                rule_ui(ui);
-                history_ui(ui, page, &card);
-            }
         });
     }
 
@@ -59,29 +58,24 @@ impl ReviewPage {
         if let (true, Some(prediction)) = (is_revealed, &card.prediction) {
             scale_ui(ui, prediction.divert_probability(&page.session.plan), card, t);
         }
+        self.reveal_ui(ui, page, card);
     }
 
     /// The first answer beside what the model says: keep or change.
-    fn reveal_ui(&self, ui: &mut Ui, page: &mut Page<'_>, card: &Card, first: &Answer, width: f32) {
+    fn reveal_ui(&self, ui: &mut Ui, page: &Page<'_>, card: &Card) {
         let t = page.tokens;
-        let Some(prediction) = &card.prediction else { return };
-        rule_ui(ui);
-        egui::Grid::new("reveal").num_columns(2).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
+        let (Some(first), Some(prediction)) = (&self.first, &card.prediction) else { return };
+        ui.horizontal(|ui| {
             ui.label(secondary(tr("You said"), t));
             ui.label(RichText::new(first.text()).size(TITLE).strong());
-            ui.end_row();
-            ui.label(secondary(tr("The model says"), t));
+            ui.label(secondary(tr("the model says"), t));
             let says = format!("{} {}", prediction.label(), probability(prediction.confidence().get()));
             ui.label(RichText::new(says).size(TITLE).strong());
-            ui.end_row();
         });
-        let label = format!("{} {}", tr("Keep"), first.text());
-        let face = Face { is_selected: true, ..Face::default() };
-        if row_ui(ui, width, &page.cap(Verb::Keep), &label, face).clicked() {
-            page.verbs.push(Verb::Keep);
-        }
-        ui.label(note(tr("or answer again to change it"), t));
-        rule_ui(ui);
+        ui.horizontal(|ui| {
+            cap_ui(ui, &page.cap(Verb::Keep));
+            ui.label(secondary(tr("keeps your answer; any answer key changes it"), t));
+        });
     }
 
     fn answers_ui(&self, ui: &mut Ui, page: &mut Page<'_>, card: &Card, width: f32) {
@@ -93,7 +87,10 @@ impl ReviewPage {
             shares.and_then(|p| p.probabilities.get(class)).map_or_else(String::new, |p| percent(p.get()))
         };
         let own = card.own.as_ref();
-        let said = |class: &str| own.is_some_and(|own| own.class.as_deref() == Some(class));
+        let said = |class: &str| match &self.first {
+            Some(first) => first.text() == class,
+            None => own.is_some_and(|own| own.class.as_deref() == Some(class)),
+        };
         let good = super::good_class(page);
         let route = |route: Option<Route>| match route {
             Some(Route::Pass) => tr("pass"),
@@ -322,7 +319,7 @@ fn unit_ui(ui: &mut Ui, page: &mut Page<'_>, card: &Card) {
 
 /// Every prediction, decision and answer: what, who and when. What would give the model away before
 /// the answer is left out.
-fn history_ui(ui: &mut Ui, page: &mut Page<'_>, card: &Card) {
+pub(super) fn history_ui(ui: &mut Ui, page: &Page<'_>, card: &Card) {
     let t = page.tokens;
     ui.label(secondary(tr("History"), t).strong());
     let is_open = is_revealed(card, None);

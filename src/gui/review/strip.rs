@@ -1,6 +1,7 @@
 //! What comes next, and how many wait.
 
 use super::super::album::Shown;
+use super::super::icon::Icon;
 use super::super::page::Page;
 use super::super::texts::tr;
 use super::super::theme::{FIGURE, NOTE, RADIUS_SMALL, SPACE};
@@ -31,7 +32,7 @@ impl ReviewPage {
                 });
                 ui.label(note(format!("{}{oldest}", tr("waiting")), t));
                 let name = if board.filter.is_empty() { tr("all reasons") } else { tr("filtered") };
-                let link = egui::Button::new(note(format!("{name} ▾"), t)).frame(false);
+                let link = egui::Button::new(note(format!("{name}…"), t)).frame(false);
                 if ui.add(link).on_hover_text(Verb::Filter.about().hint()).clicked() {
                     page.verbs.push(Verb::Filter);
                 }
@@ -91,7 +92,7 @@ fn thumb_ui(ui: &mut Ui, page: &mut Page<'_>, item: &Item, about: &str, is_curre
         }
         Shown::Loading => {}
         Shown::Failed(_) => {
-            painter.text(place.center(), Align2::CENTER_CENTER, "✕", FontId::proportional(22.0), t.text[2]);
+            Icon::Close.paint(painter, Rect::from_center_size(place.center(), vec2(28.0, 28.0)), t.text[2]);
         }
     }
     let edge = if is_current || response.has_focus() {

@@ -5,9 +5,9 @@ pub mod plan_form;
 use super::config::{Config, TEXT_MAX, TEXT_MIN, TEXT_STEP, ThemeChoice};
 use super::page::Page;
 use super::texts::tr;
-use super::theme::{BODY, SECONDARY, SPACE};
+use super::theme::{BODY, SPACE};
 use super::verbs::{Chord, Group, Keymap, TABLE, Verb};
-use super::widgets::{Face, button_ui, cap_ui, card_ui, note, row_ui, secondary};
+use super::widgets::{Face, button_ui, cap_ui, card_ui, note, row_ui, secondary, warning_ui};
 use crate::engine::{Line, Task};
 use eframe::egui::{self, Key, Modifiers, RichText, ScrollArea, Ui, vec2};
 use plan_form::{PlanForm, save_row_ui};
@@ -183,7 +183,7 @@ impl SettingsPage {
             t,
         ));
         if let Some(trouble) = &self.trouble {
-            ui.label(RichText::new(format!("◆ {trouble}")).color(t.review).size(SECONDARY));
+            warning_ui(ui, trouble);
         }
         if !config.keys.is_empty() && button_ui(ui, tr("All keys as they came"), false).clicked() {
             config.keys.clear();

@@ -2,7 +2,7 @@
 
 use super::super::texts::tr;
 use super::super::theme::{SPACE, tokens};
-use super::super::widgets::{button_ui, note, secondary};
+use super::super::widgets::{Mark, button_ui, note, secondary, warning_ui};
 use crate::domain::{
     AfterIngest, Class, Label, Limit, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorSettings,
     Task,
@@ -132,10 +132,11 @@ impl PlanForm {
         let mut gone = None;
         for (i, class) in self.plan.classes.iter_mut().enumerate() {
             ui.horizontal(|ui| {
+                Mark::from(class.route).show_ui(ui);
                 text(ui, &mut class.name, &format!("{} {}", tr("Class"), i + 1));
                 let name = |route| match route {
-                    Route::Pass => tr("● pass"),
-                    Route::Divert => tr("■ divert"),
+                    Route::Pass => tr("pass"),
+                    Route::Divert => tr("divert"),
                 };
                 egui::ComboBox::from_id_salt(("route", i)).selected_text(name(class.route)).show_ui(
                     ui,
@@ -388,7 +389,7 @@ pub fn save_row_ui(ui: &mut Ui, is_changed: bool, trouble: Option<&str>) -> (boo
         asked.1 =
             ui.add_enabled_ui(is_changed, |ui| button_ui(ui, tr("Discard changes"), false)).inner.clicked();
         match trouble {
-            Some(why) => ui.label(egui::RichText::new(format!("◆ {why}")).color(t.review)),
+            Some(why) => warning_ui(ui, why),
             None if is_changed => ui.label(note(tr("The station starts again with the new plan"), t)),
             None => ui.label(note(tr("As it is in line.toml"), t)),
         };
