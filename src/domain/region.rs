@@ -45,6 +45,11 @@ impl BoxPx {
         (self.x2 - self.x1).max(0.0) * (self.y2 - self.y1).max(0.0)
     }
 
+    #[must_use]
+    pub fn center(self) -> [f32; 2] {
+        [f32::midpoint(self.x1, self.x2), f32::midpoint(self.y1, self.y2)]
+    }
+
     /// Intersection over union with another box.
     #[must_use]
     pub fn iou(self, other: Self) -> f32 {

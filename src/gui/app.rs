@@ -9,7 +9,7 @@ use super::page::Page;
 use super::review::ReviewPage;
 use super::session::{News, Opening, Session};
 use super::settings::SettingsPage;
-use super::shell::{self, Palette, Place};
+use super::shell::{self, Left, Palette, Place};
 use super::start::{self, Start, StartPage};
 use super::texts::tr;
 use super::theme;
@@ -225,7 +225,7 @@ impl App {
         self.frame_ui(ui, &ctx);
         if let Some(done) = self.palette.as_mut().and_then(|palette| palette.ui(&ctx, &self.keymap)) {
             self.palette = None;
-            if let Some(verb) = done {
+            if let Left::Chosen(verb) = done {
                 self.clicked.push(verb);
                 ctx.request_repaint();
             }
@@ -262,7 +262,7 @@ impl App {
                 Place::Line => line_page::ui(ui, page),
                 Place::Labels => app.labels.ui(ui, page),
                 Place::Models => app.models.ui(ui, page),
-                Place::Settings => app.settings.ui(ui, page, &mut app.config),
+                Place::Settings => app.settings.ui(ui, page, app.config),
             }
         });
         self.take_settings(ctx);

@@ -25,13 +25,16 @@ pub enum Icon {
 
 /// Open and closed lines of an icon, and its circles as (x, y, radius).
 struct Strokes {
-    lines: &'static [&'static [(f32, f32)]],
-    circles: &'static [(f32, f32, f32)],
+    lines: Lines,
+    circles: Circles,
 }
+
+type Lines = &'static [&'static [(f32, f32)]];
+type Circles = &'static [(f32, f32, f32)];
 
 impl Icon {
     const fn strokes(self) -> Strokes {
-        let (lines, circles): (&[&[(f32, f32)]], &[(f32, f32, f32)]) = match self {
+        let (lines, circles): (Lines, Circles) = match self {
             Self::Review => (
                 &[&[
                     (2.0, 12.0),

@@ -392,23 +392,25 @@ fn manifest_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
             ui.label(RichText::new(&training.command).size(12.0).monospace().color(t.text[1]));
         });
         card_ui(&mut columns[1], tr("What it is worth, on units that it has never seen"), |ui| {
-            metrics_ui(ui, page, manifest)
+            metrics_ui(ui, page, manifest);
         });
     });
 }
 
+/// Figures of a card in their order, with their names.
+const NAMES: [(&str, &str); 8] = [
+    ("auroc", "AUROC, defective against good"),
+    ("balanced_accuracy", "Balanced accuracy"),
+    ("average_precision", "Average precision"),
+    ("defect_iou", "IoU of defect pixels"),
+    ("map_iou33", "Mean average precision at IoU 0.33"),
+    ("f_iou33", "F-score at IoU 0.33"),
+    ("ece", "Calibration error"),
+    ("ece_uncalibrated", "Calibration error before calibration"),
+];
+
 fn metrics_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
     let t = page.tokens;
-    const NAMES: [(&str, &str); 8] = [
-        ("auroc", "AUROC, defective against good"),
-        ("balanced_accuracy", "Balanced accuracy"),
-        ("average_precision", "Average precision"),
-        ("defect_iou", "IoU of defect pixels"),
-        ("map_iou33", "Mean average precision at IoU 0.33"),
-        ("f_iou33", "F-score at IoU 0.33"),
-        ("ece", "Calibration error"),
-        ("ece_uncalibrated", "Calibration error before calibration"),
-    ];
     if manifest.metrics.is_empty() {
         ui.label(
             RichText::new(tr("No unit was kept apart when it was trained: its worth is not known here"))

@@ -309,6 +309,12 @@ pub fn status_ui(ui: &mut Ui, page: &mut Page<'_>, now: Place) {
     });
 }
 
+/// How a person left the palette.
+pub enum Left {
+    Chosen(Verb),
+    WithNothing,
+}
+
 /// Anything by its name.
 #[derive(Default)]
 pub struct Palette {
@@ -317,8 +323,8 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// The verb that was chosen, or `None` inside when the palette was left.
-    pub fn ui(&mut self, ctx: &egui::Context, keymap: &Keymap) -> Option<Option<Verb>> {
+    /// `None` while it stays open.
+    pub fn ui(&mut self, ctx: &egui::Context, keymap: &Keymap) -> Option<Left> {
         let words = self.text.to_lowercase();
         let found: Vec<Verb> = TABLE
             .iter()
@@ -345,10 +351,10 @@ impl Palette {
         }
         .min(found.len().saturating_sub(1));
         if escape {
-            return Some(None);
+            return Some(Left::WithNothing);
         }
         if enter {
-            return Some(found.get(self.at).copied());
+            return Some(found.get(self.at).map_or(Left::WithNothing, |verb| Left::Chosen(*verb)));
         }
         let mut chosen = None;
         let shown = modal_ui(ctx, "palette", 560.0, |ui| {
@@ -378,7 +384,7 @@ impl Palette {
                         response.scroll_to_me(None);
                     }
                     if response.clicked() {
-                        chosen = Some(Some(*verb));
+                        chosen = Some(Left::Chosen(*verb));
                     }
                 }
                 if found.is_empty() {
@@ -386,7 +392,7 @@ impl Palette {
                 }
             });
         });
-        if chosen.is_none() && shown.should_close() { Some(None) } else { chosen }
+        if chosen.is_none() && shown.should_close() { Some(Left::WithNothing) } else { chosen }
     }
 }
 

@@ -415,13 +415,12 @@ impl FromStr for Chord {
         let mut modifiers = Modifiers::NONE;
         let mut rest = text;
         while let Some((name, after)) = rest.split_once('+').filter(|(_, after)| !after.is_empty()) {
-            modifiers = modifiers
-                | match name {
-                    "Ctrl" => Modifiers::COMMAND,
-                    "Alt" => Modifiers::ALT,
-                    "Shift" => Modifiers::SHIFT,
-                    other => return Err(format!("\"{other}\" is not Ctrl, Alt or Shift")),
-                };
+            modifiers |= match name {
+                "Ctrl" => Modifiers::COMMAND,
+                "Alt" => Modifiers::ALT,
+                "Shift" => Modifiers::SHIFT,
+                other => return Err(format!("\"{other}\" is not Ctrl, Alt or Shift")),
+            };
             rest = after;
         }
         let key = Key::from_name(rest).ok_or_else(|| format!("\"{rest}\" is not a key"))?;

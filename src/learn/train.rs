@@ -68,7 +68,7 @@ impl Progress {
                 let whole = self.seconds + left;
                 if part == 0 { left + whole } else { left }
             });
-            self.done = (self.done + part as f64) / 2.0;
+            self.done = f64::midpoint(self.done, part as f64);
             self.epoch += part * self.epochs.unwrap_or_default();
             self.epochs = self.epochs.map(|epochs| 2 * epochs);
         }
@@ -436,7 +436,9 @@ impl<'a> Run<'a> {
         let items: Vec<&LabelledItem> =
             kept.iter().zip(parts).filter(|(_, p)| **p == Part::Validation).map(|(item, _)| *item).collect();
         let mut items_of: BTreeMap<&str, f64> = BTreeMap::new();
-        items.iter().for_each(|item| *items_of.entry(&item.group).or_default() += 1.0);
+        for item in &items {
+            *items_of.entry(&item.group).or_default() += 1.0;
+        }
         let scored: Vec<Scored> = scores
             .iter()
             .zip(&self.validation)

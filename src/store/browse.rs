@@ -305,8 +305,7 @@ impl View<'_> {
         for label in labels {
             for region in label?.regions {
                 let Some(b) = region.shape.bounds() else { continue };
-                let center = [(b.x1 + b.x2) / 2.0, (b.y1 + b.y2) / 2.0];
-                places.push(LabelPlace { class: region.class, center, side: b.area().sqrt() });
+                places.push(LabelPlace { class: region.class, center: b.center(), side: b.area().sqrt() });
             }
         }
         Ok(places)

@@ -331,17 +331,14 @@ impl LabelsPage {
 
     fn choose(&mut self, modifiers: Modifiers, list: &LabelList, at: usize) {
         let id = list.ids[at];
-        match self.anchor.filter(|_| modifiers.shift) {
-            Some(anchor) => {
-                let range = anchor.min(at)..=anchor.max(at);
-                self.chosen.extend(list.ids.get(range).unwrap_or_default());
+        if let Some(anchor) = self.anchor.filter(|_| modifiers.shift) {
+            let range = anchor.min(at)..=anchor.max(at);
+            self.chosen.extend(list.ids.get(range).unwrap_or_default());
+        } else {
+            if !self.chosen.remove(&id) {
+                self.chosen.insert(id);
             }
-            None => {
-                if !self.chosen.remove(&id) {
-                    self.chosen.insert(id);
-                }
-                self.anchor = Some(at);
-            }
+            self.anchor = Some(at);
         }
     }
 }

@@ -249,7 +249,7 @@ impl Transfer {
                     let what = tr("items");
                     let report =
                         engine::import(&mut line, dataset, &actor, control.cancel(), |done, total| {
-                            control.count(done, total, what)
+                            control.count(done, total, what);
                         })?;
                     let mut lines = vec![format!(
                         "{} {} · {} {}",

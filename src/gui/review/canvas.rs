@@ -12,7 +12,7 @@ use super::camera::{self, Camera, ZOOM_STEP};
 use super::edit::{self, Preview, Tool};
 use super::marks::{Pen, paint_shape};
 use super::{ReferenceView, ReviewPage, heat_want};
-use crate::domain::{MediaHash, Thresholds};
+use crate::domain::{MediaHash, Probability, Thresholds};
 use crate::engine::{Card, Heat, Pyramid};
 use eframe::egui::{
     self, Align2, Color32, ColorImage, CursorIcon, FontId, Pos2, Rect, RichText, Role, Sense, Stroke,
@@ -95,7 +95,7 @@ impl ReviewPage {
             Shown::Ready(pyramid) => {
                 // Pictures in turn lie in the same place, each stretched to it, and keep their tiles apart.
                 let is_other = matches!(view, ReferenceView::InTurn) && is_references_turn(ui);
-                let size = self.size_of(page, card, &pyramid);
+                let size = Self::size_of(page, card, &pyramid);
                 self.area = Some((area, size));
                 let target = self.camera.target(area, size);
                 let of = if is_other {
@@ -143,7 +143,7 @@ impl ReviewPage {
     }
 
     /// The item's own size stands for everything that lies over it.
-    fn size_of(&self, page: &mut Page<'_>, card: &Card, pyramid: &Arc<Pyramid>) -> Vec2 {
+    fn size_of(page: &mut Page<'_>, card: &Card, pyramid: &Arc<Pyramid>) -> Vec2 {
         let own = match page.session.album.full(&card.item.media) {
             Shown::Ready(own) => own.size(),
             _ => pyramid.size(),
@@ -479,15 +479,15 @@ fn editor_ui(ui: &Ui, editor: &edit::Editor, preview: Option<Preview>, pen: Pen,
 /// On the fixed scale: nothing far below the lower threshold, yellow between, orange above the upper
 /// one, whatever else this picture holds.
 fn heat_color(p: f64, thresholds: Thresholds, t: Tokens) -> Color32 {
-    let low = thresholds.pass_below.map_or(0.1, |p| p.get());
-    let high = thresholds.divert_above.map_or(0.9, |p| p.get());
+    let low = thresholds.pass_below.map_or(0.1, Probability::get);
+    let high = thresholds.divert_above.map_or(0.9, Probability::get);
     if p < HEAT_MIN {
         return Color32::TRANSPARENT;
     }
     #[expect(clippy::cast_possible_truncation, reason = "shares of a colour")]
     let (along, alpha) = (
         ((p - low) / (high - low).max(1e-6)).clamp(0.0, 1.0) as f32,
-        (HEAT_ALPHA as f64 * (p / high.max(1e-6)).min(1.0)) as f32,
+        (f64::from(HEAT_ALPHA) * (p / high.max(1e-6)).min(1.0)) as f32,
     );
     let mix = |a: u8, b: u8| f32::from(a) + along * (f32::from(b) - f32::from(a));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two colours")]

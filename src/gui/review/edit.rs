@@ -174,11 +174,10 @@ impl Editor {
     pub fn merge(&mut self) {
         let Some(at) = self.chosen else { return };
         let Some(own) = self.regions[at].shape.bounds() else { return };
-        let middle = |b: BoxPx| [(b.x1 + b.x2) / 2.0, (b.y1 + b.y2) / 2.0];
         let nearest = (0..self.regions.len())
             .filter(|&other| other != at && self.regions[other].class == self.regions[at].class)
             .filter_map(|other| {
-                let [[ax, ay], [bx, by]] = [own, self.regions[other].shape.bounds()?].map(middle);
+                let [[ax, ay], [bx, by]] = [own, self.regions[other].shape.bounds()?].map(BoxPx::center);
                 Some((other, (ax - bx).hypot(ay - by)))
             })
             .min_by(|a, b| a.1.total_cmp(&b.1));
@@ -372,7 +371,7 @@ impl Editor {
 
     /// Makes two regions of the one that a line goes through.
     fn cut(&mut self, a: [f32; 2], b: [f32; 2]) {
-        let middle = [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
+        let middle = [f32::midpoint(a[0], b[0]), f32::midpoint(a[1], b[1])];
         let at = self.under(middle, 0.0).or(self.chosen);
         let Some(at) = at.filter(|_| a != b) else { return };
         let parts = match &self.regions[at].shape {
@@ -508,7 +507,7 @@ fn grown(shape: &Shape, by: i32, size: [u32; 2]) -> Option<Shape> {
         }
         Shape::Polygon(points) => {
             let b = shape.bounds()?;
-            let middle = [(b.x1 + b.x2) / 2.0, (b.y1 + b.y2) / 2.0];
+            let middle = b.center();
             let side = (b.x2 - b.x1).max(b.y2 - b.y1).max(SIDE_MIN_PX);
             let factor = (side + 2.0 * step) / side;
             let moved = |p: &[f32; 2]| {
@@ -555,7 +554,7 @@ fn straight(a: [f32; 2], b: [f32; 2]) -> Option<bool> {
 
 fn cut_box(b: BoxPx, from: [f32; 2], to: [f32; 2]) -> Option<[Shape; 2]> {
     let is_upright = straight(from, to)?;
-    let (x, y) = ((from[0] + to[0]) / 2.0, (from[1] + to[1]) / 2.0);
+    let (x, y) = (f32::midpoint(from[0], to[0]), f32::midpoint(from[1], to[1]));
     let parts = if is_upright {
         [BoxPx::new(b.x1, b.y1, x, b.y2), BoxPx::new(x, b.y1, b.x2, b.y2)]
     } else {

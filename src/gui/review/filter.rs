@@ -56,7 +56,7 @@ impl ReviewPage {
         ui.label(secondary(tr("Filter"), t).strong());
         egui::Grid::new("filter").num_columns(2).show(ui, |ui| {
             ui.label(secondary(tr("Unit or name"), t));
-            named(ui.text_edit_singleline(&mut form.text), tr("Unit or name"));
+            named(&ui.text_edit_singleline(&mut form.text), tr("Unit or name"));
             ui.end_row();
             ui.label(secondary(tr("Suggested"), t));
             egui::ComboBox::from_id_salt("suggestion")
@@ -81,7 +81,7 @@ impl ReviewPage {
             });
             ui.end_row();
             ui.label(secondary(tr("Model"), t));
-            named(ui.text_edit_singleline(&mut form.model), tr("Model"));
+            named(&ui.text_edit_singleline(&mut form.model), tr("Model"));
             ui.end_row();
             ui.label(secondary(tr("Arrived"), t));
             let name = |hours: Option<f64>| {
@@ -121,6 +121,6 @@ impl ReviewPage {
     }
 }
 
-fn named(response: egui::Response, name: &str) {
+fn named(response: &egui::Response, name: &str) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, name));
 }

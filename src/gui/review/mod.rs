@@ -70,6 +70,7 @@ impl ReferenceView {
 
 /// The page between frames.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what is shown, each for itself")]
 pub struct ReviewPage {
     camera: Camera,
     look: Look,
@@ -167,8 +168,8 @@ impl ReviewPage {
             (None, Verb::Comment) => self.is_commenting = !self.is_commenting,
             (None, Verb::Filter) => self.shows_filter = !self.shows_filter,
             (None, Verb::History) => self.shows_history = !self.shows_history,
-            (None, Verb::PreviousPicture) => self.step_picture(page, false),
-            (None, Verb::NextPicture) => self.step_picture(page, true),
+            (None, Verb::PreviousPicture) => Self::step_picture(page, false),
+            (None, Verb::NextPicture) => Self::step_picture(page, true),
             (None, Verb::Edit) => self.toggle_editor(page),
             (None, verb) => {
                 self.perform_view(verb, page.per_point);
@@ -188,8 +189,11 @@ impl ReviewPage {
             self.close_editor();
         } else if self.overturning.take().is_some() || std::mem::take(&mut self.is_commenting) {
             self.comment.clear();
-        } else if self.first.take().is_some() || std::mem::take(&mut self.shows_filter) {
-        } else if std::mem::take(&mut self.shows_history) {
+        } else if self.first.take().is_some()
+            || std::mem::take(&mut self.shows_filter)
+            || std::mem::take(&mut self.shows_history)
+        {
+            // One thing is left at a time.
         } else if !is_waiting {
             page.ask(Ask::Next);
         }
@@ -242,7 +246,7 @@ impl ReviewPage {
         self.editor.as_ref().map(|editor| editor.regions.clone()).unwrap_or_default()
     }
 
-    fn step_picture(&self, page: &mut Page<'_>, forward: bool) {
+    fn step_picture(page: &mut Page<'_>, forward: bool) {
         let Some(card) = page.card() else { return };
         let Some(at) = card.inspection.iter().position(|other| other.item.id == card.item.id) else { return };
         let next = if forward { at.checked_add(1) } else { at.checked_sub(1) };
@@ -381,7 +385,7 @@ impl ReviewPage {
             .exact_size(strip::HEIGHT)
             .frame(strip)
             .show_separator_line(true)
-            .show(ui, |ui| self.strip_ui(ui, page));
+            .show(ui, |ui| strip::strip_ui(ui, page));
         let side = egui::Frame::new().fill(t.background[1]).inner_margin(16);
         egui::Panel::right("answers")
             .exact_size(panel::WIDTH)

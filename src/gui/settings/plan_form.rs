@@ -208,13 +208,13 @@ impl PlanForm {
             });
         }
         row(ui, tr("How that was measured"), |ui| {
-            text(ui, &mut self.plan.baseline.note, tr("How that was measured"))
+            text(ui, &mut self.plan.baseline.note, tr("How that was measured"));
         });
         row(ui, tr("Threads of the network"), |ui| {
-            number_usize(ui, &mut self.plan.threads.network, tr("Threads of the network"))
+            number_usize(ui, &mut self.plan.threads.network, tr("Threads of the network"));
         });
         row(ui, tr("Threads that decode"), |ui| {
-            number_usize(ui, &mut self.plan.threads.decode, tr("Threads that decode"))
+            number_usize(ui, &mut self.plan.threads.decode, tr("Threads that decode"));
         });
     }
 
@@ -235,10 +235,10 @@ impl PlanForm {
             });
         });
         row(ui, tr("Complete after standing still for"), |ui| {
-            number(ui, &mut source.settle_secs, 0.01..=600.0, " s", tr("Settle time"))
+            number(ui, &mut source.settle_secs, 0.01..=600.0, " s", tr("Settle time"));
         });
         row(ui, tr("Looked at again every"), |ui| {
-            number(ui, &mut source.rescan_secs, 0.1..=3600.0, " s", tr("Rescan time"))
+            number(ui, &mut source.rescan_secs, 0.1..=3600.0, " s", tr("Rescan time"));
         });
     }
 
@@ -316,10 +316,10 @@ impl PlanForm {
         }
         let Some(simulator) = &mut self.plan.simulator else { return };
         row(ui, tr("Units"), |ui| {
-            number(ui, &mut simulator.units_per_minute, 0.1..=6000.0, tr(" a minute"), tr("Units a minute"))
+            number(ui, &mut simulator.units_per_minute, 0.1..=6000.0, tr(" a minute"), tr("Units a minute"));
         });
         row(ui, tr("Share with a defect"), |ui| {
-            number(ui, &mut simulator.defect_share, 0.0..=1.0, "", tr("Share with a defect"))
+            number(ui, &mut simulator.defect_share, 0.0..=1.0, "", tr("Share with a defect"));
         });
         row(ui, tr("Light"), |ui| number(ui, &mut simulator.light, 0.1..=3.0, "", tr("Light")));
     }
