@@ -7,7 +7,7 @@ use secondlook::domain::{
     Arrival, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Level, MediaHash, MediaKind, ModelRef,
     Outcome, Plan, Policy, Prediction, Probability, Reason, Route, Task, Thresholds, Timing,
 };
-use secondlook::store::{Store, StoreError, Tx, Work};
+use secondlook::store::{QueueFilter, Store, StoreError, Tx, Work};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const ITEMS: u64 = 1_000_000;
 const ITEMS_PER_COMMIT: u64 = 50_000;
 const PAGE: usize = 100;
 /// Raised when what is in the large line changes, so that an old one is not measured.
-const LARGE_LINE: &str = "million-2";
+const LARGE_LINE: &str = "million-3";
 
 fn main() {
     divan::main();
@@ -186,6 +186,24 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+/// What a window counts up to.
+const COUNTED_MAX: usize = 10_000;
+
+/// Filters that find many, few and one.
+fn filters() -> [(&'static str, QueueFilter); 4] {
+    let of = |suggestion: &str, text: &str| QueueFilter {
+        suggestion: Some(suggestion.to_owned()).filter(|class| !class.is_empty()),
+        text: text.to_owned(),
+        ..QueueFilter::default()
+    };
+    [
+        ("filter by class, ms", of("good", "")),
+        ("filter by a class that none has, ms", of("crack", "")),
+        ("filter by a part of the unit, ms", of("", "unit-00")),
+        ("filter by one unit, ms", of("", "unit-0999999")),
+    ]
+}
+
 /// Opening a line of a million items that all wait for a person, as a reviewer's window does.
 fn million() {
     let folder = large_line();
@@ -194,7 +212,7 @@ fn million() {
         "\nline of {ITEMS} items, all in the queue; database {:.2} GiB",
         size as f64 / f64::from(1 << 30)
     );
-    println!("{:<34} {:>10} {:>10}", "", "first", "best of 5");
+    println!("{:<36} {:>10} {:>10}", "", "first", "best of 5");
     let mut rows: Vec<(&str, Vec<f64>)> = vec![];
     let mut record = |name: &'static str, time: Duration| match rows.iter_mut().find(|(n, _)| *n == name) {
         Some((_, times)) => times.push(ms(time)),
@@ -223,6 +241,13 @@ fn million() {
             place = store.view().queue(Some(&place), PAGE).unwrap()[PAGE - 1].after.clone();
         }
         record("100 further pages, ms", began.elapsed());
+        for (name, filter) in filters() {
+            let began = Instant::now();
+            let found = store.view().filtered_queue(&filter, None, PAGE).unwrap().len();
+            let counted = store.view().queue_count(&filter, COUNTED_MAX).unwrap();
+            assert!(found <= counted);
+            record(name, began.elapsed());
+        }
         let began = Instant::now();
         let leased = store.lease_next("bench", 60.0).unwrap().unwrap();
         record("reserve the next item, ms", began.elapsed());
@@ -231,8 +256,8 @@ fn million() {
     }
     for (name, times) in rows {
         let best = times.iter().copied().fold(f64::INFINITY, f64::min);
-        println!("{name:<34} {:>10.2} {best:>10.2}", times[0]);
+        println!("{name:<36} {:>10.2} {best:>10.2}", times[0]);
     }
-    println!("{:<34} {:>10.1} {:>10.1}", "resident before, after, MiB", before.0, after.0);
-    println!("{:<34} {:>10.1}", "resident at most, MiB", after.1);
+    println!("{:<36} {:>10.1} {:>10.1}", "resident before, after, MiB", before.0, after.0);
+    println!("{:<36} {:>10.1}", "resident at most, MiB", after.1);
 }

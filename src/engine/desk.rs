@@ -10,8 +10,8 @@ use crate::domain::{
     VerdictStatus,
 };
 use crate::store::{
-    AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter, Queued,
-    StandingVerdict, StoreError,
+    AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter, StandingVerdict,
+    StoreError, Waiting,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ pub struct Board {
     pub filter: QueueFilter,
     pub current: Option<Arc<Card>>,
     /// What comes next, in order.
-    pub upcoming: Vec<Queued>,
+    pub upcoming: Vec<Waiting>,
     /// Waiting items that the filter wants, counted up to [`COUNT_MAX`].
     pub waiting: usize,
     pub oldest: Option<Timestamp>,
@@ -287,7 +287,7 @@ impl Sitting {
         let now = self.line.store.now();
         let held = self.line.store.view().leased_by(&self.reviewer, now)?;
         for item in held {
-            if self.line.store.view().queued(item)?.is_some() {
+            if self.line.store.view().is_waiting(item)? {
                 self.looked_at = Some(item);
                 break;
             }
@@ -527,7 +527,7 @@ impl Sitting {
             .map(|StandingVerdict { verdict, .. }| verdict)
             .rfind(|verdict| verdict.reviewer == self.reviewer);
         Ok(Some(Card {
-            is_waiting: view.queued(id)?.is_some(),
+            is_waiting: view.is_waiting(id)?,
             reason: view.decision(id)?.map_or_else(|| "imported".to_owned(), |(_, _, reason)| reason),
             prediction,
             thresholds: policy.as_ref().map_or_else(Thresholds::default, |policy| policy.thresholds),
@@ -545,8 +545,7 @@ impl Sitting {
     fn board(&self) -> Result<Board, EngineError> {
         let view = self.line.store.view();
         let current = self.current.as_ref().map(|card| card.item.id);
-        let mut upcoming =
-            view.filtered_queue(&self.filter, None, UPCOMING + 1 + self.put_off.len().min(64))?;
+        let mut upcoming = view.waiting(&self.filter, UPCOMING + 1 + self.put_off.len().min(64))?;
         upcoming.retain(|row| Some(row.item.id) != current && !self.put_off.contains(&row.item.id));
         upcoming.truncate(UPCOMING);
         Ok(Board {

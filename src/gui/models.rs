@@ -96,7 +96,12 @@ impl ModelsPage {
         if let Some(done) = self.reading.as_mut().and_then(Task::result) {
             self.reading = None;
             match done {
-                Ok(packages) => self.packages = Some(packages),
+                Ok(packages) => {
+                    let live = page.session.station.model.as_deref();
+                    let live = packages.iter().position(|package| Some(package.name.as_str()) == live);
+                    self.chosen = live.unwrap_or(self.chosen).min(packages.len().saturating_sub(1));
+                    self.packages = Some(packages);
+                }
                 Err(error) => page.toasts.trouble(error.to_string()),
             }
         }

@@ -68,6 +68,14 @@ impl QueueFilter {
     }
 }
 
+/// An item of the queue as a list names it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    pub item: Item,
+    /// For the person who is asked.
+    pub reason: String,
+}
+
 /// The items of an inspection, and what is in force for each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InspectedItem {
@@ -149,6 +157,23 @@ impl View<'_> {
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
+    /// What waits first, without what a model says of it: for lists that only name items.
+    pub fn waiting(&self, filter: &QueueFilter, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+        let (conditions, values) = filter.conditions(2);
+        let sql = format!(
+            "SELECT {ITEM}, d.reason FROM queue q JOIN items i ON i.item_id = q.item_id
+             JOIN decisions d ON d.item_id = q.item_id WHERE TRUE{conditions}
+             ORDER BY q.priority, q.opened_at, q.inspection_id, q.item_id LIMIT ?1"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let all: Vec<&dyn ToSql> =
+            std::iter::once(&limit as &dyn ToSql).chain(values.iter().map(|v| &**v)).collect();
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let rows = statement
+            .query_map(all.as_slice(), |row| Ok(Waiting { item: item(row)?, reason: row.get(9)? }))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
     /// How many waiting items the filter wants, counted up to a limit.
     pub fn queue_count(&self, filter: &QueueFilter, limit: usize) -> Result<usize, StoreError> {
         let (conditions, values) = filter.conditions(2);
@@ -170,6 +195,35 @@ impl View<'_> {
             .optional()?)
     }
 
+    /// Where the items behind `after` stand in the queue.
+    pub(super) fn places(
+        &self,
+        filter: &QueueFilter,
+        after: Option<&QueuePlace>,
+        limit: usize,
+    ) -> Result<Vec<QueuePlace>, StoreError> {
+        let (conditions, values) = filter.conditions(6);
+        let sql = format!(
+            "SELECT q.priority, q.opened_at, q.inspection_id, q.item_id FROM queue q
+             WHERE (q.priority, q.opened_at, q.inspection_id, q.item_id) > (?1, ?2, ?3, ?4){conditions}
+             ORDER BY q.priority, q.opened_at, q.inspection_id, q.item_id LIMIT ?5"
+        );
+        let (priority, opened_at, inspection, item_id) = QueuePlace::bounds(after);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let fixed: [&dyn ToSql; 5] = [&priority, &opened_at, &inspection, &item_id, &limit];
+        let all: Vec<&dyn ToSql> = fixed.into_iter().chain(values.iter().map(|v| &**v)).collect();
+        let mut statement = self.conn.prepare_cached(&sql)?;
+        let rows = statement.query_map(all.as_slice(), |row| {
+            Ok(QueuePlace {
+                priority: row.get(0)?,
+                opened_at: row.get(1)?,
+                inspection: row.get(2)?,
+                item: row.get(3)?,
+            })
+        })?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
     /// One row of the queue; `None` when the item does not wait.
     pub fn queued(&self, id: ItemId) -> Result<Option<Queued>, StoreError> {
         let sql = format!(
@@ -179,6 +233,12 @@ impl View<'_> {
              LEFT JOIN predictions p ON p.item_id = q.item_id WHERE q.item_id = ?1"
         );
         Ok(self.conn.prepare_cached(&sql)?.query_row([id.to_string()], Queued::read).optional()?)
+    }
+
+    /// Whether an item waits for a person.
+    pub fn is_waiting(&self, id: ItemId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM queue WHERE item_id = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([id.to_string()], |row| row.get(0))?)
     }
 
     /// Every item of an inspection that has arrived, in order of arrival.

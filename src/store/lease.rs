@@ -26,13 +26,17 @@ impl Store {
             let view = super::View { conn };
             let mut after = None;
             loop {
-                let page = view.filtered_queue(filter, after.as_ref(), PAGE)?;
+                let page = view.places(filter, after.as_ref(), PAGE)?;
                 let Some(last) = page.last() else { return Ok(None) };
-                after = Some(last.after.clone());
-                for row in page.into_iter().filter(|row| !put_off.contains(&row.item.id)) {
-                    if holder(conn, row.item.id)?.is_none_or(|other| other == reviewer) {
-                        take(conn, row.item.id, reviewer, now.plus_secs(secs).as_micros())?;
-                        return Ok(Some(row));
+                after = Some(last.clone());
+                for place in page {
+                    let item: ItemId = place.item.parse().map_err(|_| {
+                        StoreError::Damaged(format!("\"{}\" in the queue is not an item", place.item))
+                    })?;
+                    let is_free = holder(conn, item)?.is_none_or(|other| other == reviewer);
+                    if is_free && !put_off.contains(&item) {
+                        take(conn, item, reviewer, now.plus_secs(secs).as_micros())?;
+                        return view.queued(item);
                     }
                 }
             }

@@ -19,7 +19,9 @@ mod verify;
 
 pub use backup::{CopyReport, backup, restore};
 pub use blobs::{BlobState, Blobs};
-pub use browse::{AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter};
+pub use browse::{
+    AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter, Waiting,
+};
 pub use error::StoreError;
 pub use log::{ChainFault, FaultKind, Head};
 pub use outbox::OutboxLine;

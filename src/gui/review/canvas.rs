@@ -4,7 +4,7 @@ use super::super::album::Shown;
 use super::super::icon::Icon;
 use super::super::page::Page;
 use super::super::texts::tr;
-use super::super::theme::{BODY, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens};
+use super::super::theme::{BODY, DARK, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens};
 use super::super::verbs::Verb;
 use super::super::widgets::{chip_ui, icon_ui, probability};
 use super::answer::is_revealed;
@@ -226,7 +226,8 @@ impl ReviewPage {
     /// Heat, regions, tools' shapes.
     fn over_ui(&mut self, ui: &Ui, page: &mut Page<'_>, card: &Card, area: Rect) {
         let Some((_, size)) = self.area else { return };
-        let t = page.tokens;
+        // The ground under a picture is dark in both themes.
+        let t = DARK;
         let is_revealed = is_revealed(card, self.first.as_ref());
         let pen = Pen {
             camera: self.camera,
@@ -280,7 +281,7 @@ impl ReviewPage {
 
     fn heat_ui(&mut self, ui: &Ui, page: &mut Page<'_>, card: &Card, area: Rect, size: Vec2) {
         let Some(want) = heat_want(card) else { return };
-        let t = page.tokens;
+        let t = DARK;
         match page.session.album.heat(want) {
             Shown::Ready(heat) => {
                 let key = &card.item.media;
