@@ -18,6 +18,7 @@ fn main() {
 #[cfg(feature = "gui")]
 mod window {
     use eframe::egui::{self, Key, Modifiers};
+    use parking_lot::Mutex;
     use secondlook::domain::{
         Arrival, BoxPx, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Level, MediaHash, MediaKind,
         ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region, ReviewMode, Route, Shape,
@@ -29,7 +30,7 @@ mod window {
     use secondlook::store::StoreError;
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     /// Different pictures; each stands for many items.
@@ -260,7 +261,7 @@ mod window {
             }),
         )
         .unwrap();
-        report(part, &figures.lock().unwrap());
+        report(part, &figures.lock());
     }
 
     impl Scripted {
@@ -284,7 +285,7 @@ mod window {
             if std::mem::take(&mut self.is_drawn)
                 && let Some((at, _)) = self.sent.take()
             {
-                let mut figures = self.figures.lock().unwrap();
+                let mut figures = self.figures.lock();
                 self.done += 1;
                 if self.done > WARM_UP {
                     figures.began.get_or_insert(at);
@@ -345,7 +346,7 @@ mod window {
                 _ => self.app.review.is_ready(),
             };
             if is_measured {
-                self.figures.lock().unwrap().frames.push(took);
+                self.figures.lock().frames.push(took);
             }
             if let Some((_, turn)) = self.sent
                 && self.turn() > turn
@@ -361,16 +362,16 @@ mod window {
         }
     }
 
-    /// The value below which a share of the sorted times lies.
-    fn percentile(times: &[f64], share: f64) -> f64 {
+    /// The value below which so many of a thousand sorted times lie.
+    fn percentile(times: &[f64], of_thousand: usize) -> f64 {
         let mut sorted = times.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let at = ((sorted.len().saturating_sub(1)) as f64 * share).round();
-        sorted.get(at as usize).copied().unwrap_or(f64::NAN)
+        let at = sorted.len().saturating_sub(1) * of_thousand / 1000;
+        sorted.get(at).copied().unwrap_or(f64::NAN)
     }
 
     fn row(name: &str, times: &[f64]) {
-        let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| percentile(times, share));
+        let [p50, p95, p99] = [500, 950, 990].map(|of_thousand| percentile(times, of_thousand));
         println!("{name:<58} p50 {p50:>6.1}  p95 {p95:>6.1}  p99 {p99:>6.1} ms, n = {}", times.len());
     }
 
@@ -389,15 +390,9 @@ mod window {
                 row("  key to next item", &figures.answers);
             }
             Part::Memory => {
-                let of = |n: usize| {
-                    figures.resident.iter().find(|(at, _)| *at == n).map_or(f64::NAN, |(_, mib)| *mib)
-                };
-                let (early, late) = (of(1000), of(MEMORY_ANSWERS));
-                let growth = (late / early - 1.0) * 100.0;
-                println!(
-                    "{:<58} {early:.0} MiB after 1,000 answers, {late:.0} after {MEMORY_ANSWERS} ({growth:+.1} %)",
-                    "resident memory"
-                );
+                for (answers, mib) in &figures.resident {
+                    println!("{:<58} {mib:.0} MiB after {answers} answers", "resident memory");
+                }
                 row("  key to next item", &figures.answers);
             }
         }

@@ -113,7 +113,8 @@ enum Shown {
 pub struct StartPage {
     shown: Shown,
     path: String,
-    trouble: Option<String>,
+    /// The path has not been typed in yet.
+    is_new: bool,
     dialog: Option<Receiver<Option<PathBuf>>>,
 }
 
@@ -128,7 +129,7 @@ impl StartPage {
 
     pub fn show_open(&mut self) {
         self.shown = Shown::Open;
-        self.trouble = None;
+        self.is_new = true;
     }
 
     /// `data` is where lines are kept that nobody gave another place.
@@ -136,7 +137,6 @@ impl StartPage {
         let plan = Plan::new("New line", Work::Defect, Vec::new());
         self.shown = Shown::New(Box::new(PlanForm::new(&plan)));
         self.path = data.join("new-line").display().to_string();
-        self.trouble = None;
     }
 
     pub fn close(&mut self) {
@@ -209,6 +209,7 @@ impl StartPage {
                 .clicked()
             {
                 next = Shown::Open;
+                self.is_new = true;
             }
             if row_ui(
                 ui,
@@ -264,9 +265,9 @@ impl StartPage {
                 form.ui(ui, true);
             });
             let plan = form.plan();
-            match (&plan, &self.trouble) {
-                (Err(why), _) | (Ok(_), Some(why)) => warning_ui(ui, why),
-                (Ok(_), None) => ui.label(note(tr("The plan is written to line.toml in that folder"), t)),
+            match &plan {
+                Err(why) => warning_ui(ui, why),
+                Ok(_) => ui.label(note(tr("The plan is written to line.toml in that folder"), t)),
             };
             ui.horizontal(|ui| {
                 let make = ui.add_enabled_ui(plan.is_ok() && !self.path.trim().is_empty(), |ui| {
@@ -300,6 +301,9 @@ impl StartPage {
                 .margin(vec2(10.0, 9.0));
             let response = ui.add(field);
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, title));
+            if std::mem::take(&mut self.is_new) {
+                response.request_focus();
+            }
             let is_waiting = self.dialog.is_some();
             if ui.add_enabled_ui(!is_waiting, |ui| button_ui(ui, tr("Browse…"), false)).inner.clicked() {
                 self.dialog = pick_folder(ui.ctx());

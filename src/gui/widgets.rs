@@ -164,6 +164,7 @@ pub fn cap_ui(ui: &mut Ui, text: &str) {
 
 /// How a button shows itself.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "looks that go together in any way")]
 pub struct Face<'a> {
     pub mark: Option<Mark>,
     pub icon: Option<Icon>,
@@ -173,14 +174,20 @@ pub struct Face<'a> {
     pub figure: &'a str,
     pub is_selected: bool,
     pub is_disabled: bool,
-    /// Less high, for tools.
+    /// Less high, where there are many.
+    pub is_dense: bool,
+    /// Low, for tools.
     pub is_small: bool,
 }
 
 /// A large row that answers to a key as well: cap, mark, label, and what is known of it.
 pub fn row_ui(ui: &mut Ui, width: f32, cap: &str, label: &str, face: Face<'_>) -> Response {
     let t = tokens(ui);
-    let height = if face.is_small { 34.0 } else { CONTROL_HEIGHT };
+    let height = match () {
+        () if face.is_small => 34.0,
+        () if face.is_dense => CONTROL_HEIGHT - 4.0,
+        () => CONTROL_HEIGHT,
+    };
     let sense = if face.is_disabled { Sense::hover() } else { Sense::click() };
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), sense);
     let words = [label, face.about, face.figure];

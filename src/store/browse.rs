@@ -123,6 +123,9 @@ pub struct LabelPlace {
     pub side: f32,
 }
 
+/// Answers whose seconds make the median: how fast a person is now.
+const PACE_ANSWERS: i64 = 200;
+
 /// Answers of one person since some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AnswerPace {
@@ -288,16 +291,22 @@ impl View<'_> {
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
-    /// Standing answers of a person since a time, and the median of the seconds they took.
+    /// Standing answers of a person since a time, and the median of the seconds that the newest took.
     pub fn answer_pace(&self, reviewer: &str, since: Timestamp) -> Result<AnswerPace, StoreError> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT seconds FROM verdicts WHERE reviewer = ?1 AND undone = 0 AND answered_at >= ?2",
+        let mut counted = self.conn.prepare_cached(
+            "SELECT count(*) FROM verdicts WHERE reviewer = ?1 AND undone = 0 AND answered_at >= ?2",
         )?;
-        let mut seconds: Vec<f64> = statement
-            .query_map(params![reviewer, since.as_micros()], |row| row.get(0))?
+        let answers: i64 = counted.query_row(params![reviewer, since.as_micros()], |row| row.get(0))?;
+        let mut newest = self.conn.prepare_cached(
+            "SELECT seconds FROM verdicts WHERE reviewer = ?1 AND undone = 0 AND answered_at >= ?2
+             ORDER BY seq DESC LIMIT ?3",
+        )?;
+        let mut seconds: Vec<f64> = newest
+            .query_map(params![reviewer, since.as_micros(), PACE_ANSWERS], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         seconds.sort_by(f64::total_cmp);
-        Ok(AnswerPace { answers: seconds.len(), median_secs: seconds.get(seconds.len() / 2).copied() })
+        let answers = usize::try_from(answers).unwrap_or_default();
+        Ok(AnswerPace { answers, median_secs: seconds.get(seconds.len() / 2).copied() })
     }
 
     /// Items of the labels that the filter wants, newest first: 16 bytes each, so that a million

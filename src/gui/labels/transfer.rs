@@ -39,6 +39,8 @@ struct Preview {
 pub struct Transfer {
     kind: Kind,
     path: String,
+    /// Not typed in yet.
+    is_new: bool,
     format: Format,
     dialog: Option<Receiver<Option<PathBuf>>>,
     previewing: Option<Task<Preview>>,
@@ -52,6 +54,7 @@ impl Transfer {
         Self {
             kind,
             path: String::new(),
+            is_new: true,
             format: Format::Jsonl,
             dialog: None,
             previewing: None,
@@ -106,7 +109,9 @@ impl Transfer {
                     Kind::Export => !self.path.trim().is_empty(),
                 };
                 let name = if self.kind == Kind::Import { tr("Import") } else { tr("Export and check") };
-                if ui.add_enabled_ui(is_ready, |ui| button_ui(ui, name, true)).inner.clicked() {
+                let enter = ui.input(|input| input.key_pressed(Key::Enter));
+                let begins = ui.add_enabled_ui(is_ready, |ui| button_ui(ui, name, true)).inner.clicked();
+                if begins || (is_ready && enter) {
                     match self.begin(ui.ctx(), page) {
                         Ok(task) => self.working = Some(task),
                         Err(error) => page.toasts.trouble(error.to_string()),
@@ -148,7 +153,11 @@ impl Transfer {
             let field = egui::TextEdit::singleline(&mut self.path)
                 .desired_width(ui.available_width() - 130.0)
                 .margin(vec2(10.0, 9.0));
-            ui.add(field).widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, title));
+            let response = ui.add(field);
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, title));
+            if std::mem::take(&mut self.is_new) {
+                response.request_focus();
+            }
             if ui
                 .add_enabled_ui(self.dialog.is_none(), |ui| button_ui(ui, tr("Browse…"), false))
                 .inner

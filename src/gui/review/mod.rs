@@ -392,12 +392,17 @@ impl ReviewPage {
             .resizable(false)
             .frame(side)
             .show(ui, |ui| self.panel_ui(ui, page));
-        if let Some(card) = page.card().filter(|_| self.shows_history) {
+        if self.shows_filter || self.shows_history {
             let frame = egui::Frame::new().fill(t.background[1]).inner_margin(16);
-            egui::Panel::left("history").exact_size(300.0).resizable(false).frame(frame).show(ui, |ui| {
-                egui::ScrollArea::vertical()
-                    .auto_shrink(false)
-                    .show(ui, |ui| panel::history_ui(ui, page, &card));
+            egui::Panel::left("about").exact_size(320.0).resizable(false).frame(frame).show(ui, |ui| {
+                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    if self.shows_filter {
+                        self.filter_ui(ui, page);
+                    }
+                    if let Some(card) = page.card().filter(|_| self.shows_history) {
+                        panel::history_ui(ui, page, &card);
+                    }
+                });
             });
         }
         let ground = egui::Frame::new().fill(egui::Color32::from_rgb(8, 9, 11));

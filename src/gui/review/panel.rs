@@ -5,9 +5,7 @@ use super::super::texts::tr;
 use super::super::theme::{BODY, NOTE, SECONDARY, SPACE, TITLE, Tokens};
 use super::super::time;
 use super::super::verbs::Verb;
-use super::super::widgets::{
-    Face, Mark, cap_ui, note, percent, probability, row_ui, rule_ui, secondary, verb_ui,
-};
+use super::super::widgets::{Face, Mark, cap_ui, note, percent, probability, row_ui, secondary, verb_ui};
 use super::ReviewPage;
 use super::answer::{defect_classes, is_revealed};
 use crate::domain::{Event, Label, LabelStatus, Probability, Route, VerdictMode, VerdictStatus};
@@ -15,6 +13,8 @@ use crate::engine::{Ask, Card, Sight};
 use eframe::egui::{self, Align2, FontId, Rect, RichText, ScrollArea, Sense, Stroke, Ui, pos2, vec2};
 
 pub const WIDTH: f32 = 352.0;
+/// With more classes than this their rows are less high, so that all are seen.
+const ROOMY_CLASSES: usize = 6;
 /// Room for why a person is asked, and for what a reveal adds to it.
 const WHY_HEIGHT: f32 = 208.0;
 
@@ -26,14 +26,11 @@ impl ReviewPage {
         };
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let width = ui.available_width() - 2.0;
-            if self.shows_filter {
-                self.filter_ui(ui, page);
-                rule_ui(ui);
-            }
             // The answers stay where they are, whatever is said above them.
             let top = ui.cursor().top();
             self.why_ui(ui, page, &card);
-            ui.add_space((WHY_HEIGHT - (ui.cursor().top() - top)).max(SPACE[1]));
+            let height = if card.sight == Sight::AfterAnswer { WHY_HEIGHT } else { WHY_HEIGHT / 2.0 };
+            ui.add_space((height - (ui.cursor().top() - top)).max(SPACE[1]));
             self.answers_ui(ui, page, &card, width);
             self.comment_ui(ui, page);
             ui.add_space(SPACE[2]);
@@ -47,6 +44,8 @@ impl ReviewPage {
         ui.label(secondary(title, t).strong());
         let is_revealed = is_revealed(card, self.first.as_ref());
         let text = match (card.is_waiting, is_revealed, card.sight) {
+            // Where no model has said anything, nothing can be given away.
+            (true, ..) if card.prediction.is_none() => sentence(&card.reason),
             (true, false, Sight::AfterAnswer) => {
                 tr("Your own look comes first; what the model says follows your answer").to_owned()
             }
@@ -92,6 +91,7 @@ impl ReviewPage {
             None => own.is_some_and(|own| own.class.as_deref() == Some(class)),
         };
         let good = super::good_class(page);
+        let is_dense = page.session.plan.classes.len() > ROOMY_CLASSES;
         let route = |route: Option<Route>| match route {
             Some(Route::Pass) => tr("pass"),
             _ => tr("divert"),
@@ -101,6 +101,7 @@ impl ReviewPage {
             about: tr("pass"),
             figure: &share(&good),
             is_selected: said(&good),
+            is_dense,
             ..Face::default()
         };
         if row_ui(ui, width, &page.cap(Verb::Good), &good, face)
@@ -120,6 +121,7 @@ impl ReviewPage {
                 about: route(its_route),
                 figure: &share(class),
                 is_selected: said(class),
+                is_dense,
                 ..Face::default()
             };
             let cap = verb.map(|verb| page.cap(verb)).unwrap_or_default();
