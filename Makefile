@@ -5,7 +5,7 @@ ifndef CARGO
 CARGO := $(shell scripts/cargo.sh)
 endif
 
-.PHONY: run test check check-core bench bench-peers setup setup-build
+.PHONY: run test check check-core bench bench-peers screenshots setup setup-build
 
 # The window on the demo line; without a display the same, headless.
 run: setup
@@ -24,8 +24,14 @@ check: setup-build
 check-core: setup-build
 	$(CARGO) test --no-default-features
 
+# The window's part needs a display, and says so where there is none.
 bench: setup-build
 	$(CARGO) bench --profile dev
+
+# Pictures of every page, from the real program in a window of its own.
+screenshots: setup
+	$(CARGO) build
+	scripts/screenshots.sh
 
 # Beside onnxruntime, tract, candle, PyTorch and a station in Python; PART=infer, train or station.
 PART ?= all

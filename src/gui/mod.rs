@@ -58,5 +58,10 @@ pub fn run(first: Option<(PathBuf, StationOptions)>) -> Result<(), String> {
             Ok(Box::new(App::new(&creation.egui_ctx, places, first)))
         }),
     )
-    .map_err(|error| format!("no window: {error}. Hint: secondlook doctor says what is missing"))
+    .map_err(|error| {
+        // Libraries put places of their source in front of what happened.
+        let text = error.to_string();
+        let what = text.rsplit(": ").next().unwrap_or(&text);
+        format!("no window: {what}. Hint: secondlook doctor says what is missing")
+    })
 }

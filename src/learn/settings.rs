@@ -260,7 +260,7 @@ pub(super) fn epochs_by_itself(items: usize) -> usize {
     EXAMPLES_DEFAULT.div_ceil(items.max(1)).clamp(EPOCHS_MIN, EPOCHS_MAX)
 }
 
-/// Side of a square input; about 115 M multiply-accumulates, 6 ms on one thread.
+/// Side of a square input; about 165 M multiply-accumulates.
 const SIDE_PX: u32 = 256;
 /// Views up to this many times the area of a window are shown whole.
 const WINDOW_SHARE_MAX: f32 = 1.7;

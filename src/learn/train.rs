@@ -115,13 +115,13 @@ pub fn train(
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
     let refits = settings.refit.unwrap_or_else(|| has_rare_class(&kept));
     let mut report = |of_part: &Progress, part: usize| progress(&of_part.clone().part(part, refits));
-    let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, refits)?;
+    let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, [refits, false])?;
     let mut stopped = run.epochs(cancel, &mut |p| report(p, 0))?;
     let judged = run.judge(&kept, &parts)?;
     let mut fitted = run.fitted()?;
     if refits && !stopped {
         let all: Vec<Part> = parts.iter().map(|part| part.refitted()).collect();
-        let mut again = Run::new(settings, &spec, &classes, &loaded, &all, init, refits)?;
+        let mut again = Run::new(settings, &spec, &classes, &loaded, &all, init, [true, true])?;
         stopped = again.epochs(cancel, &mut |p| report(p, 1))?;
         if !stopped {
             fitted = again.fitted()?;
@@ -231,13 +231,13 @@ impl<'a> Run<'a> {
         loaded: &'a Loaded,
         parts: &[Part],
         init: Option<&Model>,
-        refits: bool,
+        [refits, is_again]: [bool; 2],
     ) -> Result<Self, LearnError> {
         let of = |part: Part| -> Vec<&Sample> {
             loaded.samples.iter().zip(parts).filter(|(_, p)| **p == part).map(|(s, _)| s).collect()
         };
         let (train, validation) = (of(Part::Train), of(Part::Validation));
-        if train.is_empty() || (validation.is_empty() && parts.contains(&Part::Validation)) {
+        if train.is_empty() || (validation.is_empty() && !is_again) {
             return Err(LearnError::TooLittle(format!(
                 "{} items train and {} validate; more groups are needed",
                 train.len(),

@@ -107,7 +107,7 @@ fn loads_back_and_refuses_damage(model: &Model, dir: &Path) {
     // A narrower network in the manifest than in the weights.
     let narrow = text.replace("\"out\": 48", "\"out\": 40");
     let difference = says(narrow.as_bytes(), weights);
-    assert!(difference.contains("expected [40, 24, 3, 3]"), "{difference}");
+    assert!(difference.contains("expected [40, 32, 3, 3]"), "{difference}");
     std::fs::remove_file(folder.join("weights.safetensors")).unwrap();
     assert!(matches!(Model::load(&folder), Err(InferError::Read { what: "weights.safetensors", .. })));
 }

@@ -10,8 +10,8 @@ pub const ITEM_OUTPUT: &str = "item";
 /// Input pixels for each pixel of the per-pixel output, along one axis.
 pub const PIXEL_STRIDE: u32 = 4;
 
-/// An encoder to stride 32 with residual blocks and a narrow decoder back to stride 4: per-class
-/// pixel logits and, from the deepest features, per-class logits of the whole item. About 100 M
+/// An encoder to stride 32 with residual blocks and a decoder back to stride 4: per-class
+/// pixel logits and, from the deepest features, per-class logits of the whole item. About 165 M
 /// multiply-accumulates at 256 × 256, because a station without an accelerator has to keep up.
 ///
 /// The input's height and width must be multiples of 32.

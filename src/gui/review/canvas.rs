@@ -430,9 +430,11 @@ impl ReviewPage {
             page.cap(Verb::Keep),
             tr("ends")
         );
-        let room = Rect::from_min_max(area.left_bottom() - vec2(0.0, 52.0), area.right_bottom());
-        ui.scope_builder(UiBuilder::new().max_rect(room), |ui| {
-            ui.vertical_centered(|ui| chip_ui(ui, RichText::new(words).size(SECONDARY).color(t.text[1])));
+        let galley = ui.painter().layout_no_wrap(words.clone(), FontId::proportional(SECONDARY), t.text[1]);
+        let room = galley.size() + vec2(22.0, 14.0);
+        let place = Align2::CENTER_BOTTOM.anchor_size(area.center_bottom() - vec2(0.0, SPACE[2]), room);
+        ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
+            chip_ui(ui, RichText::new(words).size(SECONDARY).color(t.text[1]));
         });
     }
 }

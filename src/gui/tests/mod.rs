@@ -1,5 +1,7 @@
 //! The window through its accessibility tree: what a person presses, and what is on the disk then.
 
+mod raster;
+
 use super::app::{App, Places};
 use super::shell::Place;
 use super::verbs::{TABLE, Verb};
@@ -9,13 +11,15 @@ use crate::domain::{
     Task, Thresholds, Timing, Verdict, VerdictMode,
 };
 use crate::engine::{Line, LineRequest, StationOptions};
-use crate::media::encode_png_grey;
+use crate::media::{Raster, decode_image, encode_png_grey, resize};
 use crate::store::{LabelFilter, Store};
 use eframe::egui::{self, Key, Modifiers, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const REVIEWER: &str = "anna";
@@ -157,6 +161,13 @@ impl Bench {
         self.wait("answer", |app| turn(app) > before);
     }
 
+    /// The window as it is drawn now; a few frames first, so that nothing is on its way.
+    fn painted(&mut self, size: [usize; 2]) -> egui::ColorImage {
+        self.harness.run_steps(6);
+        let ctx = self.harness.ctx.clone();
+        self.harness.state().1.lock().paint(&ctx, self.harness.output().shapes.clone(), size)
+    }
+
     fn turn(&self) -> u64 {
         turn(self.harness.state())
     }
@@ -190,7 +201,7 @@ fn turn(app: &App) -> u64 {
 }
 
 /// The application, made with the context of the first frame.
-struct Held(Option<App>);
+struct Held(Option<App>, Arc<Mutex<raster::Painter>>);
 
 impl std::ops::Deref for Held {
     type Target = App;
@@ -202,13 +213,16 @@ impl std::ops::Deref for Held {
 fn harness(dir: &Path, folder: Option<PathBuf>) -> Harness<'static, Held> {
     let places = Places { config: dir.join("config"), data: dir.join("data") };
     let first = folder.map(|folder| (folder, StationOptions::default()));
-    Harness::builder().with_size(vec2(1440.0, 900.0)).with_step_dt(1.0 / 30.0).build_ui_state(
+    let painter = Arc::<Mutex<raster::Painter>>::default();
+    let renderer = raster::Shared(Arc::clone(&painter));
+    let builder = Harness::builder().with_size(vec2(1440.0, 900.0)).with_step_dt(1.0 / 30.0);
+    builder.renderer(renderer).build_ui_state(
         move |ui, held: &mut Held| {
             let app = held.0.get_or_insert_with(|| App::new(ui.ctx(), places.clone(), first.clone()));
             app.logic(ui.ctx());
             app.ui(ui);
         },
-        Held(None),
+        Held(None, painter),
     )
 }
 
@@ -562,4 +576,50 @@ fn a_first_start_welcomes_with_the_demo_line_running() {
     harness.get_by_label_contains("Plan a new line").click();
     harness.run_steps(3);
     assert!(harness.query_all_by_label_contains("Make the line").next().is_some());
+}
+
+/// Where times stand, which are others each time.
+const CHANGING: [[usize; 4]; 2] = [[180, 64, 300, 104], [1200, 730, 1440, 850]];
+
+/// Compares what the window looks like with the picture of this name; `SECONDLOOK_SNAPSHOTS=write` takes
+/// it anew. Half as large as the window, and light by a few levels where rounding differs.
+#[track_caller]
+fn looks_like(bench: &mut Bench, name: &str) {
+    let [width, height] = [1440, 900];
+    let mut painted = bench.painted([width, height]);
+    for [left, top, right, bottom] in CHANGING {
+        for y in top..bottom {
+            painted.pixels[y * width + left..y * width + right].fill(egui::Color32::BLACK);
+        }
+    }
+    let pixels = painted.pixels.iter().flat_map(|p| [p.r(), p.g(), p.b()]).collect();
+    let (w, h) = (u32::try_from(width).unwrap(), u32::try_from(height).unwrap());
+    let raster = resize(&Raster { width: w, height: h, channels: 3, pixels }, w / 2, h / 2).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(format!("{name}.png"));
+    if std::env::var("SECONDLOOK_SNAPSHOTS").is_ok_and(|what| what == "write") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let image = image::RgbImage::from_raw(w / 2, h / 2, raster.pixels).unwrap();
+        image.save(&path).unwrap();
+        return;
+    }
+    let kept = decode_image(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!((kept.width, kept.height, kept.channels), (raster.width, raster.height, 3));
+    let far = kept.pixels.iter().zip(&raster.pixels).filter(|(a, b)| a.abs_diff(**b) > 24).count();
+    assert!(far < kept.pixels.len() / 2000, "{name}: {far} of {} levels differ", kept.pixels.len());
+}
+
+#[test]
+fn the_pages_look_as_they_did() {
+    let mut bench = Bench::new(ReviewMode::Shown, 3);
+    bench.wait("picture", |app| app.review.is_ready());
+    bench.wait("heading", |app| app.session().is_some_and(|s| s.station.level.is_some()));
+    looks_like(&mut bench, "review-dark");
+    bench.press(Key::E);
+    looks_like(&mut bench, "edit-dark");
+    bench.press(Key::Escape);
+    bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
+    bench.press(Key::F5);
+    looks_like(&mut bench, "settings-light");
+    bench.harness.key_press(Key::Questionmark);
+    looks_like(&mut bench, "keys-light");
 }
