@@ -14,11 +14,12 @@ use std::thread;
 
 /// BLAKE3 of each migration that has landed. A line anywhere may already have run it: a change
 /// goes into a new migration, and its hash is added here.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("01-log", "d44ec36bf1da99db114bd99bbb4d52af1aae32861e2ed93e91af2e0cb09ad2e0"),
     ("02-projections", "c7fe909a9e25cabb3d00971e7c74ef91f239af2ef363ce9d0c39b4e362d8f37e"),
     ("03-views", "b146dcb93ec34d7954e4e6ca51d2770cc5d69c503fbfe469b7c0193a9909dd85"),
     ("04-before-answers", "73c7c7fb271d356d8de50f7841903b3670b55442f1818e59dc9fff2d417de3bf"),
+    ("05-review", "686a570b18330a10f479a0ef60383e092817abf01ea94cc0fe6ae0bcf8f8105e"),
 ];
 
 /// The same history each time, long enough that every kind of event is in it.

@@ -196,6 +196,7 @@ fn check_source(path: &str, text: &str, rooms: &BTreeMap<String, BTreeSet<String
     let is_test_file = path.starts_with("tests/")
         || path.starts_with("benches/")
         || path.ends_with("/tests.rs")
+        || path.contains("/tests/")
         || path.ends_with("_tests.rs");
     let in_src = path.starts_with("src/");
     let room = path.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next()).unwrap_or("");

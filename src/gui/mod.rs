@@ -4,6 +4,7 @@
 
 mod album;
 mod app;
+mod chord;
 mod config;
 mod feed;
 mod icon;

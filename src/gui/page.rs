@@ -35,6 +35,6 @@ impl Page<'_> {
     }
 
     pub fn cap(&self, verb: Verb) -> String {
-        self.keymap.chord(verb).map(super::verbs::Chord::cap).unwrap_or_default()
+        self.keymap.chord(verb).map(super::chord::Chord::cap).unwrap_or_default()
     }
 }

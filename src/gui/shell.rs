@@ -371,7 +371,7 @@ impl Palette {
             ScrollArea::vertical().max_height(420.0).min_scrolled_height(420.0).show(ui, |ui| {
                 for (i, verb) in found.iter().enumerate() {
                     let about = verb.about();
-                    let cap = keymap.chord(*verb).map(super::verbs::Chord::cap).unwrap_or_default();
+                    let cap = keymap.chord(*verb).map(super::chord::Chord::cap).unwrap_or_default();
                     let face = Face {
                         about: about.hint(),
                         figure: &cap,
@@ -422,7 +422,7 @@ pub fn keys_ui(ctx: &egui::Context, keymap: &Keymap) -> bool {
                             ui.horizontal(|ui| {
                                 let cap = keymap
                                     .chord(about.verb)
-                                    .map_or_else(|| "–".to_owned(), super::verbs::Chord::cap);
+                                    .map_or_else(|| "–".to_owned(), super::chord::Chord::cap);
                                 ui.allocate_ui_with_layout(
                                     vec2(86.0, 24.0),
                                     Layout::left_to_right(Align::Center),

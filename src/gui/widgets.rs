@@ -248,7 +248,7 @@ pub fn row_ui(ui: &mut Ui, width: f32, cap: &str, label: &str, face: Face<'_>) -
 /// A row for a verb, with its key and tooltip; true when it was pressed.
 pub fn verb_ui(ui: &mut Ui, width: f32, keymap: &Keymap, verb: Verb, face: Face<'_>) -> bool {
     let about = verb.about();
-    let cap = keymap.chord(verb).map(super::verbs::Chord::cap).unwrap_or_default();
+    let cap = keymap.chord(verb).map(super::chord::Chord::cap).unwrap_or_default();
     let label = about.label();
     row_ui(ui, width, &cap, label, face).on_hover_text(about.hint()).clicked()
 }

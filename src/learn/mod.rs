@@ -17,6 +17,7 @@ mod examples;
 mod light;
 mod loss;
 mod metrics;
+mod pack;
 mod paste;
 mod settings;
 mod split;

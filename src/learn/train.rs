@@ -6,19 +6,15 @@ use super::average::Average;
 use super::calibrate::{NAMING, Scored, calibration};
 use super::data::{self, Loaded, Sample, unusable};
 use super::draw::{donors, draw_epoch, draw_weights};
-use super::evaluate::evaluate;
 use super::loss::loss;
+use super::pack::{Candidate, Judged};
 use super::settings::{Keep, TrainSettings, choose_input, epochs_by_itself, window};
 use super::split::{Part, split};
 use super::validate::{pixel_threshold, validation_score};
-use crate::domain::{Label, LabelledItem, Task};
-use crate::infer::{
-    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Manifest, Metric, Model, RawScores,
-    RegionSettings, TrainingNote, raw_scores, weights_from_bytes, weights_to_bytes,
-};
+use crate::domain::LabelledItem;
+use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, weights_from_bytes};
 use crate::nn::{
     Graph, ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
-    instruction_set,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -38,10 +34,6 @@ const PIXEL_PRIOR: f32 = -4.0;
 const ITEM_PRIOR: f32 = -2.0;
 /// Logit of an item's layer that was not trained: below every cell's.
 const SILENT: f32 = -30.0;
-/// Regions: least calibrated score, least cells, largest number.
-const REGION_SCORE_MIN: f64 = 0.02;
-const REGION_CELLS_MIN: usize = 2;
-const REGION_COUNT_MAX: usize = 32;
 
 /// Where a training stands; sent after every batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -468,101 +460,6 @@ struct Fitted {
     epochs: usize,
 }
 
-/// What groups that a run has not seen say of it.
-#[derive(Clone, Copy)]
-struct Judged {
-    calibration: Calibration,
-    pixel_logit: f32,
-}
-
-/// A package in the making.
-struct Candidate<'a> {
-    settings: &'a TrainSettings,
-    spec: &'a InputSpec,
-    classes: &'a [String],
-    loaded: &'a Loaded,
-    judged: Judged,
-}
-
-impl Candidate<'_> {
-    /// Measures the weights on the evidence groups and packs them.
-    fn pack(
-        &self,
-        graph: Graph,
-        weights: &Weights,
-        epochs: [usize; 2],
-        kept: &[&LabelledItem],
-        parts: &[Part],
-    ) -> Result<Model, LearnError> {
-        let bytes = weights_to_bytes(weights)?;
-        let mut manifest = self.manifest(graph, epochs);
-        manifest.data.hash.clone_from(&self.loaded.hash);
-        manifest.data.items = kept.len();
-        manifest.data.groups =
-            kept.iter().map(|i| i.group.as_str()).collect::<std::collections::BTreeSet<_>>().len();
-        manifest.weights_blake3 = blake3::hash(&bytes).to_hex().to_string();
-        let pack = |manifest: &Manifest| -> Result<Model, LearnError> {
-            Ok(Model::from_bytes(&serde_json::to_vec_pretty(manifest)?, &bytes)?)
-        };
-        let evidence: Vec<LabelledItem> = kept
-            .iter()
-            .zip(parts)
-            .filter(|(_, part)| **part == Part::Evidence)
-            .map(|(item, _)| (*item).clone())
-            .collect();
-        if !evidence.is_empty() {
-            let measured = evaluate(
-                &pack(&manifest)?,
-                &evidence,
-                self.settings.seed,
-                &AtomicBool::new(false),
-                &mut |_, _| {},
-            )?;
-            manifest.metrics = measured.report.metrics();
-            manifest.evidence = evidence_groups(&measured.predictions);
-        }
-        pack(&manifest)
-    }
-
-    fn manifest(&self, graph: Graph, [epochs, best_epoch]: [usize; 2]) -> Manifest {
-        let s = self.settings;
-        let Judged { calibration, pixel_logit } = self.judged;
-        Manifest {
-            format_version: FORMAT_VERSION,
-            name: s.name.clone(),
-            task: Task::Defect,
-            classes: self.classes.to_vec(),
-            input: self.spec.clone(),
-            graph,
-            calibration,
-            regions: RegionSettings {
-                pixel_logit,
-                score_min: REGION_SCORE_MIN,
-                cells_min: REGION_CELLS_MIN,
-                count_max: REGION_COUNT_MAX,
-            },
-            data: DataNote {
-                description: s.description.clone(),
-                licence: s.licence.clone(),
-                population: s.population.clone(),
-                ..DataNote::default()
-            },
-            metrics: BTreeMap::new(),
-            evidence: Vec::new(),
-            training: TrainingNote {
-                command: s.command.clone(),
-                seed: s.seed,
-                threads: rayon::current_num_threads(),
-                instruction_set: instruction_set().to_owned(),
-                epochs,
-                best_epoch,
-                settings: serde_json::to_value(s).unwrap_or_default(),
-            },
-            weights_blake3: String::new(),
-        }
-    }
-}
-
 /// Biases of the two heads before training.
 fn priors(graph: &Graph, defects: usize) -> Weights {
     [(PIXEL_OUTPUT, PIXEL_PRIOR), (ITEM_OUTPUT, ITEM_PRIOR)]
@@ -581,29 +478,6 @@ fn silence_item(graph: &Graph, weights: &mut Weights) {
             values.fill(value);
         }
     }
-}
-
-/// One score for each group: the smallest defect probability of a defective group's defective
-/// items, the largest of a good group's items.
-fn evidence_groups(predictions: &[super::PredictionRow]) -> Vec<EvidenceGroup> {
-    let mut groups: BTreeMap<&str, (Option<f64>, f64)> = BTreeMap::new();
-    for row in predictions {
-        let score = 1.0 - row.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get());
-        let entry = groups.entry(&row.group).or_insert((None, 0.0));
-        if row.defective {
-            entry.0 = Some(entry.0.map_or(score, |s| s.min(score)));
-        } else {
-            entry.1 = entry.1.max(score);
-        }
-    }
-    groups
-        .into_iter()
-        .map(|(group, (defective, good))| EvidenceGroup {
-            group: group.to_owned(),
-            defective: defective.is_some(),
-            score: defective.unwrap_or(good),
-        })
-        .collect()
 }
 
 #[cfg(test)]

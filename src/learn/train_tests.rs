@@ -2,7 +2,7 @@
 
 use super::super::curve::learning_curve;
 use super::*;
-use crate::domain::{BoxPx, LabelStatus, MediaKind, Region, Shape};
+use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{InferError, Levels, View, prepare};
 use crate::media::Raster;
 use rand::{Rng, SeedableRng};
@@ -212,7 +212,10 @@ fn evidence_of_items_with_one_name_stays_apart() {
     };
     let rows =
         [row("good", 0.75, false), row("bad", 0.25, true), row("bad", 0.5, true), row("good", 0.5, false)];
-    let found: Vec<_> = evidence_groups(&rows).into_iter().map(|g| (g.group, g.defective, g.score)).collect();
+    let found: Vec<_> = crate::learn::pack::evidence_groups(&rows)
+        .into_iter()
+        .map(|g| (g.group, g.defective, g.score))
+        .collect();
     assert_eq!(found, [("bad".to_owned(), true, 0.5), ("good".to_owned(), false, 0.5)]);
 }
 

@@ -11,6 +11,7 @@ use super::answer::is_revealed;
 use super::camera::{self, Camera, ZOOM_STEP};
 use super::edit::{self, Preview, Tool};
 use super::marks::{Pen, paint_shape};
+use super::shapes;
 use super::{ReferenceView, ReviewPage, heat_want};
 use crate::domain::{MediaHash, Probability, Thresholds};
 use crate::engine::{Card, Heat, Pyramid};
@@ -452,7 +453,7 @@ fn editor_ui(ui: &Ui, editor: &edit::Editor, preview: Option<Preview>, pen: Pen,
     if let Some(region) = editor.chosen.and_then(|chosen| editor.regions.get(chosen))
         && editor.tool == Tool::Select
     {
-        for corner in edit::corners(&region.shape) {
+        for corner in shapes::corners(&region.shape) {
             let handle = Rect::from_center_size(place(&corner), vec2(9.0, 9.0));
             painter.rect(handle, 1.0, t.background[0], Stroke::new(1.5, t.accent), StrokeKind::Inside);
         }

@@ -12,6 +12,7 @@ mod look;
 mod marks;
 mod panel;
 mod patch;
+mod shapes;
 mod strip;
 mod tiles;
 

@@ -2,11 +2,12 @@
 
 pub mod plan_form;
 
+use super::chord::Chord;
 use super::config::{Config, TEXT_MAX, TEXT_MIN, TEXT_STEP, ThemeChoice};
 use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, SPACE};
-use super::verbs::{Chord, Group, Keymap, TABLE, Verb};
+use super::verbs::{Group, Keymap, TABLE, Verb};
 use super::widgets::{Face, button_ui, cap_ui, card_ui, note, row_ui, secondary, warning_ui};
 use crate::engine::{Line, Task};
 use eframe::egui::{self, Key, Modifiers, RichText, ScrollArea, Ui, vec2};

@@ -1,0 +1,200 @@
+//! Everything around reviewing: pages, verbs, keys, names, looks.
+
+use super::*;
+
+#[test]
+fn stop_and_levels_are_always_there_and_are_written_down() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 1);
+    for (place, key) in [
+        (Place::Line, Key::F2),
+        (Place::Labels, Key::F3),
+        (Place::Models, Key::F4),
+        (Place::Settings, Key::F5),
+    ] {
+        bench.press(key);
+        assert_eq!(bench.harness.state().place(), place);
+        bench.harness.get_by_label("STOP");
+    }
+    bench.harness.get_by_label("Level Shadow").click();
+    bench.wait("level", |app| app.session().is_some_and(|s| s.station.level == Some(Level::Shadow)));
+    bench.harness.key_press(Key::F12);
+    bench.wait("level", |app| app.session().is_some_and(|s| s.station.level == Some(Level::Assist)));
+    assert_eq!(bench.store().view().settings().unwrap().level, Level::Assist);
+    // Partial without a promise is refused, and says why.
+    bench.harness.get_by_label("Level Partial").click();
+    bench.wait("refusal", |app| app.toasts.newest().is_some_and(|text| text.contains("partial")));
+    assert_eq!(bench.store().view().settings().unwrap().level, Level::Assist);
+}
+
+#[test]
+fn labels_are_found_chosen_and_corrected_together() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 3);
+    for _ in 0..3 {
+        bench.answer(Key::G);
+    }
+    bench.harness.key_press(Key::F3);
+    let start = Instant::now();
+    while !bench.shows("unit U003: good") {
+        assert!(start.elapsed() < PATIENCE);
+        bench.harness.step();
+    }
+    for unit in ["U001", "U003"] {
+        bench.harness.get_by_label_contains(&format!("unit {unit}")).click();
+        bench.harness.run_steps(3);
+    }
+    assert!(bench.shows("2 chosen"));
+    bench.harness.get_by_value("They are all…").click();
+    bench.harness.step();
+    bench.harness.step();
+    bench.harness.get_all_by_label("stain").last().unwrap().click();
+    bench.wait("correction", |app| {
+        app.toasts.newest().is_some_and(|text| text.contains("2 labels are now stain"))
+    });
+    let filter = LabelFilter { class: Some("stain".into()), ..LabelFilter::default() };
+    assert_eq!(bench.store().view().labelled_ids(&filter).unwrap().len(), 2);
+}
+
+#[test]
+fn a_key_can_be_changed_and_a_taken_one_is_refused() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 2);
+    bench.press(Key::F5);
+    bench.harness.get_by_label("Keys").click();
+    bench.harness.step();
+    bench.harness.step();
+    bench.harness.get_by_label_contains("Skip, ").click();
+    bench.harness.step();
+    bench.harness.key_press(Key::G);
+    bench.harness.step();
+    bench.harness.step();
+    assert!(bench.shows("G is the key of \"Good\""));
+    bench.harness.get_by_label_contains("Skip, ").click();
+    bench.harness.step();
+    bench.harness.key_press(Key::Y);
+    bench.harness.step();
+    bench.harness.step();
+    bench.press(Key::F1);
+    bench.answer(Key::Y);
+    assert_eq!(bench.unit(), "U002");
+}
+
+#[test]
+fn every_verb_is_in_the_palette_and_none_breaks_the_window() {
+    let mut bench = Bench::new(ReviewMode::DecideFirst, 3);
+    for about in TABLE {
+        let leaves = matches!(about.verb, Verb::DemoLine | Verb::Backup | Verb::Train | Verb::Palette);
+        if leaves {
+            continue;
+        }
+        for place in [Key::F1, Key::F3] {
+            bench.harness.key_press(place);
+            bench.harness.step();
+            bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+            bench.harness.step();
+            bench.harness.step();
+            bench.harness.event(egui::Event::Text(about.label().to_owned()));
+            bench.harness.step();
+            assert!(bench.shows(about.label()), "{:?}", about.verb);
+            bench.harness.key_press(Key::Enter);
+            bench.harness.run_steps(3);
+            // Whatever it opened is left again.
+            for _ in 0..3 {
+                bench.harness.key_press(Key::Escape);
+                bench.harness.step();
+            }
+            bench.harness.get_by_label("STOP");
+        }
+    }
+}
+
+#[test]
+fn everything_that_can_be_pressed_has_a_name() {
+    let mut bench = Bench::new(ReviewMode::Shown, 2);
+    for key in [Key::F1, Key::F2, Key::F3, Key::F4, Key::F5] {
+        bench.press(key);
+        bench.harness.run_steps(4);
+        let root = bench.harness.root();
+        let mut nodes = vec![root];
+        let mut pressable = 0;
+        while let Some(node) = nodes.pop() {
+            let access = node.accesskit_node();
+            if access.role() == egui::Role::Button || access.role() == egui::Role::Tab {
+                pressable += 1;
+                let name = access.label().or_else(|| access.value()).unwrap_or_default();
+                assert!(!name.trim().is_empty(), "a button without a name on page {key:?}");
+            }
+            nodes.extend(node.children());
+        }
+        assert!(pressable > 6, "{pressable} on {key:?}");
+    }
+}
+
+#[test]
+fn a_first_start_welcomes_with_the_demo_line_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut harness = harness(dir.path(), None);
+    harness.step();
+    harness.step();
+    for choice in ["Look around in the demo line", "Open a line", "Plan a new line"] {
+        assert!(harness.query_all_by_label_contains(choice).next().is_some(), "{choice}");
+    }
+    let start = Instant::now();
+    while harness.state().session().is_none_or(|session| session.station.tallies.arrived == 0) {
+        assert!(start.elapsed() < PATIENCE);
+        harness.step();
+    }
+    harness.get_by_label_contains("Plan a new line").click();
+    harness.run_steps(3);
+    assert!(harness.query_all_by_label_contains("Make the line").next().is_some());
+}
+
+/// Where times stand, which are others each time.
+const CHANGING: [[usize; 4]; 2] = [[180, 64, 300, 104], [1200, 730, 1440, 850]];
+
+/// Compares what the window looks like with the picture of this name; `SECONDLOOK_SNAPSHOTS=write` takes
+/// it anew. Half as large as the window, and light by a few levels where rounding differs.
+#[track_caller]
+fn looks_like(bench: &mut Bench, name: &str) {
+    let [width, height] = [1440, 900];
+    let mut painted = bench.painted([width, height]);
+    for [left, top, right, bottom] in CHANGING {
+        for y in top..bottom {
+            painted.pixels[y * width + left..y * width + right].fill(egui::Color32::BLACK);
+        }
+    }
+    let (w, h) = (u32::try_from(width / 2).unwrap(), u32::try_from(height / 2).unwrap());
+    let mean = |x: u32, y: u32| {
+        let at = 2 * y as usize * width + 2 * x as usize;
+        let four = [at, at + 1, at + width, at + width + 1].map(|at| painted.pixels[at].to_array());
+        image::Rgb(std::array::from_fn(|i| {
+            u8::try_from(four.iter().map(|p| u16::from(p[i])).sum::<u16>() / 4).unwrap()
+        }))
+    };
+    let picture = image::RgbImage::from_fn(w, h, mean);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(format!("{name}.png"));
+    if std::env::var("SECONDLOOK_SNAPSHOTS").is_ok_and(|what| what == "write") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.save(&path).unwrap();
+        return;
+    }
+    let kept = image::open(&path).unwrap().into_rgb8();
+    assert_eq!(kept.dimensions(), (w, h));
+    let levels = kept.as_raw().len();
+    let far = kept.as_raw().iter().zip(picture.as_raw()).filter(|(a, b)| a.abs_diff(**b) > 24).count();
+    assert!(far < levels / 2000, "{name}: {far} of {levels} levels differ");
+}
+
+#[test]
+fn the_pages_look_as_they_did() {
+    let mut bench = Bench::new(ReviewMode::Shown, 3);
+    bench.wait("picture", |app| app.review.is_ready());
+    bench.wait("heading", |app| app.session().is_some_and(|s| s.station.level.is_some()));
+    looks_like(&mut bench, "review-dark");
+    bench.press(Key::E);
+    looks_like(&mut bench, "edit-dark");
+    bench.press(Key::Escape);
+    bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
+    bench.press(Key::F5);
+    looks_like(&mut bench, "settings-light");
+    bench.harness.key_press(Key::Questionmark);
+    looks_like(&mut bench, "keys-light");
+}

@@ -1,0 +1,210 @@
+//! Reviewing: what a key does, and what is on the disk then.
+
+use super::*;
+
+#[test]
+fn one_key_answers_durably_and_brings_the_next_and_undo_walks_back() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 5);
+    assert_eq!(bench.unit(), "U001");
+    for (key, next) in [(Key::Num1, "U002"), (Key::G, "U003"), (Key::Num0, "U004"), (Key::B, "U005")] {
+        bench.answer(key);
+        assert_eq!(bench.unit(), next);
+    }
+    let label = |bench: &Bench, unit: &str| {
+        let store = bench.store();
+        store.view().label(bench.item_of(unit)).unwrap().unwrap()
+    };
+    assert_eq!(label(&bench, "U001"), Label::confirmed("crack"));
+    assert_eq!(label(&bench, "U002"), Label::confirmed("good"));
+    assert_eq!(label(&bench, "U003").status, LabelStatus::CannotTell);
+    assert_eq!(label(&bench, "U004").status, LabelStatus::BadInput);
+    let item = bench.item_of("U001");
+    let verdict = &bench.verdicts(item)[0];
+    assert_eq!((verdict.mode, verdict.reviewer.as_str()), (VerdictMode::Hidden, REVIEWER));
+    assert!(verdict.regions_shown.is_empty() && verdict.seconds >= 0.0);
+    for unit in ["U004", "U003", "U002", "U001"] {
+        bench.answer(Key::Z);
+        assert_eq!(bench.unit(), unit);
+    }
+    assert!(bench.store().view().labels().unwrap().is_empty());
+}
+
+#[test]
+fn a_skipped_item_comes_again_and_undo_brings_it_back_at_once() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 3);
+    bench.answer(Key::S);
+    assert_eq!(bench.unit(), "U002");
+    bench.answer(Key::Z);
+    assert_eq!(bench.unit(), "U001");
+    bench.answer(Key::S);
+    bench.answer(Key::G);
+    bench.answer(Key::G);
+    assert_eq!(bench.unit(), "U001");
+}
+
+#[test]
+fn a_contradicted_first_answer_is_held_against_the_suggestion_and_nothing_is_seen_before() {
+    let mut bench = Bench::new(ReviewMode::DecideFirst, 3);
+    bench.wait("picture", |app| app.review.is_ready());
+    for given_away in [".72", "0.72", "72 %", "between"] {
+        assert!(!bench.shows(given_away), "{given_away} is on the screen before the answer");
+    }
+    // The model says crack, and so does the person: final at once.
+    bench.answer(Key::Num1);
+    let agreed = bench.verdicts(bench.item_of("U001"));
+    assert_eq!((agreed[0].mode, agreed[0].class_before.clone()), (VerdictMode::Hidden, None));
+    // The person says good: shown, and kept.
+    bench.press(Key::G);
+    assert_eq!(bench.unit(), "U002");
+    assert!(bench.shows("crack .72"));
+    bench.answer(Key::Enter);
+    let kept = bench.verdicts(bench.item_of("U002"));
+    assert_eq!(kept[0].mode, VerdictMode::RevealedAfter);
+    assert_eq!((kept[0].class.as_deref(), kept[0].class_before.as_deref()), (Some("good"), Some("good")));
+    assert_eq!(kept[0].regions_shown.len(), 1);
+    // And changed.
+    bench.press(Key::Num2);
+    bench.answer(Key::Num1);
+    let changed = bench.verdicts(bench.item_of("U003"));
+    assert_eq!(
+        (changed[0].class.as_deref(), changed[0].class_before.as_deref()),
+        (Some("crack"), Some("stain"))
+    );
+}
+
+#[test]
+fn the_plan_can_show_the_suggestion_or_hide_it_for_good() {
+    let mut shown = Bench::new(ReviewMode::Shown, 1);
+    shown.wait("picture", |app| app.review.is_ready());
+    assert!(shown.shows("72 %"));
+    shown.answer(Key::G);
+    assert_eq!(shown.verdicts(shown.item_of("U001"))[0].mode, VerdictMode::Shown);
+    let mut hidden = Bench::new(ReviewMode::Hidden, 1);
+    hidden.press(Key::M);
+    hidden.press(Key::I);
+    assert!(!hidden.shows("72 %") && !hidden.shows(".72"));
+}
+
+#[test]
+fn regions_are_drawn_by_keys_alone_and_become_the_label() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 2);
+    bench.press(Key::E);
+    bench.press(Key::Q);
+    bench.press(Key::Q);
+    assert!(bench.shows("1 regions"));
+    bench.harness.key_press_modifiers(Modifiers::SHIFT, Key::ArrowRight);
+    bench.harness.step();
+    bench.press(Key::Num2);
+    bench.press(Key::Enter);
+    // Good with a stain drawn on it is a contradiction.
+    bench.press(Key::G);
+    assert_eq!(bench.unit(), "U001");
+    assert!(bench.shows("delete them"));
+    bench.answer(Key::Num2);
+    let label = bench.store().view().label(bench.item_of("U001")).unwrap().unwrap();
+    assert_eq!((label.main_class(), label.regions.len()), ("stain", 1));
+    let bounds = label.regions[0].shape.bounds().unwrap();
+    assert!(bounds.x1 > 0.0 && bounds.x2 < 96.0 && bounds.area() > 4.0, "{bounds:?}");
+    // Undo brings the item back with its regions in the editor.
+    bench.answer(Key::Z);
+    bench.press(Key::E);
+    bench.press(Key::Q);
+    assert_eq!(bench.unit(), "U001");
+}
+
+#[test]
+fn a_mask_is_painted_with_the_pointer_and_undone() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 1);
+    bench.press(Key::E);
+    bench.press(Key::W);
+    let place = bench.harness.get_by_label_contains("Picture of unit").rect();
+    let middle = place.center();
+    bench.harness.hover_at(middle);
+    bench.harness.step();
+    bench.harness.drag_at(middle);
+    bench.harness.step();
+    for step in 1..6 {
+        bench.harness.hover_at(middle + vec2(step as f32 * 10.0, 0.0));
+        bench.harness.step();
+    }
+    bench.harness.drop_at(middle + vec2(60.0, 0.0));
+    bench.harness.step();
+    bench.harness.step();
+    assert!(bench.shows("1 regions"));
+    bench.press(Key::Z);
+    assert!(bench.shows("0 regions"));
+    bench.harness.key_press_modifiers(Modifiers::SHIFT, Key::Z);
+    bench.harness.step();
+    bench.harness.step();
+    assert!(bench.shows("1 regions"));
+    bench.press(Key::Enter);
+    bench.answer(Key::Num1);
+    let label = bench.store().view().label(bench.item_of("U001")).unwrap().unwrap();
+    assert!(
+        matches!(&label.regions[0].shape, Shape::Mask(mask) if mask.area() > 10 && mask.size == [64, 96])
+    );
+}
+
+#[test]
+fn an_overturned_decision_takes_a_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("line");
+    let request = LineRequest { plan: plan(ReviewMode::Hidden), level: Level::Assist, model: None };
+    let mut line = Line::create(&folder, request, "test").unwrap();
+    let inspection = InspectionId::generate();
+    arrive(&mut line.store, 1, &picture(1), Outcome::Review, inspection);
+    arrive(&mut line.store, 1, &picture(2), Outcome::Pass, inspection);
+    drop(line);
+    let mut bench = Bench::open(dir, folder);
+    // To the second picture of the unit, which the model has passed.
+    bench.press(Key::PageDown);
+    bench.wait("second picture", |app| {
+        app.session()
+            .and_then(|s| s.board.clone())
+            .and_then(|b| b.current.clone())
+            .is_some_and(|card| !card.is_waiting)
+    });
+    bench.press(Key::Num1);
+    assert!(bench.shows("overturns"));
+    assert!(bench.store().view().labels().unwrap().is_empty());
+    bench.harness.event(egui::Event::Text("seen under the lens".into()));
+    bench.harness.step();
+    let before = bench.turn();
+    bench.harness.key_press(Key::Enter);
+    bench.wait("answer", |app| turn(app) > before);
+    let store = bench.store();
+    let ids = store.view().labelled_ids(&LabelFilter::default()).unwrap();
+    assert_eq!(bench.verdicts(ids[0])[0].comment.as_deref(), Some("seen under the lens"));
+}
+
+#[test]
+fn the_same_item_lies_there_after_the_window_was_closed_in_the_middle() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 4);
+    bench.answer(Key::G);
+    bench.answer(Key::S);
+    assert_eq!(bench.unit(), "U003");
+    let Bench { harness, folder, _dir: dir } = bench;
+    drop(harness);
+    let mut again = Bench::open(dir, folder);
+    assert_eq!(again.unit(), "U003");
+    again.answer(Key::Z);
+    assert_eq!(again.unit(), "U001", "undo works after a restart");
+}
+
+#[test]
+fn what_cannot_be_decoded_says_why_and_can_be_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("line");
+    let request = LineRequest { plan: plan(ReviewMode::Hidden), level: Level::Assist, model: None };
+    let mut line = Line::create(&folder, request, "test").unwrap();
+    let half = &picture(1)[..60];
+    arrive(&mut line.store, 1, half, Outcome::Review, InspectionId::generate());
+    let dot = png(1, 1, vec![200]);
+    arrive(&mut line.store, 2, &dot, Outcome::Review, InspectionId::generate());
+    drop(line);
+    let mut bench = Bench::open(dir, folder);
+    bench.answer(Key::B);
+    assert_eq!(bench.unit(), "U002");
+    bench.answer(Key::G);
+    assert!(bench.shows("Nothing waits"));
+}
