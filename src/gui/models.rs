@@ -1,7 +1,7 @@
 //! The models page: packages with their cards, and training with its curves.
 
-use super::line_page::{Curve, plot_ui};
 use super::page::Page;
+use super::plots::{Curve, plot_ui};
 use super::texts::tr;
 use super::theme::{SECONDARY, SPACE, TITLE};
 use super::widgets::{

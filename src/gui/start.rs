@@ -1,6 +1,7 @@
 //! Opening lines: the welcome, a line's folder, and the wizard that plans a new one. What touches files
 //! happens on threads.
 
+use super::dialog::pick_folder;
 use super::icon::Icon;
 use super::session::{Opening, Session};
 use super::settings::plan_form::PlanForm;
@@ -10,7 +11,7 @@ use super::widgets::{Face, button_ui, modal_ui, note, row_ui, secondary, warning
 use crate::domain::{Level, Plan, Task as Work};
 use crate::engine::{EngineError, Line, LineRequest, StationOptions, Task, demo_line, window_options};
 use crate::store;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::Receiver;
 use eframe::egui::{self, Key, Modifiers, RichText, ScrollArea, Ui, vec2};
 use std::path::{Path, PathBuf};
 
@@ -310,20 +311,6 @@ impl StartPage {
             }
         });
     }
-}
-
-/// The system's folder dialog on a thread of its own: where no portal runs it may never answer.
-pub fn pick_folder(ctx: &egui::Context) -> Option<Receiver<Option<PathBuf>>> {
-    let (sender, picked) = bounded(1);
-    let ctx = ctx.clone();
-    std::thread::Builder::new()
-        .name("dialog".into())
-        .spawn(move || {
-            let _ = sender.send(rfd::FileDialog::new().pick_folder());
-            ctx.request_repaint();
-        })
-        .ok()
-        .map(|_| picked)
 }
 
 /// Before there is a line.

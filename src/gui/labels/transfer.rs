@@ -1,7 +1,7 @@
 //! Import and export of labels: what it will be, before; how far it is, while; and the check, after.
 
+use super::super::dialog::pick_folder;
 use super::super::page::Page;
-use super::super::start::pick_folder;
 use super::super::texts::tr;
 use super::super::theme::{BODY, SPACE, TITLE, tokens};
 use super::super::widgets::{
