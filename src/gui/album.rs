@@ -1,9 +1,13 @@
 //! Pictures that are there: what the engine has decoded, kept within limits, with the textures of small
 //! ones. Asks for what is missing; never decodes.
 
+use super::icon::Icon;
+use super::theme::{RADIUS_SMALL, Tokens};
 use crate::domain::MediaHash;
 use crate::engine::{Fetched, Heat, Pictures, Pyramid, Raster, Seen, Want};
-use eframe::egui::{self, Color32, ColorImage, TextureHandle, TextureOptions};
+use eframe::egui::{
+    self, Color32, ColorImage, Painter, Rect, Stroke, StrokeKind, TextureHandle, TextureOptions, pos2, vec2,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -197,4 +201,25 @@ fn color_image(raster: &Raster) -> ColorImage {
         .map(|p| if let [r, g, b] = *p { Color32::from_rgb(r, g, b) } else { Color32::from_gray(p[0]) })
         .collect();
     ColorImage::new([raster.width as usize, raster.height as usize], pixels)
+}
+
+/// A thumbnail as large as its place allows, framed; a cross where it cannot be shown.
+pub fn paint_thumb(painter: &Painter, place: Rect, shown: &Shown<TextureHandle>, is_chosen: bool, t: Tokens) {
+    painter.rect_filled(place, RADIUS_SMALL, Color32::BLACK);
+    match shown {
+        Shown::Ready(texture) => {
+            let size = texture.size_vec2();
+            let scale = (place.width() / size.x).min(place.height() / size.y);
+            let target = Rect::from_center_size(place.center(), size * scale);
+            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            painter.image(texture.id(), target, whole, Color32::WHITE);
+        }
+        Shown::Loading => {}
+        Shown::Failed(_) => {
+            let cross = Rect::from_center_size(place.center(), vec2(28.0, 28.0));
+            Icon::Close.paint(painter, cross, t.text[2]);
+        }
+    }
+    let edge = if is_chosen { Stroke::new(2.0, t.accent) } else { Stroke::new(1.0, t.line) };
+    painter.rect_stroke(place, RADIUS_SMALL, edge, StrokeKind::Inside);
 }

@@ -4,8 +4,7 @@
 mod charts;
 mod transfer;
 
-use super::album::Shown;
-use super::icon::Icon;
+use super::album::paint_thumb;
 use super::page::Page;
 use super::review::label_text;
 use super::texts::tr;
@@ -17,8 +16,7 @@ use crate::domain::{ItemId, LabelStatus};
 use crate::engine::{Ask, DeskEvent, LabelList};
 use crate::store::{LabelFilter, Labelled};
 use eframe::egui::{
-    self, Align2, Color32, FontId, Modifiers, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    Ui, WidgetInfo, pos2, vec2,
+    self, Align2, FontId, Modifiers, Rect, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 use std::collections::{BTreeSet, HashMap};
 use transfer::Transfer;
@@ -268,34 +266,8 @@ impl LabelsPage {
         response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_chosen, &spoken));
         let place = Rect::from_min_size(rect.min, vec2(CELL[0], 108.0));
         let painter = ui.painter();
-        painter.rect_filled(place, RADIUS_SMALL, Color32::BLACK);
-        match page.session.album.thumb(&row.item.media) {
-            Shown::Ready(texture) => {
-                let size = texture.size_vec2();
-                let scale = (place.width() / size.x).min(place.height() / size.y);
-                let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-                painter.image(
-                    texture.id(),
-                    Rect::from_center_size(place.center(), size * scale),
-                    whole,
-                    Color32::WHITE,
-                );
-            }
-            Shown::Loading => {}
-            Shown::Failed(_) => {
-                Icon::Close.paint(
-                    painter,
-                    Rect::from_center_size(place.center(), vec2(28.0, 28.0)),
-                    t.text[2],
-                );
-            }
-        }
-        let edge = if is_chosen || response.has_focus() {
-            Stroke::new(2.5, t.accent)
-        } else {
-            Stroke::new(1.0, t.line)
-        };
-        painter.rect_stroke(place, RADIUS_SMALL, edge, StrokeKind::Inside);
+        let shown = page.session.album.thumb(&row.item.media);
+        paint_thumb(painter, place, &shown, is_chosen || response.has_focus(), t);
         let painter = painter.with_clip_rect(rect);
         let regions = row.label.regions.len();
         let about = if regions > 0 { format!("{text} · {regions}") } else { text };

@@ -1,17 +1,15 @@
 //! What comes next, and how many wait.
 
-use super::super::album::Shown;
-use super::super::icon::Icon;
+use super::super::album::paint_thumb;
 use super::super::page::Page;
 use super::super::texts::tr;
-use super::super::theme::{FIGURE, NOTE, RADIUS_SMALL, SPACE};
+use super::super::theme::{FIGURE, NOTE, SPACE};
 use super::super::verbs::Verb;
 use super::super::widgets::{duration, note};
 use crate::domain::{Item, Timestamp};
 use crate::engine::{Ask, COUNT_MAX, Sight};
 use eframe::egui::{
-    self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui,
-    WidgetInfo, pos2, vec2,
+    self, Align, Align2, FontId, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
 pub const HEIGHT: f32 = 132.0;
@@ -74,30 +72,8 @@ fn thumb_ui(ui: &mut Ui, page: &mut Page<'_>, item: &Item, about: &str, is_curre
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_current, &name));
     let place = Rect::from_min_size(rect.min, THUMB.into());
     let painter = ui.painter();
-    painter.rect_filled(place, RADIUS_SMALL, Color32::BLACK);
-    match page.session.album.thumb(&item.media) {
-        Shown::Ready(texture) => {
-            let size = texture.size_vec2();
-            let scale = (place.width() / size.x).min(place.height() / size.y);
-            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-            painter.image(
-                texture.id(),
-                Rect::from_center_size(place.center(), size * scale),
-                whole,
-                Color32::WHITE,
-            );
-        }
-        Shown::Loading => {}
-        Shown::Failed(_) => {
-            Icon::Close.paint(painter, Rect::from_center_size(place.center(), vec2(28.0, 28.0)), t.text[2]);
-        }
-    }
-    let edge = if is_current || response.has_focus() {
-        Stroke::new(2.0, t.accent)
-    } else {
-        Stroke::new(1.0, t.line)
-    };
-    painter.rect_stroke(place, RADIUS_SMALL, edge, StrokeKind::Inside);
+    let shown = page.session.album.thumb(&item.media);
+    paint_thumb(painter, place, &shown, is_current || response.has_focus(), t);
     let painter = painter.with_clip_rect(rect);
     painter.text(
         pos2(place.left(), place.bottom() + 6.0),
