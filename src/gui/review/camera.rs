@@ -5,7 +5,7 @@ use eframe::egui::{Pos2, Rect, Vec2, pos2, vec2};
 
 /// Points of the screen for one pixel of the picture, at most.
 const SCALE_MAX: f32 = 64.0;
-/// Of the fitting size, at least.
+/// Of the fitting size and of 1 : 1, at least.
 const SHRINK_MAX: f32 = 0.5;
 /// One step of a key or of the wheel.
 pub const ZOOM_STEP: f32 = 1.25;
@@ -56,7 +56,7 @@ impl Camera {
     pub fn zoom(&mut self, area: Rect, size: Vec2, factor: f32, at: Pos2) {
         let under = self.image_from_screen(area, size, at);
         let fit = Self::fit_scale(area, size);
-        let scale = (self.scale(area, size) * factor).clamp((fit * SHRINK_MAX).min(SCALE_MAX), SCALE_MAX);
+        let scale = (self.scale(area, size) * factor).clamp((fit * SHRINK_MAX).min(SHRINK_MAX), SCALE_MAX);
         self.place(area, size, scale, under, at);
     }
 

@@ -208,3 +208,64 @@ fn what_cannot_be_decoded_says_why_and_can_be_answered() {
     bench.answer(Key::G);
     assert!(bench.shows("Nothing waits"));
 }
+
+#[test]
+fn each_way_of_looking_says_on_the_screen_what_it_does() {
+    let mut bench = Bench::new(ReviewMode::Shown, 1);
+    bench.wait("picture", |app| app.review.is_ready());
+    let command = Modifiers::COMMAND;
+    for (modifiers, key, says) in [
+        (command, Key::ArrowUp, "Light +1"),
+        (command, Key::ArrowDown, "Fit"),
+        (command, Key::ArrowRight, "Contrast +1"),
+        (command, Key::ArrowLeft, "Fit"),
+        (command, Key::PageUp, "Shadows +1"),
+        (command, Key::PageDown, "Fit"),
+        (Modifiers::NONE, Key::C, "Red"),
+        (Modifiers::NONE, Key::V, "Red · Edges"),
+        (Modifiers::NONE, Key::X, "Fit"),
+        (Modifiers::NONE, Key::Space, "100 %"),
+        (Modifiers::NONE, Key::Plus, "125 %"),
+        (Modifiers::NONE, Key::Minus, "100 %"),
+        (Modifiers::NONE, Key::Space, "Fit"),
+        (Modifiers::NONE, Key::ArrowRight, "%"),
+        (Modifiers::NONE, Key::F, "Fit"),
+    ] {
+        bench.harness.key_press_modifiers(modifiers, key);
+        bench.harness.run_steps(2);
+        assert!(bench.shows(says), "{key:?} does not say {says}");
+    }
+    for (key, says) in [(Key::I, "History"), (Key::T, "Comment with the next answer")] {
+        bench.harness.key_press(key);
+        bench.harness.run_steps(2);
+        assert!(bench.shows(says), "{key:?} does not say {says}");
+    }
+    bench.harness.event(egui::Event::Text("scratched glass".into()));
+    bench.harness.step();
+    bench.harness.key_press(Key::Enter);
+    bench.harness.run_steps(3);
+    bench.answer(Key::G);
+    let verdict = &bench.verdicts(bench.item_of("U001"))[0];
+    assert_eq!(verdict.comment.as_deref(), Some("scratched glass"));
+    assert_eq!(verdict.class.as_deref(), Some("good"));
+}
+
+#[test]
+fn a_filter_shows_only_what_it_wants_and_says_so() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 4);
+    bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::F);
+    bench.harness.run_steps(2);
+    bench.harness.get_by_role_and_label(egui::Role::TextInput, "Unit or name").focus();
+    bench.harness.step();
+    bench.harness.event(egui::Event::Text("u003".into()));
+    bench.wait("filtered item", |app| {
+        let board = app.session().and_then(|s| s.board.as_ref());
+        board.is_some_and(|b| b.waiting == 1 && b.current.as_ref().is_some_and(|c| c.item.unit == "U003"))
+    });
+    bench.harness.run_steps(2);
+    assert!(bench.shows("filtered"));
+    bench.harness.get_by_label("Show all").click();
+    bench.wait("everything", |app| {
+        app.session().and_then(|s| s.board.as_ref()).is_some_and(|board| board.waiting == 4)
+    });
+}
