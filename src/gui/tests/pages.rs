@@ -198,3 +198,79 @@ fn the_pages_look_as_they_did() {
     bench.harness.key_press(Key::Questionmark);
     looks_like(&mut bench, "keys-light");
 }
+
+#[test]
+fn the_programs_own_verbs_do_what_they_say() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 1);
+    let command = |bench: &mut Bench, key: Key| {
+        bench.harness.key_press_modifiers(Modifiers::COMMAND, key);
+        bench.harness.run_steps(3);
+    };
+    command(&mut bench, Key::T);
+    assert_eq!(bench.harness.ctx.theme(), egui::Theme::Light);
+    command(&mut bench, Key::Plus);
+    assert!((bench.harness.ctx.zoom_factor() - 1.1).abs() < 1e-6);
+    command(&mut bench, Key::Num0);
+    assert!((bench.harness.ctx.zoom_factor() - 1.0).abs() < 1e-6);
+    command(&mut bench, Key::P);
+    bench.wait("pause", |app| app.session().is_some_and(|s| s.station.is_paused));
+    for (modifiers, key, says) in [
+        (Modifiers::NONE, Key::Questionmark, "Keys are changed under Settings"),
+        (Modifiers::COMMAND, Key::O, "The line's folder"),
+        (Modifiers::COMMAND, Key::N, "Make the line"),
+        (Modifiers::COMMAND, Key::I, "Folder with items.jsonl"),
+        (Modifiers::COMMAND, Key::E, "New folder for the export"),
+    ] {
+        bench.harness.key_press_modifiers(modifiers, key);
+        bench.harness.run_steps(3);
+        assert!(bench.shows(says), "{says}");
+        bench.harness.key_press(Key::Escape);
+        bench.harness.run_steps(3);
+        assert!(!bench.shows(says), "{says} stays");
+    }
+    command(&mut bench, Key::B);
+    bench.wait("backup", |app| app.toasts.newest().is_some_and(|text| text.starts_with("Backed up")));
+    let beside = bench.folder.parent().unwrap();
+    let copies = std::fs::read_dir(beside).unwrap().filter_map(Result::ok);
+    assert!(copies.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("line-backup-")));
+}
+
+#[test]
+fn labels_come_in_after_a_preview_and_go_out_with_a_check() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 1);
+    let set = bench.folder.parent().unwrap().join("set");
+    std::fs::create_dir_all(&set).unwrap();
+    let mut rows = String::new();
+    for (number, label) in [(1, "good"), (2, "crack"), (3, "crack")] {
+        std::fs::write(set.join(format!("{number}.png")), picture(40 + number)).unwrap();
+        rows += &format!(
+            "{{\"media\": \"{number}.png\", \"kind\": \"image\", \"group\": \"g{number}\", \"label\": \"{label}\"}}\n"
+        );
+    }
+    std::fs::write(set.join("items.jsonl"), rows).unwrap();
+    let seen = |bench: &mut Bench, text: &str| {
+        let start = Instant::now();
+        while !bench.shows(text) {
+            assert!(start.elapsed() < PATIENCE, "no {text}");
+            bench.harness.step();
+        }
+    };
+    bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::I);
+    bench.harness.run_steps(3);
+    bench.harness.event(egui::Event::Text(set.display().to_string()));
+    seen(&mut bench, "3 labelled items");
+    assert!(bench.shows("crack 2"));
+    bench.harness.key_press(Key::Enter);
+    seen(&mut bench, "3 items taken in");
+    bench.harness.key_press(Key::Escape);
+    bench.harness.run_steps(3);
+    assert_eq!(bench.store().view().labels().unwrap().len(), 3);
+    let out = set.with_file_name("out");
+    bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::E);
+    bench.harness.run_steps(3);
+    bench.harness.event(egui::Event::Text(out.display().to_string()));
+    bench.harness.run_steps(2);
+    bench.harness.key_press(Key::Enter);
+    seen(&mut bench, "Done, and checked");
+    assert!(out.join("items.jsonl").is_file());
+}
