@@ -288,7 +288,7 @@ impl ModelsPage {
             );
             ui.end_row();
         });
-        ui.label(note(tr("On all labels of this line, at the lowest priority beside the station; the live model does not change"), t));
+        ui.label(note(tr("On all labels of this line; the live model does not change, and a station beside it becomes slower meanwhile"), t));
         let mut is_closed = false;
         ui.horizontal(|ui| {
             if button_ui(ui, tr("Train"), true).clicked() {
