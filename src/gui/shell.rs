@@ -326,15 +326,17 @@ impl Palette {
     /// `None` while it stays open.
     pub fn ui(&mut self, ctx: &egui::Context, keymap: &Keymap) -> Option<Left> {
         let words = self.text.to_lowercase();
-        let found: Vec<Verb> = TABLE
+        let has_all = |text: &str| {
+            let text = text.to_lowercase();
+            words.split_whitespace().all(|word| text.contains(word))
+        };
+        let mut found: Vec<_> = TABLE
             .iter()
-            .filter(|about| {
-                let all =
-                    format!("{} {} {}", about.label(), about.hint(), about.group.title()).to_lowercase();
-                words.split_whitespace().all(|word| all.contains(word))
-            })
-            .map(|about| about.verb)
+            .filter(|about| has_all(&format!("{} {} {}", about.label(), about.hint(), about.group.title())))
             .collect();
+        // What is called so stands before what is only described so.
+        found.sort_by_key(|about| !has_all(about.label()));
+        let found: Vec<Verb> = found.into_iter().map(|about| about.verb).collect();
         let (up, down, enter, escape) = ctx.input_mut(|input| {
             let mut take = |key| input.consume_key(egui::Modifiers::NONE, key);
             (

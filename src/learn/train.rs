@@ -210,6 +210,8 @@ struct Run<'a> {
     start: Instant,
     started_epochs: Instant,
     epoch: usize,
+    /// Mean of the running epoch.
+    loss: f64,
     best: Option<(f64, Weights)>,
     best_epoch: usize,
     last: Option<f64>,
@@ -269,6 +271,7 @@ impl<'a> Run<'a> {
             start: Instant::now(),
             started_epochs: Instant::now(),
             epoch: 0,
+            loss: 0.0,
             best: None,
             best_epoch: 0,
             last: None,
@@ -312,7 +315,7 @@ impl<'a> Run<'a> {
                 self.best = Some((score, weights));
                 self.best_epoch = self.epoch;
             }
-            progress(&self.progress(1.0, 0.0));
+            progress(&self.progress(1.0, self.loss));
             let out_of_patience = self.epoch >= self.best_epoch + PATIENCE && self.done(1.0) >= PATIENT_SHARE;
             if self.done(1.0) >= 1.0 || out_of_patience {
                 return Ok(false);
@@ -346,7 +349,8 @@ impl<'a> Run<'a> {
             let within = batches as f64 / total as f64;
             sum += self.step(batch, batches, self.done(within))?;
             batches += 1;
-            progress(&self.progress(batches as f64 / total as f64, sum / batches as f64));
+            self.loss = sum / batches as f64;
+            progress(&self.progress(batches as f64 / total as f64, self.loss));
         }
         Ok(true)
     }

@@ -1,6 +1,7 @@
 //! Everything around reviewing: pages, verbs, keys, names, looks.
 
 use super::*;
+use std::fmt::Write;
 
 #[test]
 fn stop_and_levels_are_always_there_and_are_written_down() {
@@ -243,9 +244,7 @@ fn labels_come_in_after_a_preview_and_go_out_with_a_check() {
     let mut rows = String::new();
     for (number, label) in [(1, "good"), (2, "crack"), (3, "crack")] {
         std::fs::write(set.join(format!("{number}.png")), picture(40 + number)).unwrap();
-        rows += &format!(
-            "{{\"media\": \"{number}.png\", \"kind\": \"image\", \"group\": \"g{number}\", \"label\": \"{label}\"}}\n"
-        );
+        writeln!(rows, "{{\"media\": \"{number}.png\", \"kind\": \"image\", \"group\": \"g{number}\", \"label\": \"{label}\"}}").unwrap();
     }
     std::fs::write(set.join("items.jsonl"), rows).unwrap();
     let seen = |bench: &mut Bench, text: &str| {
