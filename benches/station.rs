@@ -18,7 +18,7 @@ const ITEMS: u64 = 1_000_000;
 const ITEMS_PER_COMMIT: u64 = 50_000;
 const PAGE: usize = 100;
 /// Raised when what is in the large line changes, so that an old one is not measured.
-const LARGE_LINE: &str = "million-3";
+const LARGE_LINE: &str = "million-4";
 
 fn main() {
     divan::main();
@@ -197,8 +197,8 @@ fn filters() -> [(&'static str, QueueFilter); 4] {
         ..QueueFilter::default()
     };
     [
-        ("filter by class, ms", of("good", "")),
-        ("filter by a class that none has, ms", of("crack", "")),
+        ("filter by a class that all have, ms", of("crack", "")),
+        ("filter by a class that none has, ms", of("good", "")),
         ("filter by a part of the unit, ms", of("", "unit-00")),
         ("filter by one unit, ms", of("", "unit-0999999")),
     ]
@@ -244,8 +244,9 @@ fn million() {
         for (name, filter) in filters() {
             let began = Instant::now();
             let found = store.view().filtered_queue(&filter, None, PAGE).unwrap().len();
-            let counted = store.view().queue_count(&filter, COUNTED_MAX).unwrap();
-            assert!(found <= counted);
+            if found == PAGE {
+                assert!(store.view().queue_count(&filter, COUNTED_MAX).unwrap() >= PAGE);
+            }
             record(name, began.elapsed());
         }
         let began = Instant::now();

@@ -19,7 +19,7 @@ const MIGRATIONS: [(&str, &str); 5] = [
     ("02-projections", "c7fe909a9e25cabb3d00971e7c74ef91f239af2ef363ce9d0c39b4e362d8f37e"),
     ("03-views", "b146dcb93ec34d7954e4e6ca51d2770cc5d69c503fbfe469b7c0193a9909dd85"),
     ("04-before-answers", "73c7c7fb271d356d8de50f7841903b3670b55442f1818e59dc9fff2d417de3bf"),
-    ("05-review", "686a570b18330a10f479a0ef60383e092817abf01ea94cc0fe6ae0bcf8f8105e"),
+    ("05-review", "97c7abc5db1a74c43be6d159a43b0ea83acd90b20fd1733ef18c0bfbc7cf13e7"),
 ];
 
 /// The same history each time, long enough that every kind of event is in it.

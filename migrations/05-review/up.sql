@@ -15,6 +15,8 @@ UPDATE queue SET
     confidence = (SELECT max(c.value) FROM predictions p, json_each(p.payload, '$.probabilities') c
                   WHERE p.item_id = queue.item_id);
 
+CREATE INDEX queue_suggestion ON queue (suggestion, priority, opened_at, inspection_id, item_id);
+CREATE INDEX queue_code ON queue (code, priority, opened_at, inspection_id, item_id);
 CREATE INDEX events_item ON events (json_extract(payload, '$.item'))
     WHERE json_extract(payload, '$.item') IS NOT NULL;
 CREATE INDEX leases_reviewer ON leases (reviewer);

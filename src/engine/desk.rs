@@ -545,7 +545,14 @@ impl Sitting {
     fn board(&self) -> Result<Board, EngineError> {
         let view = self.line.store.view();
         let current = self.current.as_ref().map(|card| card.item.id);
-        let mut upcoming = view.waiting(&self.filter, UPCOMING + 1 + self.put_off.len().min(64))?;
+        let page = UPCOMING + 1 + self.put_off.len().min(64);
+        let mut upcoming = view.waiting(&self.filter, page)?;
+        // A page that is not full was a count already.
+        let waiting = if upcoming.len() < page {
+            upcoming.len()
+        } else {
+            view.queue_count(&self.filter, COUNT_MAX)?
+        };
         upcoming.retain(|row| Some(row.item.id) != current && !self.put_off.contains(&row.item.id));
         upcoming.truncate(UPCOMING);
         Ok(Board {
@@ -553,7 +560,7 @@ impl Sitting {
             filter: self.filter.clone(),
             current: self.current.clone(),
             upcoming,
-            waiting: view.queue_count(&self.filter, COUNT_MAX)?,
+            waiting,
             oldest: view.oldest_waiting()?,
             pace: view.answer_pace(&self.reviewer, self.line.store.now().plus_secs(-DAY_SECS))?,
             saved_ms: self.saved_ms,

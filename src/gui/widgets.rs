@@ -337,7 +337,5 @@ pub fn button_ui(ui: &mut Ui, label: &str, is_loud: bool) -> Response {
     let text = RichText::new(label).size(BODY).color(if is_loud { t.background[1] } else { t.text[0] });
     let button =
         egui::Button::new(text).min_size(vec2(96.0, 40.0)).corner_radius(CornerRadius::from(RADIUS_CONTROL));
-    let button = if is_loud { button.fill(t.accent) } else { button };
-    // In a line of its own, where a column would push its words to the left.
-    ui.horizontal(|ui| ui.add(button)).inner
+    ui.add(if is_loud { button.fill(t.accent) } else { button })
 }
