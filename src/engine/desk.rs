@@ -548,11 +548,8 @@ impl Sitting {
         let page = UPCOMING + 1 + self.put_off.len().min(64);
         let mut upcoming = view.waiting(&self.filter, page)?;
         // A page that is not full was a count already.
-        let waiting = if upcoming.len() < page {
-            upcoming.len()
-        } else {
-            view.queue_count(&self.filter, COUNT_MAX)?
-        };
+        let waiting =
+            if upcoming.len() < page { upcoming.len() } else { view.queue_count(&self.filter, COUNT_MAX)? };
         upcoming.retain(|row| Some(row.item.id) != current && !self.put_off.contains(&row.item.id));
         upcoming.truncate(UPCOMING);
         Ok(Board {
