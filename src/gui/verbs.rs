@@ -212,7 +212,7 @@ pub const TABLE: &[About] = &[
     about(Verb::PanRight, View, Review, "Right", "Pan right", "Show what lies to the right"),
     about(Verb::PanUp, View, Review, "Up", "Pan up", "Show what lies above"),
     about(Verb::PanDown, View, Review, "Down", "Pan down", "Show what lies below"),
-    about(Verb::Loupe, View, Review, "L", "Loupe", "A magnified round at the pointer"),
+    about(Verb::Loupe, View, Review, "L", "Loupe", "A magnified square at the pointer"),
     about(
         Verb::Reference,
         View,
