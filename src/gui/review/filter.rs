@@ -4,7 +4,7 @@ use super::super::page::Page;
 use super::super::texts::tr;
 use super::super::widgets::{button_ui, note, secondary};
 use super::ReviewPage;
-use crate::domain::Timestamp;
+use crate::domain::{Level, ReviewMode, Timestamp};
 use crate::engine::Ask;
 use crate::store::QueueFilter;
 use eframe::egui::{self, Ui};
@@ -51,6 +51,9 @@ impl FilterForm {
 impl ReviewPage {
     pub(super) fn filter_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
+        // Whoever could choose by it would know the suggestion before the answer.
+        let sees_model =
+            page.session.plan.review.mode == ReviewMode::Shown && page.session.level() > Level::Shadow;
         let before = self.filter.clone();
         let form = &mut self.filter;
         ui.label(secondary(tr("Filter"), t).strong());
@@ -59,14 +62,16 @@ impl ReviewPage {
             named(&ui.text_edit_singleline(&mut form.text), tr("Unit or name"));
             ui.end_row();
             ui.label(secondary(tr("Suggested"), t));
-            egui::ComboBox::from_id_salt("suggestion")
-                .selected_text(form.suggestion.as_deref().unwrap_or(tr("any")))
-                .show_ui(ui, |ui| {
-                    ui.selectable_value(&mut form.suggestion, None, tr("any"));
-                    for class in &page.session.plan.classes {
-                        ui.selectable_value(&mut form.suggestion, Some(class.name.clone()), &class.name);
-                    }
-                });
+            ui.add_enabled_ui(sees_model, |ui| {
+                egui::ComboBox::from_id_salt("suggestion")
+                    .selected_text(form.suggestion.as_deref().unwrap_or(tr("any")))
+                    .show_ui(ui, |ui| {
+                        ui.selectable_value(&mut form.suggestion, None, tr("any"));
+                        for class in &page.session.plan.classes {
+                            ui.selectable_value(&mut form.suggestion, Some(class.name.clone()), &class.name);
+                        }
+                    });
+            });
             ui.end_row();
             ui.label(secondary(tr("Reason"), t));
             let name = REASONS
@@ -93,7 +98,7 @@ impl ReviewPage {
                 }
             });
             ui.end_row();
-            ui.checkbox(&mut form.is_confidence_asked, tr("Confidence"));
+            ui.add_enabled(sees_model, egui::Checkbox::new(&mut form.is_confidence_asked, tr("Confidence")));
             ui.horizontal(|ui| {
                 if form.is_confidence_asked && form.confidence[1] == 0.0 {
                     form.confidence[1] = 1.0;
@@ -111,6 +116,10 @@ impl ReviewPage {
             });
             ui.end_row();
         });
+        if !sees_model {
+            (form.suggestion, form.is_confidence_asked) = (None, false);
+            ui.label(note(tr("By suggestion only where the plan shows it"), t));
+        }
         if form.filter() != QueueFilter::default() && button_ui(ui, tr("Show all"), false).clicked() {
             *form = FilterForm::default();
         }

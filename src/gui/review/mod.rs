@@ -27,6 +27,7 @@ use edit::{Editor, Tool};
 use eframe::egui::{self, Pos2, Rect, Ui, Vec2, vec2};
 use look::{Look, STEPS};
 use marks::Marks;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tiles::Tiles;
@@ -88,6 +89,10 @@ pub struct ReviewPage {
     /// Painted last, until the next is there.
     painted: Option<(MediaHash, Arc<Pyramid>)>,
     first: Option<Answer>,
+    /// First answers of items whose suggestion was seen: a look cannot be taken back, so that neither
+    /// undo nor a skip makes such an item unseen again.
+    revealed: BTreeMap<ItemId, Answer>,
+    reviewer: String,
     editor: Option<Editor>,
     is_editing: bool,
     comment: String,
@@ -115,13 +120,19 @@ impl ReviewPage {
     pub fn follow(&mut self, page: &mut Page<'_>) {
         let Some(board) = &page.session.board else { return };
         let now = board.current.as_ref().map(|card| (card.item.id, board.turn));
+        if self.reviewer != board.reviewer {
+            // What one person has seen says nothing of another.
+            self.reviewer.clone_from(&board.reviewer);
+            self.revealed.clear();
+            self.of = None;
+        }
         if now == self.of {
             return;
         }
         self.of = now;
         self.camera = Camera::default();
         self.shown_at = None;
-        self.first = None;
+        self.first = now.and_then(|(item, _)| self.revealed.get(&item).cloned());
         self.editor = None;
         self.is_editing = false;
         self.comment.clear();
@@ -163,7 +174,6 @@ impl ReviewPage {
                     page.toasts.note(tr("No change of a region is left to take back"));
                 }
             }
-            (None, Verb::Undo) if self.first.is_some() => self.first = None,
             (None, Verb::Undo) => page.ask(Ask::Undo),
             (None, Verb::Leave) => self.leave(page),
             (None, Verb::Comment) => self.is_commenting = !self.is_commenting,
@@ -190,10 +200,7 @@ impl ReviewPage {
             self.close_editor();
         } else if self.overturning.take().is_some() || std::mem::take(&mut self.is_commenting) {
             self.comment.clear();
-        } else if self.first.take().is_some()
-            || std::mem::take(&mut self.shows_filter)
-            || std::mem::take(&mut self.shows_history)
-        {
+        } else if std::mem::take(&mut self.shows_filter) || std::mem::take(&mut self.shows_history) {
             // One thing is left at a time.
         } else if !is_waiting {
             page.ask(Ask::Next);
@@ -211,6 +218,7 @@ impl ReviewPage {
             return;
         };
         if needs_reveal(&card, &answer, self.first.as_ref()) {
+            self.revealed.insert(card.item.id, answer.clone());
             self.first = Some(answer);
             return;
         }

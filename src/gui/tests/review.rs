@@ -269,3 +269,25 @@ fn a_filter_shows_only_what_it_wants_and_says_so() {
         app.session().and_then(|s| s.board.as_ref()).is_some_and(|board| board.waiting == 4)
     });
 }
+
+#[test]
+fn what_was_revealed_stays_revealed_after_undo_escape_and_skip() {
+    let mut bench = Bench::new(ReviewMode::DecideFirst, 2);
+    bench.press(Key::G);
+    assert!(bench.shows("crack .72"));
+    bench.press(Key::Escape);
+    assert!(bench.shows("crack .72"));
+    bench.answer(Key::S);
+    assert_eq!(bench.unit(), "U002");
+    assert!(!bench.shows("crack .72"));
+    bench.answer(Key::Z);
+    bench.wait("picture", |app| app.review.is_ready());
+    assert!(bench.shows("crack .72"));
+    bench.answer(Key::Num1);
+    let verdict = &bench.verdicts(bench.item_of("U001"))[0];
+    assert_eq!((verdict.mode, verdict.class_before.as_deref()), (VerdictMode::RevealedAfter, Some("good")));
+    // The answer is taken back, the look is not.
+    bench.answer(Key::Z);
+    bench.wait("picture", |app| app.review.is_ready());
+    assert!(bench.shows("crack .72"));
+}
