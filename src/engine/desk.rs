@@ -146,7 +146,8 @@ pub struct LabelList {
     pub places: Vec<LabelPlace>,
 }
 
-/// The front end's end. Dropping it gives the item back and waits for the thread.
+/// The front end's end. Dropping it waits for the thread; the reservation stays
+/// until it passes, so that a window that opens soon again finds the same item.
 pub struct Desk {
     asks: Option<Sender<Ask>>,
     events: Receiver<DeskEvent>,

@@ -39,14 +39,7 @@ pub fn plot_ui(
     });
     let highest = curves.iter().flat_map(|c| &c.points).map(|p| p[1]).fold(0.0, f64::max);
     ui.visuals_mut().override_text_color = Some(t.text[2]);
-    Plot::new(id)
-        .height(PLOT_HEIGHT)
-        .grid_color(t.line)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .show_background(false)
+    still(id, PLOT_HEIGHT, t)
         .x_axis_formatter(move |mark, _| format!("{:.0}{unit}", mark.value))
         .include_y(0.0)
         .include_y(highest * 1.1)
@@ -60,4 +53,16 @@ pub fn plot_ui(
                 );
             }
         });
+}
+
+/// Axes that nothing moves.
+pub fn still(id: &str, height: f32, t: Tokens) -> Plot<'static> {
+    Plot::new(id)
+        .height(height)
+        .grid_color(t.line)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .show_background(false)
 }

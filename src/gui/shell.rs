@@ -6,7 +6,7 @@ use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens, tokens};
 use super::verbs::{Group, Keymap, TABLE, Verb};
-use super::widgets::{Face, cap_ui, modal_ui, note, percent, row_ui, secondary};
+use super::widgets::{Face, cap_ui, chip_frame, modal_ui, note, percent, row_ui, secondary};
 use crate::domain::Level;
 use eframe::egui::{
     self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke,
@@ -87,19 +87,14 @@ pub fn top_bar_ui(ui: &mut Ui, page: &mut Page<'_>) {
 
 fn chip_figure(ui: &mut Ui, what: &str, figure: &str, about: &str) {
     let t = tokens(ui);
-    egui::Frame::new()
-        .fill(t.background[2])
-        .stroke(Stroke::new(1.0, t.line))
-        .corner_radius(RADIUS_CONTROL)
-        .inner_margin(egui::Margin::symmetric(10, 6))
-        .show(ui, |ui| {
-            ui.label(secondary(what, t));
-            ui.label(RichText::new(figure).size(SECONDARY).strong());
-            ui.label(note(about, t));
-        });
+    chip_frame(t).show(ui, |ui| {
+        ui.label(secondary(what, t));
+        ui.label(RichText::new(figure).size(SECONDARY).strong());
+        ui.label(note(about, t));
+    });
 }
 
-/// What the plan promises, and whether the policy in force rests on evidence for it.
+/// What the plan promises.
 fn promise_chip(ui: &mut Ui, page: &Page<'_>) {
     let promise = page.session.plan.promise;
     let limits = [

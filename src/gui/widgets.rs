@@ -268,14 +268,16 @@ pub fn icon_ui(ui: &mut Ui, icon: Icon, name: &str, is_selected: bool) -> Respon
 
 /// A quiet box with a few words, over a picture or in the top bar.
 pub fn chip_ui(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Response {
-    let t = tokens(ui);
+    chip_frame(tokens(ui)).show(ui, |ui| ui.label(text)).response
+}
+
+/// The box of [`chip_ui`], for more than one text.
+pub fn chip_frame(t: Tokens) -> egui::Frame {
     egui::Frame::new()
         .fill(t.background[2])
         .stroke(Stroke::new(1.0, t.line))
         .corner_radius(RADIUS_CONTROL)
         .inner_margin(egui::Margin::symmetric(10, 6))
-        .show(ui, |ui| ui.label(text))
-        .response
 }
 
 /// How far a job is, in words and as a bar.

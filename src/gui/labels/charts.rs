@@ -1,6 +1,7 @@
 //! What the labels are: how many of each class, how large their regions are and where they lie.
 
 use super::super::page::Page;
+use super::super::plots::still;
 use super::super::texts::tr;
 use super::super::theme::{BODY, SECONDARY, SPACE};
 use super::super::widgets::{card_ui, note, percent};
@@ -8,7 +9,7 @@ use super::quiet;
 use crate::domain::Route;
 use crate::engine::LabelList;
 use eframe::egui::{self, Color32, Rect, RichText, Sense, Ui, pos2, vec2};
-use egui_plot::{Bar, BarChart, Plot, PlotPoints, Points};
+use egui_plot::{Bar, BarChart, PlotPoints, Points};
 use std::collections::BTreeMap;
 
 /// Points drawn of the cloud; each further one would hide another.
@@ -90,14 +91,7 @@ fn sizes_ui(ui: &mut Ui, page: &Page<'_>, list: &LabelList) {
     }
     let bars = counts.iter().map(|(bin, n)| Bar::new(f64::from(*bin) + 0.5, *n as f64).width(0.9)).collect();
     ui.visuals_mut().override_text_color = Some(t.text[2]);
-    Plot::new("sizes")
-        .height(HEIGHT)
-        .grid_color(t.line)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .show_background(false)
+    still("sizes", HEIGHT, t)
         .x_axis_formatter(|mark, _| format!("{:.0}", mark.value.exp2()))
         .show(ui, |plot| plot.bar_chart(BarChart::new("regions", bars).color(t.accent)));
     let mut sides: Vec<f32> = list.places.iter().map(|place| place.side).collect();
@@ -140,15 +134,8 @@ fn places_ui(ui: &mut Ui, page: &Page<'_>, list: &LabelList) {
     });
     let t = page.tokens;
     ui.visuals_mut().override_text_color = Some(t.text[2]);
-    Plot::new("places")
-        .height(HEIGHT)
-        .grid_color(t.line)
+    still("places", HEIGHT, t)
         .data_aspect(1.0)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .show_background(false)
         .y_axis_formatter(|mark, _| format!("{:.0}", -mark.value))
         .show(ui, |plot| {
             for (i, (class, points)) in by_class.into_iter().enumerate() {
