@@ -185,7 +185,7 @@ fn a_backup_beside_a_writer_ends_and_is_whole() {
             }
         };
         thread::Builder::new().name("writer".into()).spawn_scoped(scope, writer).unwrap();
-        let report = backup(path, &target);
+        let report = backup(path, &target, &mut |_, _| true);
         stop.store(true, Ordering::SeqCst);
         report.unwrap()
     });
@@ -209,9 +209,9 @@ fn a_restored_line_gives_out_what_its_outbox_lacks_once() {
             _ => {}
         }
         let (copy, back) = (line.beside("backup"), line.beside("restored"));
-        assert!(backup(line.path(), &copy).unwrap().ok);
+        assert!(backup(line.path(), &copy, &mut |_, _| true).unwrap().ok);
         line.arrive(0.5);
-        assert!(restore(&copy, &back).unwrap().ok);
+        assert!(restore(&copy, &back, &mut |_, _| true).unwrap().ok);
         let mut restored = Store::open(&back).unwrap();
         let written = restored.flush_outbox().unwrap();
         assert_eq!(written, u64::from(case != "whole"), "{case}");
@@ -229,15 +229,21 @@ fn a_copy_goes_into_an_empty_folder_only() {
     let target = line.beside("backup");
     fs::create_dir(&target).unwrap();
     fs::write(target.join("notes.txt"), "mine").unwrap();
-    let error = backup(line.path(), &target).unwrap_err().to_string();
+    let error = backup(line.path(), &target, &mut |_, _| true).unwrap_err().to_string();
     assert!(error.starts_with("the target folder is not empty"), "{error}");
     assert_eq!(fs::read_to_string(target.join("notes.txt")).unwrap(), "mine");
     fs::remove_file(target.join("notes.txt")).unwrap();
-    assert!(backup(line.path(), &target).unwrap().ok);
+    assert!(backup(line.path(), &target, &mut |_, _| true).unwrap().ok);
+
+    // A copy that somebody ends leaves nothing behind.
+    let third = line.beside("third");
+    let error = backup(line.path(), &third, &mut |_, _| false).unwrap_err().to_string();
+    assert!(error.contains("cancelled") && !third.exists(), "{error}");
+    assert!(!line.beside(".third.partial").exists());
 
     // A damaged original makes a copy that says so, and not a copy that looks whole.
     let media = line.store.view().item(item).unwrap().unwrap().media;
     fs::write(line.store.blobs().path(&media), "other bytes").unwrap();
-    let report = backup(line.path(), &line.beside("second")).unwrap();
+    let report = backup(line.path(), &line.beside("second"), &mut |_, _| true).unwrap();
     assert!(!report.ok && report.faults.len() == 1, "{:?}", report.faults);
 }

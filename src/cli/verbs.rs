@@ -416,11 +416,11 @@ pub fn rebuild(folder: &Path) -> Result<Report, EngineError> {
 }
 
 pub fn backup(folder: &Path, out: &Path) -> Result<Report, EngineError> {
-    let report = store::backup(folder, out)?;
+    let report = store::backup(folder, out, &mut |_, _| true)?;
     Ok(Report { ok: report.ok, json: to_json(&report)? })
 }
 
 pub fn restore(from: &Path, folder: &Path) -> Result<Report, EngineError> {
-    let report = store::restore(from, folder)?;
+    let report = store::restore(from, folder, &mut |_, _| true)?;
     Ok(Report { ok: report.ok, json: to_json(&report)? })
 }

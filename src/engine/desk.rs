@@ -35,6 +35,8 @@ const RENEW_SHARE: f64 = 0.5;
 const ACTIONS_MAX: usize = 10_000;
 /// Labels whose regions are drawn as a cloud of points.
 const PLACES_MAX: usize = 20_000;
+/// Relabelled items between two pieces of news of it.
+const PROGRESS_EVERY: usize = 8;
 const DAY_SECS: f64 = 86_400.0;
 
 /// What a person asks of the desk.
@@ -128,6 +130,11 @@ pub enum DeskEvent {
     Board(Box<Board>),
     Labels(Box<LabelList>),
     LabelRows(Vec<Labelled>),
+    /// How far a relabelling of many items is.
+    Progress {
+        done: usize,
+        total: usize,
+    },
     /// Something was done that a person asked for.
     Done(String),
     /// It was not done, and why.
@@ -392,8 +399,11 @@ impl Sitting {
 
     fn relabel(&mut self, items: &[ItemId], class: &str) -> Result<(), EngineError> {
         self.cancel.store(false, Ordering::Relaxed);
-        let mut done = 0;
+        let (mut done, total) = (0, items.len());
         for &item in items {
+            if done % PROGRESS_EVERY == 0 {
+                self.tell(DeskEvent::Progress { done, total });
+            }
             if self.cancel.load(Ordering::Relaxed) {
                 break;
             }
@@ -415,7 +425,7 @@ impl Sitting {
             self.did(Action::Answered);
             done += 1;
         }
-        let of = if done == items.len() { String::new() } else { format!(" of {}", items.len()) };
+        let of = if done == total { String::new() } else { format!(" of {total}") };
         self.tell(DeskEvent::Done(format!("{done}{of} labels are now {class}")));
         self.lay_out()
     }

@@ -241,6 +241,7 @@ impl App {
         ) {
             self.open(&ctx, what);
         }
+        super::jobs::ui(&ctx, self.backup.as_ref(), self.session.as_ref());
         self.toasts.ui(&ctx);
         if !self.clicked.is_empty() || !self.answers.is_empty() {
             ctx.request_repaint();
@@ -402,10 +403,7 @@ impl App {
     fn back_up(&mut self, ctx: &egui::Context) {
         let Some(session) = self.session.as_ref().filter(|_| self.backup.is_none()) else { return };
         match start::back_up(&session.folder, ctx) {
-            Ok(task) => {
-                self.toasts.note(tr("Backing up…"));
-                self.backup = Some(task);
-            }
+            Ok(task) => self.backup = Some(task),
             Err(error) => self.toasts.trouble(error.to_string()),
         }
     }

@@ -9,6 +9,7 @@ mod config;
 mod dialog;
 mod feed;
 mod icon;
+mod jobs;
 mod labels;
 mod line_page;
 mod models;

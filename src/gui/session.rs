@@ -45,7 +45,29 @@ pub struct Session {
     pub station: Snapshot,
     pub series: VecDeque<Sample>,
     pub board: Option<Board>,
+    /// A correction of many labels on its way.
+    pub relabelling: Option<Relabelling>,
     started: Instant,
+}
+
+/// How far a correction of many labels is.
+#[derive(Clone, Copy, Debug)]
+pub struct Relabelling {
+    pub done: usize,
+    pub total: usize,
+    since: Instant,
+}
+
+impl Relabelling {
+    pub fn share(self) -> f64 {
+        self.done as f64 / self.total.max(1) as f64
+    }
+
+    /// At the speed so far; `None` before anything is done.
+    pub fn seconds_left(self) -> Option<f64> {
+        let share = self.share();
+        (share > 0.0).then(|| self.since.elapsed().as_secs_f64() / share * (1.0 - share))
+    }
 }
 
 impl Session {
@@ -71,6 +93,7 @@ impl Session {
             station: Snapshot::default(),
             series: VecDeque::new(),
             board: None,
+            relabelling: None,
             started: Instant::now(),
         })
     }
@@ -94,8 +117,19 @@ impl Session {
                     self.board = Some(*board);
                     News::Board { is_new_item }
                 }
-                DeskEvent::Done(what) => News::Done(what),
-                DeskEvent::Failed(why) => News::Failed(why),
+                DeskEvent::Progress { done, total } => {
+                    let since = self.relabelling.map_or_else(Instant::now, |before| before.since);
+                    self.relabelling = Some(Relabelling { done, total, since });
+                    continue;
+                }
+                DeskEvent::Done(what) => {
+                    self.relabelling = None;
+                    News::Done(what)
+                }
+                DeskEvent::Failed(why) => {
+                    self.relabelling = None;
+                    News::Failed(why)
+                }
                 labels => News::Labels(Box::new(labels)),
             });
         }

@@ -82,12 +82,15 @@ pub fn back_up(folder: &Path, ctx: &egui::Context) -> Result<Task<String>, Engin
     Task::start(
         tr("Backup"),
         move || wake.request_repaint(),
-        move |_| {
+        move |control| {
             let stamp = super::time::stamp(crate::domain::Timestamp::now());
             let name =
                 folder.file_name().map_or_else(|| "line".into(), |name| name.to_string_lossy().into_owned());
             let out = folder.with_file_name(format!("{name}-backup-{stamp}"));
-            let report = store::backup(&folder, &out)?;
+            let report = store::backup(&folder, &out, &mut |done, total| {
+                control.count(done, total, tr("pictures copied"));
+                !control.cancel().load(std::sync::atomic::Ordering::Relaxed)
+            })?;
             if !report.ok {
                 return Err(EngineError::Failed(format!(
                     "{}: {}",

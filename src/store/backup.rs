@@ -25,19 +25,22 @@ pub struct CopyReport {
     pub faults: Vec<String>,
 }
 
+/// Is told how many media of how many are copied; `false` ends the copy.
+pub type CopyProgress<'a> = &'a mut dyn FnMut(usize, usize) -> bool;
+
 /// Copies the line in `from` to the new folder `to`, with the online backup of the database
 /// first, then the blobs that it names (blobs are never changed, so later ones do no harm), and
 /// verifies the copy.
-pub fn backup(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
-    copy(from, to)
+pub fn backup(from: &Path, to: &Path, progress: CopyProgress<'_>) -> Result<CopyReport, StoreError> {
+    copy(from, to, progress)
 }
 
 /// The way back; the same copy, since a backup is a line.
-pub fn restore(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
-    copy(from, to)
+pub fn restore(from: &Path, to: &Path, progress: CopyProgress<'_>) -> Result<CopyReport, StoreError> {
+    copy(from, to, progress)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
+fn copy(from: &Path, to: &Path, progress: CopyProgress<'_>) -> Result<CopyReport, StoreError> {
     let source = Store::open(from)?;
     if to.exists() && fs::read_dir(to).map_err(StoreError::io("cannot read", to))?.next().is_some() {
         return Err(StoreError::Refused(format!("the target folder is not empty: {}", to.display())));
@@ -55,7 +58,10 @@ fn copy(from: &Path, to: &Path) -> Result<CopyReport, StoreError> {
         copy_tree(&from.join(part), &partial.join(part))?;
     }
     copy_database(&source, &partial)?;
-    copy_blobs(&source, &partial)?;
+    if !copy_blobs(&source, &partial, progress)? {
+        fs::remove_dir_all(&partial).map_err(StoreError::io("cannot remove", &partial))?;
+        return Err(StoreError::Refused("cancelled; nothing was kept of the copy".into()));
+    }
 
     let report = {
         let mut copy = Store::open(&partial)?;
@@ -100,18 +106,23 @@ fn copy_database(source: &Store, target: &Path) -> Result<(), StoreError> {
 }
 
 /// Blobs named by the copied database, each once; one that is missing shows in the verification.
-fn copy_blobs(source: &Store, target: &Path) -> Result<(), StoreError> {
+/// `false` when it was ended from outside.
+fn copy_blobs(source: &Store, target: &Path, progress: CopyProgress<'_>) -> Result<bool, StoreError> {
     let copied = Store::open(target)?;
     let named = copied
         .column("SELECT media FROM items UNION SELECT reference FROM items WHERE reference IS NOT NULL")?;
-    for hex in named {
+    let total = named.len();
+    for (done, hex) in named.into_iter().enumerate() {
+        if !progress(done, total) {
+            return Ok(false);
+        }
         let media = crate::domain::MediaHash::from_hex(&hex);
         if let Ok(bytes) = source.blobs().read(&media) {
             // A damaged blob lands under another name and is then reported as missing.
             copied.blobs().put(&bytes)?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ mod query;
 mod retention;
 mod verify;
 
-pub use backup::{CopyReport, backup, restore};
+pub use backup::{CopyProgress, CopyReport, backup, restore};
 pub use blobs::{BlobState, Blobs};
 pub use browse::{
     AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter, Waiting,
@@ -41,8 +41,9 @@ const PLAN_FILE: &str = "line.toml";
 /// milliseconds, so this is only ever reached when a program holds the database open in a
 /// transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// 32 MiB of page cache: a queue of a million opens from it, and the program stays small.
-const CACHE_KIB: i32 = 32 * 1024;
+/// 8 MiB of page cache for each connection: the pages that a queue of a million opens with fit, and a
+/// window that is open all day does not grow by more.
+const CACHE_KIB: i32 = 8 * 1024;
 
 static MIGRATION_FILES: include_dir::Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/migrations");
 static MIGRATIONS: LazyLock<Result<rusqlite_migration::Migrations<'static>, rusqlite_migration::Error>> =

@@ -51,9 +51,7 @@ impl FilterForm {
 impl ReviewPage {
     pub(super) fn filter_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
-        // Whoever could choose by it would know the suggestion before the answer.
-        let sees_model =
-            page.session.plan.review.mode == ReviewMode::Shown && page.session.level() > Level::Shadow;
+        let sees_model = sees_model(page);
         let before = self.filter.clone();
         let form = &mut self.filter;
         ui.label(secondary(tr("Filter"), t).strong());
@@ -127,6 +125,20 @@ impl ReviewPage {
             let filter = form.filter();
             page.ask(Ask::Filter(filter));
         }
+    }
+}
+
+/// Whoever could choose by the suggestion would know it before the answer.
+fn sees_model(page: &Page<'_>) -> bool {
+    page.session.plan.review.mode == ReviewMode::Shown && page.session.level() > Level::Shadow
+}
+
+/// Lets go of a filter in force that chooses by what may not be seen any more.
+pub(super) fn forget_hidden(page: &mut Page<'_>) {
+    let Some(filter) = page.session.board.as_ref().map(|board| board.filter.clone()) else { return };
+    let chooses = filter.suggestion.is_some() || filter.confidence.is_some();
+    if chooses && !sees_model(page) {
+        page.ask(Ask::Filter(QueueFilter { suggestion: None, confidence: None, ..filter }));
     }
 }
 

@@ -19,7 +19,7 @@ mod tiles;
 use super::page::Page;
 use super::texts::tr;
 use super::verbs::Verb;
-use crate::domain::{ItemId, Label, MediaHash, Region};
+use crate::domain::{ItemId, Label, Level, MediaHash, Region};
 use crate::engine::{Ask, Card, Pyramid, Want};
 use answer::{Answer, Circumstances, defect_classes, is_revealed, needs_reveal, overturned, verdict};
 use camera::Camera;
@@ -107,6 +107,8 @@ pub struct ReviewPage {
     area: Option<(Rect, Vec2)>,
     pointer: Option<Pos2>,
     filter: filter::FilterForm,
+    /// What the page knows to be in force.
+    level: Option<Level>,
     /// For measuring: when the last answer's key came.
     pub answered_at: Option<Instant>,
 }
@@ -383,6 +385,10 @@ impl ReviewPage {
     /// The whole page.
     pub fn ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         self.follow(page);
+        if self.level != page.session.station.level {
+            self.level = page.session.station.level;
+            filter::forget_hidden(page);
+        }
         self.pointer = ui.input(|input| input.pointer.hover_pos());
         if let Some(card) = page.card() {
             // First of all what is looked at.

@@ -1,5 +1,6 @@
 //! Beside the picture: why a person is asked, what may be answered, and the rest of the unit.
 
+use super::super::album::paint_thumb;
 use super::super::page::Page;
 use super::super::texts::tr;
 use super::super::theme::{BODY, NOTE, SECONDARY, SPACE, TITLE, Tokens};
@@ -10,11 +11,14 @@ use super::ReviewPage;
 use super::answer::{defect_classes, is_revealed};
 use crate::domain::{Event, Label, LabelStatus, Probability, Route, VerdictMode, VerdictStatus};
 use crate::engine::{Ask, Card, Sight};
+use crate::store::InspectedItem;
 use eframe::egui::{self, Align2, FontId, Rect, RichText, ScrollArea, Sense, Stroke, Ui, pos2, vec2};
 
 pub const WIDTH: f32 = 352.0;
 /// With more classes than this their rows are less high, so that all are seen.
 const ROOMY_CLASSES: usize = 6;
+/// A picture of the same unit.
+const SIBLING: [f32; 2] = [108.0, 81.0];
 /// Room for why a person is asked, and for what a reveal adds to it.
 const WHY_HEIGHT: f32 = 208.0;
 
@@ -294,20 +298,19 @@ fn unit_ui(ui: &mut Ui, page: &mut Page<'_>, card: &Card) {
     let t = page.tokens;
     if card.inspection.len() > 1 {
         ui.label(secondary(tr("This unit"), t).strong());
-        for (i, other) in card.inspection.iter().enumerate() {
-            let is_this = other.item.id == card.item.id;
-            // What a model has decided of a sibling says something of this one too.
-            let is_open =
-                is_revealed(card, None) || other.decided_by == crate::domain::DecidedBy::Person || is_this;
-            let about = if is_open { other.outcome.as_str() } else { "" };
-            let name = format!("{} {}", tr("picture"), i + 1);
-            let mark = if is_open { Mark::from(other.outcome) } else { Mark::None };
-            let face =
-                Face { mark: Some(mark), about, is_selected: is_this, is_small: true, ..Face::default() };
-            if row_ui(ui, ui.available_width() - 2.0, "", &name, face).clicked() && !is_this {
-                page.ask(Ask::Show(other.item.id));
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing = vec2(SPACE[0], SPACE[0]);
+            for (i, other) in card.inspection.iter().enumerate() {
+                let is_this = other.item.id == card.item.id;
+                // What a model has decided of a sibling says something of this one too.
+                let is_open = is_revealed(card, None)
+                    || other.decided_by == crate::domain::DecidedBy::Person
+                    || is_this;
+                if sibling_ui(ui, page, other, i + 1, [is_this, is_open]) && !is_this {
+                    page.ask(Ask::Show(other.item.id));
+                }
             }
-        }
+        });
     }
     let keys = format!(
         "{} {} · {} {}",
@@ -317,6 +320,32 @@ fn unit_ui(ui: &mut Ui, page: &mut Page<'_>, card: &Card) {
         tr("comment")
     );
     ui.label(note(keys, t));
+}
+
+/// One picture of the unit: small, with what was decided of it where that may be seen.
+fn sibling_ui(
+    ui: &mut Ui,
+    page: &mut Page<'_>,
+    other: &InspectedItem,
+    number: usize,
+    [is_this, is_open]: [bool; 2],
+) -> bool {
+    let t = page.tokens;
+    let outcome = if is_open { other.outcome.as_str() } else { "" };
+    let name = format!("{} {number}", tr("picture"));
+    let (rect, response) = ui.allocate_exact_size(vec2(SIBLING[0], SIBLING[1] + 22.0), Sense::click());
+    let spoken = format!("{name} {outcome}");
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_this, spoken.trim_end()));
+    let place = Rect::from_min_size(rect.min, SIBLING.into());
+    let shown = page.session.album.thumb(&other.item.media);
+    paint_thumb(ui.painter(), place, &shown, is_this || response.has_focus(), t);
+    let at = pos2(rect.left() + 7.0, place.bottom() + 11.0);
+    let mark = if is_open { Mark::from(other.outcome) } else { Mark::None };
+    mark.paint(ui.painter(), at, t);
+    let words = if outcome.is_empty() { &name } else { outcome };
+    let font = FontId::proportional(NOTE);
+    ui.painter().text(at + vec2(12.0, 0.0), Align2::LEFT_CENTER, words, font, t.text[1]);
+    response.on_hover_text(&other.item.name).clicked()
 }
 
 /// Every prediction, decision and answer: what, who and when. What would give the model away before

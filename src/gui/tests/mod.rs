@@ -9,11 +9,11 @@ use super::shell::Place;
 use super::verbs::{TABLE, Verb};
 use crate::domain::{
     Arrival, BoxPx, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Label, LabelStatus, Level,
-    MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region, ReviewMode, Route, Shape,
-    Task, Thresholds, Timing, Verdict, VerdictMode,
+    MediaHash, MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region, ReviewMode,
+    Route, Shape, Task, Thresholds, Timing, Verdict, VerdictMode,
 };
-use crate::engine::{Line, LineRequest, StationOptions};
-use crate::store::{LabelFilter, Store};
+use crate::engine::{Ask, Line, LineRequest, StationOptions};
+use crate::store::{LabelFilter, QueueFilter, Store};
 use eframe::egui::{self, Key, Modifiers, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -80,6 +80,18 @@ fn prediction(crack: f64) -> Prediction {
 
 /// One item that a station would have taken in; `outcome` as the model would have decided.
 fn arrive(store: &mut Store, number: u8, media: &[u8], outcome: Outcome, inspection: InspectionId) -> ItemId {
+    arrive_beside(store, number, media, outcome, inspection, None)
+}
+
+/// The same with a golden picture.
+fn arrive_beside(
+    store: &mut Store,
+    number: u8,
+    media: &[u8],
+    outcome: Outcome,
+    inspection: InspectionId,
+    reference: Option<MediaHash>,
+) -> ItemId {
     let media_hash = store.blobs().put(media).unwrap();
     let item = ItemId::generate();
     let p = Probability::saturating(0.72);
@@ -96,7 +108,7 @@ fn arrive(store: &mut Store, number: u8, media: &[u8], outcome: Outcome, inspect
         kind: MediaKind::Image,
         media: media_hash,
         bytes: media.len() as u64,
-        reference: None,
+        reference,
         name: format!("U{number:03}.png"),
         source: "folder:inbox".into(),
         modified_at: None,

@@ -273,3 +273,50 @@ fn labels_come_in_after_a_preview_and_go_out_with_a_check() {
     seen(&mut bench, "Done, and checked");
     assert!(out.join("items.jsonl").is_file());
 }
+
+impl Bench {
+    /// Finds a command by its name, as a person without a key for it would.
+    fn command(&mut self, name: &str) {
+        self.harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+        self.harness.run_steps(2);
+        self.harness.event(egui::Event::Text(name.to_owned()));
+        self.harness.step();
+        self.harness.key_press(Key::Enter);
+        self.harness.run_steps(3);
+    }
+
+    #[track_caller]
+    fn see(&mut self, text: &str) {
+        let start = Instant::now();
+        while !self.shows(text) {
+            assert!(start.elapsed() < PATIENCE, "no {text}; {:?}", self.harness.state().toasts.newest());
+            self.harness.step();
+        }
+    }
+}
+
+#[test]
+fn a_model_is_trained_from_the_window_with_progress_and_an_end() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 12);
+    for number in 0..12 {
+        bench.answer(if number % 2 == 0 { Key::G } else { Key::Num1 });
+    }
+    bench.command("Train a model");
+    bench.see("On all labels of this line");
+    bench.harness.get_all_by_label("Train").last().unwrap().click();
+    bench.see("Over epochs");
+    bench.see("epoch 2");
+    bench.harness.get_by_label("Cancel").click();
+    bench.see("is a candidate now");
+    assert!(bench.folder.join("models").read_dir().unwrap().count() > 0);
+    assert_eq!(bench.store().view().settings().unwrap().model, None, "nothing is released by itself");
+}
+
+#[test]
+fn the_demo_line_is_one_command_away() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 1);
+    bench.command("Demo line");
+    bench.wait("demo line", |app| {
+        app.session().is_some_and(|session| session.folder.ends_with("demo-line") && session.board.is_some())
+    });
+}

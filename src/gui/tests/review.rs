@@ -291,3 +291,124 @@ fn what_was_revealed_stays_revealed_after_undo_escape_and_skip() {
     bench.wait("picture", |app| app.review.is_ready());
     assert!(bench.shows("crack .72"));
 }
+
+#[test]
+fn loupe_heat_wheel_and_golden_picture_do_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("line");
+    let request = LineRequest { plan: plan(ReviewMode::Shown), level: Level::Assist, model: None };
+    let mut line = Line::create(&folder, request, "test").unwrap();
+    let golden = line.store.blobs().put(&picture(9)).unwrap();
+    arrive_beside(&mut line.store, 1, &picture(1), Outcome::Review, InspectionId::generate(), Some(golden));
+    drop(line);
+    let mut bench = Bench::open(dir, folder);
+    bench.wait("picture", |app| app.review.is_ready());
+    let plain = bench.painted([1440, 900]);
+    let place = bench.harness.get_by_label_contains("Picture of unit").rect();
+    // Over an edge of the bright bar: on an even ground a loupe shows nothing.
+    bench.harness.hover_at(place.left_center() + vec2(place.width() * 0.17, 0.0));
+    bench.press(Key::L);
+    let loupe = bench.painted([1440, 900]);
+    assert!(differing(&plain, &loupe) > 3_000, "no loupe is seen");
+    bench.press(Key::L);
+    for says in ["Beside", "In turn", "Difference"] {
+        bench.press(Key::R);
+        bench.wait("golden picture", |_| true);
+        bench.harness.run_steps(2);
+        assert!(bench.shows(says), "{says}");
+    }
+    bench.press(Key::R);
+    bench.harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        delta: vec2(0.0, 3.0),
+        modifiers: Modifiers::NONE,
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+    });
+    bench.harness.run_steps(12);
+    assert!(!bench.shows("Fit ·") && bench.shows("%"), "the wheel does not zoom");
+    bench.press(Key::F);
+    // The package that predicted is not there: the heat map says so instead of showing nothing.
+    bench.press(Key::M);
+    let start = Instant::now();
+    while !bench.shows("tester") {
+        assert!(start.elapsed() < PATIENCE, "no word of the missing package");
+        bench.harness.step();
+    }
+}
+
+/// Pixels that two pictures of the window do not share.
+fn differing(a: &egui::ColorImage, b: &egui::ColorImage) -> usize {
+    a.pixels.iter().zip(&b.pixels).filter(|(a, b)| a != b).count()
+}
+
+#[test]
+fn regions_are_resized_stepped_through_merged_split_and_deleted_by_keys() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 1);
+    bench.press(Key::E);
+    bench.press(Key::Q);
+    bench.press(Key::Q);
+    let shifted = |bench: &mut Bench, key: Key, times: usize| {
+        for _ in 0..times {
+            bench.harness.key_press_modifiers(Modifiers::SHIFT, key);
+            bench.harness.step();
+        }
+    };
+    shifted(&mut bench, Key::Minus, 2);
+    shifted(&mut bench, Key::ArrowLeft, 3);
+    shifted(&mut bench, Key::ArrowUp, 2);
+    bench.press(Key::Q);
+    shifted(&mut bench, Key::Plus, 1);
+    shifted(&mut bench, Key::ArrowDown, 1);
+    assert!(bench.shows("2 regions"));
+    bench.press(Key::J);
+    assert!(bench.shows("1 regions"));
+    bench.press(Key::Z);
+    assert!(bench.shows("2 regions"));
+    bench.press(Key::N);
+    bench.press(Key::Delete);
+    assert!(bench.shows("1 regions"));
+    shifted(&mut bench, Key::N, 1);
+    bench.press(Key::Delete);
+    assert!(bench.shows("0 regions"));
+}
+
+#[test]
+fn nobody_filters_by_a_suggestion_that_the_plan_hides() {
+    for (mode, is_hidden) in [(ReviewMode::Shown, false), (ReviewMode::Hidden, true)] {
+        let mut bench = Bench::new(mode, 2);
+        bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::F);
+        bench.harness.run_steps(3);
+        assert_eq!(bench.shows("By suggestion only where the plan shows it"), is_hidden, "{mode:?}");
+    }
+    // A filter that was in force goes when the level hides what it chooses by.
+    let mut bench = Bench::new(ReviewMode::Shown, 2);
+    let filter = QueueFilter { suggestion: Some("stain".into()), ..QueueFilter::default() };
+    bench.harness.state().session().unwrap().ask(Ask::Filter(filter)).unwrap();
+    let waiting = |app: &App| app.session().and_then(|s| s.board.as_ref()).map(|board| board.waiting);
+    bench.wait("filter", |app| waiting(app) == Some(0));
+    bench.harness.get_by_label("Level Shadow").click();
+    bench.wait("everything again", |app| waiting(app) == Some(2));
+}
+
+#[test]
+fn the_other_pictures_of_a_unit_are_seen_beside_and_opened_by_a_press() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("line");
+    let request = LineRequest { plan: plan(ReviewMode::Hidden), level: Level::Assist, model: None };
+    let mut line = Line::create(&folder, request, "test").unwrap();
+    let inspection = InspectionId::generate();
+    arrive(&mut line.store, 1, &picture(1), Outcome::Review, inspection);
+    let other = arrive(&mut line.store, 1, &picture(2), Outcome::Pass, inspection);
+    drop(line);
+    let mut bench = Bench::open(dir, folder);
+    bench.wait("picture", |app| app.review.is_ready());
+    bench.harness.run_steps(3);
+    // What the model decided of it is not told before the answer.
+    assert!(!bench.shows("picture 2 pass"));
+    bench.harness.get_by_label("picture 2").click();
+    bench.wait("other picture", |app| {
+        let board = app.session().and_then(|s| s.board.as_ref());
+        board.and_then(|b| b.current.as_ref()).is_some_and(|card| card.item.id == other)
+    });
+}
