@@ -36,7 +36,7 @@ fn plan() -> Plan {
 
 fn policy() -> Policy {
     let at = |p| Some(Probability::saturating(p));
-    let thresholds = Thresholds { pass_below: at(0.05), divert_above: at(0.95) };
+    let thresholds = Thresholds { pass_below: at(0.05), divert_above: at(0.95), accept_below: None };
     Policy { level: Level::Partial, thresholds, version: 1 }
 }
 
@@ -60,6 +60,7 @@ fn append_item(tx: &Tx<'_>, n: u64, outcome: Outcome) -> Result<(), StoreError> 
         reason: Reason::Between { p, thresholds },
         policy: Some(policy()),
         model: Some(model()),
+        audit: None,
     };
     let good = Probability::saturating(1.0 - p.get());
     let prediction = Prediction {
@@ -68,6 +69,7 @@ fn append_item(tx: &Tx<'_>, n: u64, outcome: Outcome) -> Result<(), StoreError> 
         regions: vec![],
         transcript: None,
         timing: Timing { decode_ms: 9.0, prepare_ms: 2.0, network_ms: 12.0 },
+        inputs: None,
     };
     tx.append(&Event::ItemArrived(Arrival {
         item,
@@ -120,7 +122,7 @@ fn disk_sync_alone(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench(sample_size = 1, sample_count = 200, max_time = 5)]
 fn events_one_by_one(bencher: divan::Bencher<'_, '_>) {
     let (_folder, mut store) = small_line();
-    let event = Event::LevelChanged { from: None, to: Level::Assist, reason: "bench".into() };
+    let event = Event::LevelChanged { from: None, to: Level::Assist, reason: "bench".into(), evidence: None };
     bencher
         .counter(divan::counter::ItemsCount::new(1_usize))
         .bench_local(|| store.transact::<_, StoreError>("bench", |tx| tx.append(&event)).unwrap());

@@ -143,6 +143,7 @@ mod window {
             regions: regions.collect(),
             transcript: None,
             timing: Timing::default(),
+            inputs: None,
         }
     }
 
@@ -191,6 +192,7 @@ mod window {
                         reason,
                         policy: None,
                         model: None,
+                        audit: None,
                     };
                     tx.append(&Event::ItemDecided { item, inspection, decision })?;
                 }

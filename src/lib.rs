@@ -25,3 +25,4 @@ pub mod media;
 pub mod nn;
 pub mod review;
 pub mod store;
+pub mod watch;

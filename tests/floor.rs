@@ -205,12 +205,18 @@ impl Floor {
         let mut store = self.line().store;
         let from = Some(store.view().settings().unwrap().level);
         let at = |p: Option<f64>| p.map(Probability::saturating);
-        let thresholds = Thresholds { pass_below: at(pass_below), divert_above: at(divert_above) };
+        let thresholds =
+            Thresholds { pass_below: at(pass_below), divert_above: at(divert_above), accept_below: None };
         let policy = Policy { level, thresholds, version: 7 };
         store
             .transact::<_, secondlook::store::StoreError>("test", |tx| {
-                tx.append(&Event::LevelChanged { from, to: level, reason: "test".into() })?;
-                tx.append(&Event::PolicyAdopted { policy, evidence: "test".into() })
+                tx.append(&Event::LevelChanged { from, to: level, reason: "test".into(), evidence: None })?;
+                tx.append(&Event::PolicyAdopted {
+                    policy,
+                    evidence: "test".into(),
+                    audits: None,
+                    reason: String::new(),
+                })
             })
             .unwrap();
     }
@@ -301,6 +307,7 @@ impl Running {
     fn listen(&mut self) {
         for event in self.station.events().try_iter() {
             match event {
+                StationEvent::Alarm(what) => self.said.push(format!("alarm: {what}")),
                 StationEvent::Trouble(what) => self.said.push(format!("trouble: {what}")),
                 StationEvent::Recovered(what) => self.said.push(format!("recovered: {what}")),
                 StationEvent::Decided { .. } => {}

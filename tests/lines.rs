@@ -86,7 +86,11 @@ pub fn model() -> ModelRef {
 
 pub fn policy(level: Level) -> Policy {
     let at = |p| Some(Probability::saturating(p));
-    Policy { level, thresholds: Thresholds { pass_below: at(0.2), divert_above: at(0.8) }, version: 1 }
+    Policy {
+        level,
+        thresholds: Thresholds { pass_below: at(0.2), divert_above: at(0.8), accept_below: None },
+        version: 1,
+    }
 }
 
 pub fn verdict(item: ItemId, reviewer: &str, answer: &str) -> Verdict {
@@ -225,6 +229,7 @@ impl Line {
             regions: vec![],
             transcript: None,
             timing: Timing::default(),
+            inputs: None,
         };
         let failure = Reason::Undecodable { why: "it ends in the middle".into() };
         let seen = if p > 1.0 { Seen::Failed(&failure) } else { Seen::Predicted(&prediction) };
@@ -330,8 +335,19 @@ impl Line {
                 let (from, to) = (self.level, Level::ALL[to]);
                 self.level = to;
                 self.transact(|tx| {
-                    tx.append(&Event::LevelChanged { from: Some(from), to, reason: "test".into() })?;
-                    tx.append(&Event::PolicyAdopted { policy: policy(to), evidence: "test".into() }).map(drop)
+                    tx.append(&Event::LevelChanged {
+                        from: Some(from),
+                        to,
+                        reason: "test".into(),
+                        evidence: None,
+                    })?;
+                    tx.append(&Event::PolicyAdopted {
+                        policy: policy(to),
+                        evidence: "test".into(),
+                        audits: None,
+                        reason: String::new(),
+                    })
+                    .map(drop)
                 });
             }
             Step::Promote => self.transact(|tx| {
@@ -404,5 +420,6 @@ pub fn by_model(outcome: Outcome) -> Decision {
         reason: Reason::AllItemsPass,
         policy: Some(policy(Level::Partial)),
         model: Some(model()),
+        audit: None,
     }
 }

@@ -72,6 +72,21 @@ pub enum Verb {
         #[arg(long)]
         model: Option<String>,
     },
+    /// Take thresholds over that the evidence supports now
+    Adopt {
+        line: PathBuf,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Show the alarms that stand, or clear one
+    Alarms {
+        line: PathBuf,
+        /// promise, inputs, model or stale
+        #[arg(long, requires = "reason")]
+        clear: Option<String>,
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// List the models of a line
     Models { line: PathBuf },
     /// Make a model the live one

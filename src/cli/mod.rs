@@ -97,6 +97,10 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::Answer(answer) => verbs::answer(&answer).map(Some),
         Verb::Undo { line, reviewer } => verbs::undo(&line, &reviewer).map(Some),
         Verb::Promise { line, model } => verbs::promise(&line, model.as_deref()).map(Some),
+        Verb::Adopt { line, reason } => verbs::adopt(&line, &reason).map(Some),
+        Verb::Alarms { line, clear, reason } => {
+            verbs::alarms(&line, clear.as_deref(), reason.as_deref()).map(Some)
+        }
         Verb::Models { line } => verbs::models(&line).map(Some),
         Verb::Promote { line, model, reason } => verbs::promote(&line, &model, &reason).map(Some),
         Verb::Level { line, level, reason } => verbs::level(&line, level, &reason).map(Some),

@@ -93,6 +93,7 @@ fn watch(folder: &Path, options: StationOptions) -> Result<crate::engine::Summar
         }
         match station.events().recv_timeout(LOOK) {
             Ok(StationEvent::Decided { .. }) => bar.inc(1),
+            Ok(StationEvent::Alarm(what)) => bar.suspend(|| eprintln!("ALARM: {what}")),
             Ok(StationEvent::Trouble(what)) => bar.suspend(|| eprintln!("warning: {what}")),
             Ok(StationEvent::Recovered(what)) => bar.suspend(|| eprintln!("recovered: {what}")),
             Err(_) => {}

@@ -328,18 +328,11 @@ pub fn undo(folder: &Path, reviewer: &str) -> Result<Report, EngineError> {
 
 pub fn promise(folder: &Path, model: Option<&str>) -> Result<Report, EngineError> {
     let line = Line::open(folder, ACTOR)?;
-    let support = match model {
-        Some(name) => Some(line.support_of(&find_model(Some(folder), name)?)),
-        None => line.support()?,
-    };
-    let Some(support) = support else {
-        return Err(EngineError::Refused {
-            why: "this line has no live model".into(),
-            support: Box::new(None),
-        });
-    };
+    let report = engine::promise_report(&line, model)?;
+    let support = &report.support;
     let decisive = support.decisive();
-    Ok(Report::ok(json!({
+    let mut json = to_json(&report)?;
+    let summary = json!({
         "supported": support.supported,
         "thresholds": support.thresholds,
         "n": decisive.map(|limit| limit.n),
@@ -349,7 +342,34 @@ pub fn promise(folder: &Path, model: Option<&str>) -> Result<Report, EngineError
         "labels_needed": support.labels_needed(),
         "automation_rate": support.automation_rate,
         "limits": support.limits,
-    })))
+        "method": support.method,
+        "sources": support.sources,
+        "missing": support.missing(),
+    });
+    if let (Value::Object(all), Value::Object(first)) = (&mut json, summary) {
+        all.remove("support");
+        all.extend(first);
+    }
+    Ok(Report::ok(json))
+}
+
+pub fn adopt(folder: &Path, reason: &str) -> Result<Report, EngineError> {
+    let mut line = Line::open(folder, ACTOR)?;
+    let policy = line.adopt(ACTOR, reason)?;
+    let level = line.store.view().settings()?.level;
+    Ok(Report::ok(json!({ "policy": policy, "level": level })))
+}
+
+pub fn alarms(folder: &Path, clear: Option<&str>, reason: Option<&str>) -> Result<Report, EngineError> {
+    let mut line = Line::open(folder, ACTOR)?;
+    if let Some(name) = clear {
+        let kind = serde_json::from_value(Value::String(name.to_owned()))
+            .map_err(|_| usage(format!("\"{name}\" is not promise, inputs, model or stale")))?;
+        line.clear_alarm(kind, ACTOR, reason.unwrap_or_default())?;
+    }
+    let standing = line.store.view().alarms()?;
+    let rows = standing.iter().map(|(since, alarm)| json!({ "since": since.to_string(), "alarm": alarm }));
+    Ok(Report::ok(Value::Array(rows.collect())))
 }
 
 pub fn models(folder: &Path) -> Result<Report, EngineError> {
@@ -384,7 +404,7 @@ pub fn promote(folder: &Path, model: &str, reason: &str) -> Result<Report, Engin
 pub fn level(folder: &Path, level: Level, reason: &str) -> Result<Report, EngineError> {
     let mut line = Line::open(folder, ACTOR)?;
     line.set_level(level, ACTOR, reason)?;
-    Ok(Report::ok(json!({ "level": level })))
+    Ok(Report::ok(json!({ "level": level, "requirements": line.checklist(level)? })))
 }
 
 pub fn export(args: &Export) -> Result<Report, EngineError> {

@@ -76,8 +76,48 @@ pub fn labels_needed(errors: u64, n: u64, limit: Probability, confidence: Probab
 }
 
 /// Whether the upper bound is at most `limit`; one evaluation instead of a search.
-pub(super) fn bound_holds(errors: u64, n: u64, limit: Probability, confidence: Probability) -> bool {
+fn bound_holds(errors: u64, n: u64, limit: Probability, confidence: Probability) -> bool {
     holds(errors as f64, n as f64, limit, confidence)
+}
+
+/// [`upper_bound`] for counts that may be fractional; 1 for nonsense.
+pub(super) fn rate_bound(errors: f64, n: f64, confidence: Probability) -> Probability {
+    if n <= errors || n.is_nan() || check(0, 0, confidence).is_err() {
+        return Probability::ONE;
+    }
+    if errors <= 0.0 {
+        return Probability::saturating(-((-confidence.get()).ln_1p() / n).exp_m1());
+    }
+    beta_quantile(confidence.get(), errors + 1.0, n - errors).unwrap_or(Probability::ONE)
+}
+
+/// Probability of at most `k` successes in `n` trials of probability `p`.
+#[must_use]
+pub fn binomial_cdf(k: u64, n: u64, p: Probability) -> f64 {
+    if k >= n {
+        return 1.0;
+    }
+    // 1 − I_p(k + 1, n − k), from the other side so that small tails keep their digits.
+    checked_beta_reg((n - k) as f64, k as f64 + 1.0, 1.0 - p.get()).unwrap_or(f64::NAN)
+}
+
+/// Probability of at least `k` successes in `n` trials of probability `p`.
+#[must_use]
+pub fn binomial_tail(k: u64, n: u64, p: Probability) -> f64 {
+    match k {
+        0 => 1.0,
+        k if k > n => 0.0,
+        k => checked_beta_reg(k as f64, (n - k) as f64 + 1.0, p.get()).unwrap_or(f64::NAN),
+    }
+}
+
+/// The two-sided exact test for pairs (`McNemar`, 1947): how likely so uneven a split of the pairs in
+/// which exactly one of two is wrong would be, were both equally good.
+#[must_use]
+pub fn mcnemar(only_first_wrong: u64, only_second_wrong: u64) -> f64 {
+    let fewer = only_first_wrong.min(only_second_wrong);
+    let half = Probability::saturating(0.5);
+    (2.0 * binomial_cdf(fewer, only_first_wrong + only_second_wrong, half)).min(1.0)
 }
 
 /// The smallest n whose bound at `rate`·n errors (not rounded, so that it falls steadily with n)
@@ -108,7 +148,7 @@ fn labels_total(rate: f64, limit: Probability, confidence: Probability) -> Optio
 
 /// Whether the upper bound is at most `limit`, by the distribution function rather than by its
 /// inverse; `errors` may be fractional.
-fn holds(errors: f64, n: f64, limit: Probability, confidence: Probability) -> bool {
+pub(super) fn holds(errors: f64, n: f64, limit: Probability, confidence: Probability) -> bool {
     if limit >= Probability::ONE {
         return true;
     }
@@ -188,6 +228,35 @@ mod tests {
             let got = (upper_bound(k, n, p(c)).unwrap().get(), lower_bound(k, n, p(c)).unwrap().get());
             assert!((got.0 - upper).abs() < 1e-9, "upper {k}/{n} at {c}: {} against {upper}", got.0);
             assert!((got.1 - lower).abs() < 1e-9, "lower {k}/{n} at {c}: {} against {lower}", got.1);
+        }
+    }
+
+    #[test]
+    fn tails_and_the_paired_test_agree_with_scipy() {
+        // k, n, p, at most k, at least k: scipy 1.17.1, `binom.cdf` and `binom.sf(k − 1)`.
+        for (k, n, q, low, high) in [
+            (0, 10, 0.1, 0.348_678_440_099_999_93, 1.0),
+            (3, 20, 0.05, 0.984_098_473_980_236_4, 0.075_483_673_788_496_26),
+            (12, 400, 0.02, 0.938_141_495_837_151_2, 0.109_733_076_224_237_03),
+            (40, 1000, 0.05, 0.080_636_573_256_691, 0.940_185_120_948_096_8),
+            (998, 1000, 0.99, 0.999_520_755_546_421_1, 0.002_679_431_993_791_514_3),
+            (5, 100_000, 1e-5, 0.999_405_876_493_997_9, 0.003_659_616_905_055_133_4),
+        ] {
+            assert!((binomial_cdf(k, n, p(q)) - low).abs() < 1e-9, "{k} {n} {q}");
+            assert!((binomial_tail(k, n, p(q)) - high).abs() < 1e-9, "{k} {n} {q}");
+        }
+        // scipy 1.17.1, `binomtest(b, b + c, 0.5)`.
+        for (b, c, expected) in [
+            (0, 0, 1.0),
+            (1, 0, 1.0),
+            (5, 0, 0.0625),
+            (3, 9, 0.145_996_093_75),
+            (10, 10, 1.0),
+            (20, 45, 0.002_626_376_810_684_037_4),
+            (100, 160, 0.000_238_941_903_068_139_53),
+            (7, 1, 0.070_312_5),
+        ] {
+            assert!((mcnemar(b, c) - expected).abs() < 1e-9, "{b} {c}: {}", mcnemar(b, c));
         }
     }
 

@@ -4,10 +4,27 @@
 //! Every function here gives the same bits for the same arguments. Files, clocks, randomness and
 //! the store are unknown here: whatever they would bring is an argument.
 
+mod audit;
+mod betting;
 mod bounds;
+mod gamma;
+mod levels;
 mod policy;
 mod promise;
+mod tally;
 
-pub use bounds::{BoundError, labels_needed, lower_bound, upper_bound, zero_error_sample};
+pub use audit::{
+    AuditBudget, Estimate, Expected, allocate, audit_of, audit_rates, estimate, judge_errors, reviewer_error,
+};
+pub use betting::{Answers, capital_above, capital_below};
+pub use bounds::{
+    BoundError, binomial_cdf, binomial_tail, labels_needed, lower_bound, mcnemar, upper_bound,
+    zero_error_sample,
+};
+pub use levels::{Circumstances, Requirement, highest_justified, requirements};
 pub use policy::{Seen, decide_inspection, decide_item};
-pub use promise::{Evidence, EvidenceUnit, LimitKind, LimitSupport, Support, UnitKind, support};
+pub use promise::{
+    CurvePoint, Evidence, EvidenceUnit, LimitKind, LimitSupport, Origin, Outlook, SourceCount, Support,
+    UnitKind, outlook, risk_curve, support, support_by,
+};
+pub use tally::{Method, Tally};

@@ -4,7 +4,9 @@
 //! pass threshold is supported, and a sound prediction lies strictly below it. Whatever else
 //! happens ends at a person, or is diverted. Pure; knows nothing of where predictions come from.
 
-use crate::domain::{DecidedBy, Decision, Level, Outcome, Plan, Policy, Prediction, Probability, Reason};
+use crate::domain::{
+    DecidedBy, Decision, Level, Outcome, Plan, Policy, Prediction, Probability, Reason, Route, Task,
+};
 
 /// Class probabilities add up to 1 within this: rounding of 32-bit floats over many classes stays
 /// far below, and a network that disagrees with its package does not.
@@ -28,7 +30,7 @@ pub fn decide_item(plan: &Plan, policy: &Policy, seen: Seen<'_>) -> Decision {
             (outcome, decided_by, reason, Some(prediction.model.clone()))
         }
     };
-    Decision { outcome, decided_by, reason, policy: Some(policy.clone()), model }
+    Decision { outcome, decided_by, reason, policy: Some(policy.clone()), model, audit: None }
 }
 
 fn decide_prediction(plan: &Plan, policy: &Policy, prediction: &Prediction) -> (Outcome, DecidedBy, Reason) {
@@ -38,9 +40,27 @@ fn decide_prediction(plan: &Plan, policy: &Policy, prediction: &Prediction) -> (
     if !policy.level.is_automatic() {
         return (Outcome::Review, DecidedBy::Station, Reason::LevelAsks { level: policy.level });
     }
-    let p = prediction.divert_probability(plan);
-    let (outcome, reason) = decide_probability(policy, p);
+    let (outcome, reason) = match plan.task {
+        Task::Defect => decide_probability(policy, prediction.divert_probability(plan)),
+        Task::Classify | Task::Transcribe => decide_name(plan, policy, prediction),
+    };
     (outcome, DecidedBy::Model, reason)
+}
+
+/// On lines that name items: a name that is sure enough takes its route.
+fn decide_name(plan: &Plan, policy: &Policy, prediction: &Prediction) -> (Outcome, Reason) {
+    let (class, doubt) = (prediction.label().to_owned(), prediction.doubt());
+    let accept_below = policy.thresholds.accept_below;
+    if let (Some(accept_below), Some(route)) = (accept_below.filter(|at| doubt < *at), plan.route(&class)) {
+        let outcome = match route {
+            Route::Pass => Outcome::Pass,
+            Route::Divert => Outcome::Divert,
+        };
+        return (outcome, Reason::Named { class, doubt, accept_below });
+    }
+    // Level full leaves nothing to people; what has no sure name does not pass.
+    let outcome = if policy.level == Level::Full { Outcome::Divert } else { Outcome::Review };
+    (outcome, Reason::Doubtful { class, doubt, accept_below })
 }
 
 fn decide_probability(policy: &Policy, p: Probability) -> (Outcome, Reason) {
@@ -111,6 +131,7 @@ mod tests {
             regions: Vec::new(),
             transcript: None,
             timing: Timing::default(),
+            inputs: None,
         }
     }
 
@@ -118,7 +139,11 @@ mod tests {
         let at = |t: Option<f64>| t.map(Probability::saturating);
         Policy {
             level,
-            thresholds: Thresholds { pass_below: at(pass_below), divert_above: at(divert_above) },
+            thresholds: Thresholds {
+                pass_below: at(pass_below),
+                divert_above: at(divert_above),
+                accept_below: None,
+            },
             version: 1,
         }
     }

@@ -10,10 +10,15 @@
 //! Pure: the evidence is an argument. Where it comes from, and whether the model had seen it in
 //! training (then it is none), is the caller's to know.
 
-use super::bounds::{bound_holds, labels_needed, upper_bound, zero_error_sample};
+mod study;
+
+use super::gamma::{lower_weighted, upper_weighted};
+use super::tally::Method;
 use crate::domain::{Limit, Probability, Promise, Thresholds};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
+use study::{Accepted, Study, order};
 
 /// Candidate thresholds have the log-odds −12, −11⅞, … 12: fixed, evenly spaced where calibrated
 /// scores live, and fine enough that little automation is lost between two of them.
@@ -22,16 +27,39 @@ const STEPS_PER_LOG_ODD: u8 = 8;
 /// Candidates on each side of one half.
 const HALF: u8 = 12 * STEPS_PER_LOG_ODD;
 
+/// Where a verified unit comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Kept apart when the model was trained; it travels in the package.
+    Package,
+    /// Came to a person anyway.
+    Reviewed,
+    /// Decided without a person, and drawn for a check.
+    Audit,
+}
+
 /// What is known of one inspection (or of one group of inspections that are not independent).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EvidenceUnit {
+    /// On lines that name items: whether the name was wrong.
     pub defective: bool,
     /// For a defective unit the lowest divert probability of its defective items (it escapes
-    /// when any of its defects is passed), for a good one the highest of its items.
+    /// when any of its defects is passed), for a good one the highest of its items. On lines that
+    /// name items, how doubtful the name is.
     pub score: Probability,
+    /// 1 over the probability of having been looked at.
+    pub weight: f64,
+    pub origin: Origin,
 }
 
 impl EvidenceUnit {
+    /// A unit of a package.
+    #[must_use]
+    pub const fn known(defective: bool, score: Probability) -> Self {
+        Self { defective, score, weight: 1.0, origin: Origin::Package }
+    }
+
     /// From the items of one unit: whether each is defective, and its divert probability.
     /// `None` without items.
     pub fn of_items(items: impl IntoIterator<Item = (bool, Probability)>) -> Option<Self> {
@@ -42,7 +70,7 @@ impl EvidenceUnit {
                 (true, true) => score < unit.score,
                 (false, false) => score > unit.score,
             });
-            if replaces { Some(Self { defective, score }) } else { unit }
+            if replaces { Some(Self::known(defective, score)) } else { unit }
         })
     }
 }
@@ -51,9 +79,48 @@ impl EvidenceUnit {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     pub units: Vec<EvidenceUnit>,
-    /// Whether defects are as frequent here as on the line. Imported sets usually are not a
-    /// sample of it; then they say nothing of the outgoing rate.
+    /// Whether defects are as frequent among the package's units as on the line. Imported sets usually
+    /// are not a sample of it; then they say nothing of the outgoing rate. The line's own units are.
     pub population: bool,
+}
+
+/// How much evidence of one origin there is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SourceCount {
+    pub origin: Origin,
+    pub n: u64,
+    pub defective: u64,
+    /// Smallest and largest weight.
+    pub weights: [f64; 2],
+}
+
+impl Evidence {
+    /// By origin.
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceCount> {
+        let mut sources: BTreeMap<Origin, SourceCount> = BTreeMap::new();
+        for unit in &self.units {
+            let weights = [unit.weight; 2];
+            let source = sources.entry(unit.origin).or_insert(SourceCount {
+                origin: unit.origin,
+                n: 0,
+                defective: 0,
+                weights,
+            });
+            source.n += 1;
+            source.defective += u64::from(unit.defective);
+            source.weights = [source.weights[0].min(unit.weight), source.weights[1].max(unit.weight)];
+        }
+        sources.into_values().collect()
+    }
+
+    /// The exact bound where it may be used: everything has one weight and was kept apart beforehand, so
+    /// that it is looked at once. What grows while people look at it is bounded by betting.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        let is_package = self.units.iter().all(|unit| unit.origin == Origin::Package);
+        if is_package { Method::Exact } else { Method::Betting }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,6 +149,11 @@ impl LimitKind {
 
     const fn is_on_escapes(self) -> bool {
         matches!(self, Self::Outgoing | Self::Miss)
+    }
+
+    /// Whether it is a rate among what would be decided, and not among all of a kind.
+    const fn is_among_decided(self) -> bool {
+        matches!(self, Self::Outgoing | Self::Error)
     }
 }
 
@@ -122,10 +194,12 @@ pub struct LimitSupport {
     /// The threshold that the numbers below belong to: the one in force where the limit is
     /// supported, else the one that came nearest.
     pub threshold: Option<Probability>,
-    /// Units that count for this limit: defective ones, good ones, or passed ones.
+    /// Verified units that count for this limit: defective ones, good ones, or passed ones.
     pub n: u64,
     pub errors: u64,
-    /// Exact upper bound of the error rate.
+    /// Share of errors seen, each unit by its weight; `None` where nothing counts.
+    pub rate: Option<f64>,
+    /// Upper bound of the error rate.
     pub bound: Probability,
     pub supported: bool,
     /// Further verified units at the error rate seen so far; 0 where supported, `None` where no
@@ -146,7 +220,9 @@ pub struct Support {
     /// Whether it holds also at level full, where everything that is not passed is diverted.
     pub supported_full: bool,
     pub limits: Vec<LimitSupport>,
-    /// Share of the evidence's units that the thresholds decide without a person; the line's
+    pub method: Method,
+    pub sources: Vec<SourceCount>,
+    /// Share of the evidence's units, by weight, that the thresholds decide without a person; the line's
     /// own share where the evidence is a sample of the line. `None` without evidence.
     pub automation_rate: Option<f64>,
 }
@@ -156,6 +232,12 @@ impl Support {
     #[must_use]
     pub fn decisive(&self) -> Option<&LimitSupport> {
         self.limits.iter().find(|limit| !limit.supported).or_else(|| self.limits.first())
+    }
+
+    /// What is missing to the promise, in words.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        self.decisive().and_then(|limit| limit.why.clone())
     }
 
     /// Further verified units for the whole promise; `None` where no number suffices.
@@ -185,9 +267,15 @@ impl Support {
 /// bound without errors, which is exact when the defect rate does not fall as the score rises.
 #[must_use]
 pub fn support(promise: &Promise, evidence: &Evidence) -> Support {
+    support_by(evidence.method(), 1.0, promise, evidence)
+}
+
+/// As [`support`], by a given method, and as if `times` as many units had been seen.
+#[must_use]
+pub fn support_by(method: Method, times: f64, promise: &Promise, evidence: &Evidence) -> Support {
     let stated = stated_limits(promise);
     let sharing = stated.len() as f64;
-    let study = Study::new(evidence);
+    let study = Study::new(evidence, method, times);
     let mut limits: Vec<LimitSupport> = Vec::new();
     let mut accepted: Vec<Option<Accepted>> = Vec::new();
     for (kind, limit) in stated {
@@ -201,6 +289,7 @@ pub fn support(promise: &Promise, evidence: &Evidence) -> Support {
     for (detail, found) in limits.iter_mut().zip(&accepted) {
         let Some(found) = found else { continue };
         let at = match detail.kind {
+            LimitKind::Error => Some(found.last),
             LimitKind::Overkill => {
                 lowest_divert = Some(found.last);
                 Some(found.last.max(HALF))
@@ -221,6 +310,7 @@ pub fn support(promise: &Promise, evidence: &Evidence) -> Support {
         divert_above: lowest_divert
             .filter(|_| holds(|kind| kind == LimitKind::Overkill))
             .map(|at| candidate(at.max(HALF))),
+        accept_below: last_of(LimitKind::Error, &limits, &accepted).map(candidate),
     };
     let supported = holds(|_| true);
     // At level full a good unit is diverted as soon as it is not passed. The overkill sequence
@@ -232,6 +322,8 @@ pub fn support(promise: &Promise, evidence: &Evidence) -> Support {
         supported,
         supported_full: supported && full_overkill && thresholds.pass_below.is_some(),
         limits,
+        method,
+        sources: evidence.sources(),
         automation_rate: study.automation_rate(thresholds),
     }
 }
@@ -261,11 +353,10 @@ fn escapes_end(limits: &[LimitSupport], accepted: &[Option<Accepted>]) -> Option
     ends?.into_iter().min()
 }
 
-/// Indices of candidates that passed their tests, in the order of testing.
-#[derive(Clone, Copy)]
-struct Accepted {
-    first: u8,
-    last: u8,
+/// The loosest accepted candidate of one limit.
+fn last_of(kind: LimitKind, limits: &[LimitSupport], accepted: &[Option<Accepted>]) -> Option<u8> {
+    let mut of_kind = limits.iter().zip(accepted).filter(|(limit, _)| limit.kind == kind);
+    of_kind.next().and_then(|(_, found)| found.as_ref()).map(|found| found.last)
 }
 
 /// Candidate threshold number `index`, from 0 (strictest for passing) to 2 · HALF.
@@ -274,194 +365,83 @@ fn candidate(index: u8) -> Probability {
     Probability::saturating(1.0 / (1.0 + (-log_odds).exp()))
 }
 
-/// The scores of the evidence, sorted, so that every count is one search.
-struct Study {
-    defective: Vec<Probability>,
-    good: Vec<Probability>,
-    population: bool,
-}
-
-impl Study {
-    fn new(evidence: &Evidence) -> Self {
-        let sorted = |defective: bool| {
-            let mut scores: Vec<Probability> = evidence
-                .units
-                .iter()
-                .filter(|unit| unit.defective == defective)
-                .map(|unit| unit.score)
-                .collect();
-            scores.sort_by(|a, b| a.get().total_cmp(&b.get()));
-            scores
-        };
-        Self { defective: sorted(true), good: sorted(false), population: evidence.population }
-    }
-
-    fn testable(&self, kind: LimitKind) -> bool {
-        match kind {
-            LimitKind::Miss | LimitKind::Overkill => true,
-            LimitKind::Outgoing => self.population,
-            LimitKind::Error => false,
-        }
-    }
-
-    /// Units that count and errors among them, were candidate `index` in force.
-    fn tally(&self, kind: LimitKind, index: u8) -> (u64, u64) {
-        let t = candidate(index);
-        let missed = below(&self.defective, t);
-        match kind {
-            LimitKind::Miss => (self.defective.len() as u64, missed),
-            LimitKind::Outgoing => (missed + below(&self.good, t), missed),
-            LimitKind::Overkill => (self.good.len() as u64, above(&self.good, t)),
-            LimitKind::Error => (0, 0),
-        }
-    }
-
-    fn sequence(&self, kind: LimitKind, limit: Probability, confidence: Probability) -> Option<Accepted> {
-        // Looks at the number of units only, never at errors: with fewer, no test can succeed.
-        let enough = zero_error_sample(limit, confidence)?;
-        let mut found: Option<Accepted> = None;
-        for index in order(kind) {
-            let (n, errors) = self.tally(kind, index);
-            if kind == LimitKind::Outgoing && n < enough {
-                continue;
-            }
-            if !bound_holds(errors, n, limit, confidence) {
-                break;
-            }
-            found = Some(Accepted { first: found.map_or(index, |found| found.first), last: index });
-        }
-        found
-    }
-
-    /// The limit as not supported, with the numbers of the candidate that came nearest.
-    fn nearest(&self, kind: LimitKind, limit: Limit, tested: Probability) -> LimitSupport {
-        let labels_of = match kind {
-            LimitKind::Miss => UnitKind::DefectiveUnits,
-            LimitKind::Overkill => UnitKind::GoodUnits,
-            LimitKind::Outgoing | LimitKind::Error => UnitKind::Inspections,
-        };
-        let mut detail = LimitSupport {
-            kind,
-            limit: limit.limit,
-            confidence: limit.confidence,
-            tested_confidence: tested,
-            threshold: None,
-            n: 0,
-            errors: 0,
-            bound: Probability::ONE,
-            supported: false,
-            labels_needed: None,
-            labels_of,
-            why: Some(match kind {
-                LimitKind::Outgoing => {
-                    "the evidence is not a sample of the line (its share of defects is not the \
-                     line's), so it cannot prove a rate among passed units; spot checks on the line can"
-                        .into()
-                }
-                _ => "the evidence says good or defective, not whether the class or transcript was right"
-                    .into(),
-            }),
-        };
-        if !self.testable(kind) {
-            return detail;
-        }
-        let Some((index, needed)) = self.best_candidate(kind, limit.limit, tested) else { return detail };
-        self.count(&mut detail, index);
-        detail.labels_needed = needed;
-        detail.why = Some(missing(&detail));
-        detail
-    }
-
-    /// The candidate that needs the fewest further units, the strictest among equals.
-    fn best_candidate(
-        &self,
-        kind: LimitKind,
-        limit: Probability,
-        tested: Probability,
-    ) -> Option<(u8, Option<u64>)> {
-        if kind != LimitKind::Outgoing {
-            let index = order(kind).next()?;
-            let (n, errors) = self.tally(kind, index);
-            return Some((index, labels_needed(errors, n, limit, tested)));
-        }
-        let all = self.defective.len() + self.good.len();
-        let per_candidate = order(kind).map(|index| {
-            let (n, errors) = self.tally(kind, index);
-            // Only a part of all inspections lies below the threshold and counts.
-            let share = if all == 0 { 1.0 } else { n as f64 / all as f64 };
-            let passed = if share > 0.0 { labels_needed(errors, n, limit, tested) } else { None };
-            (index, passed.map(|passed| inspections(passed, share)))
-        });
-        per_candidate.min_by_key(|(_, needed)| needed.unwrap_or(u64::MAX))
-    }
-
-    fn count(&self, detail: &mut LimitSupport, index: u8) {
-        let (n, errors) = self.tally(detail.kind, index);
-        detail.threshold = Some(candidate(index));
-        (detail.n, detail.errors) = (n, errors);
-        detail.bound = upper_bound(errors, n, detail.tested_confidence).unwrap_or(Probability::ONE);
-    }
-
-    fn settle(&self, detail: &mut LimitSupport, index: u8) {
-        self.count(detail, index);
-        detail.supported = true;
-        detail.labels_needed = Some(0);
-        detail.why = None;
-    }
-
-    fn automation_rate(&self, thresholds: Thresholds) -> Option<f64> {
-        let all = self.defective.len() + self.good.len();
-        let both = |count: fn(&[Probability], Probability) -> u64, t: Option<Probability>| {
-            t.map_or(0, |t| count(&self.defective, t) + count(&self.good, t))
-        };
-        let decided = both(below, thresholds.pass_below) + both(above, thresholds.divert_above);
-        (all > 0).then(|| decided as f64 / all as f64)
-    }
-}
-
-/// From strict to loose. Passing ends at one half; the overkill sequence runs on, because level
-/// full needs to know how far down diverting is proven.
-fn order(kind: LimitKind) -> Box<dyn Iterator<Item = u8>> {
-    match kind {
-        LimitKind::Overkill => Box::new((0..=2 * HALF).rev()),
-        _ => Box::new(0..=HALF),
-    }
-}
-
-fn below(sorted: &[Probability], t: Probability) -> u64 {
-    sorted.partition_point(|&score| score < t) as u64
-}
-
-fn above(sorted: &[Probability], t: Probability) -> u64 {
-    (sorted.len() - sorted.partition_point(|&score| score <= t)) as u64
-}
-
-/// How many inspections bring `passed` passed ones, when `share` of them passes.
-fn inspections(passed: u64, share: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a positive count over a share in (0, 1]; float to int saturates"
-    )]
-    let all = (passed as f64 / share).ceil() as u64;
-    all
-}
-
-fn missing(detail: &LimitSupport) -> String {
-    let LimitSupport { kind, limit, tested_confidence, n, errors, bound, labels_of, .. } = detail;
-    let seen =
-        format!("{kind}: {errors} errors in {n} give at most {bound} at confidence {tested_confidence}");
-    match detail.labels_needed {
-        Some(more) => format!("{seen}, not {limit}; {more} more {labels_of} needed at the rate seen so far"),
-        None if *n == 0 => {
-            format!("{kind}: nothing was scored low enough to pass, so nothing is known of what would")
-        }
-        None => format!("{seen}; the rate seen so far is not under {limit}, so no number of labels suffices"),
-    }
-}
-
 fn too_few_passed(detail: &LimitSupport) -> String {
     format!("{}: too few units lie below the threshold that the other limits allow", detail.kind)
+}
+
+/// One threshold with what passing below it would mean.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CurvePoint {
+    pub threshold: Probability,
+    /// Share of units below, by weight.
+    pub coverage: f64,
+    /// Errors among them (for a limit on misses: among the defective), with a two-sided interval at
+    /// each point for itself.
+    pub risk: f64,
+    pub low: f64,
+    pub high: f64,
+    pub n: u64,
+    pub errors: u64,
+}
+
+/// Risk over coverage for every candidate at which something changes; of the first limit on escapes, of
+/// misses where there is none. Points are for looking at: choosing one by its own interval would break
+/// the promise.
+#[must_use]
+pub fn risk_curve(promise: &Promise, evidence: &Evidence, confidence: Probability) -> Vec<CurvePoint> {
+    let study = Study::new(evidence, evidence.method(), 1.0);
+    let stated = stated_limits(promise);
+    let of_escapes = stated.iter().map(|(kind, _)| *kind).find(|kind| kind.is_on_escapes());
+    let kind = of_escapes.unwrap_or(LimitKind::Miss);
+    let half = (1.0 - confidence.get()) / 2.0;
+    let mut points: Vec<CurvePoint> = Vec::new();
+    for index in order(kind) {
+        let tally = study.tally(kind, index);
+        let thresholds = Thresholds { pass_below: Some(candidate(index)), ..Thresholds::default() };
+        let (Some(risk), Some(coverage)) = (tally.rate(), study.automation_rate(thresholds)) else {
+            continue;
+        };
+        #[expect(clippy::float_cmp, reason = "the same units give the same sums")]
+        let is_same = points.last().is_some_and(|last| last.coverage == coverage && last.risk == risk);
+        if is_same {
+            continue;
+        }
+        let all = tally.stands_for();
+        points.push(CurvePoint {
+            threshold: candidate(index),
+            coverage,
+            risk,
+            low: lower_weighted(&tally.answers, half) / all,
+            high: (upper_weighted(&tally.answers, half) / all).min(1.0),
+            n: study::whole(tally.n()),
+            errors: study::whole(tally.errors()),
+        });
+    }
+    points
+}
+
+/// What so many times the evidence, errors at the same rate, would support.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Outlook {
+    /// Verified units altogether.
+    pub units: u64,
+    pub supported: bool,
+    pub automation_rate: Option<f64>,
+}
+
+/// What more of the same would buy.
+#[must_use]
+pub fn outlook(promise: &Promise, evidence: &Evidence, times: &[f64]) -> Vec<Outlook> {
+    let seen = evidence.units.len() as f64;
+    let at = |&times: &f64| {
+        let support = support_by(evidence.method(), times, promise, evidence);
+        Outlook {
+            units: study::whole(seen * times),
+            supported: support.supported,
+            automation_rate: support.automation_rate,
+        }
+    };
+    times.iter().map(at).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What happened to an item or an inspection, who decided it, and why.
 
-use super::{ModelRef, Probability};
+use super::{Audit, ModelRef, Probability};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -110,6 +110,9 @@ pub struct Thresholds {
     pub pass_below: Option<Probability>,
     /// Above this divert probability an item is diverted.
     pub divert_above: Option<Probability>,
+    /// On lines that name items: below this doubt (1 − the confidence) a name counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_below: Option<Probability>,
 }
 
 /// The rule in force when a decision was made; recorded with every decision.
@@ -136,6 +139,29 @@ pub enum Reason {
     Between {
         p: Probability,
         thresholds: Thresholds,
+    },
+    /// The item's name is sure enough to count.
+    Named {
+        class: String,
+        doubt: Probability,
+        accept_below: Probability,
+    },
+    /// It is not.
+    Doubtful {
+        class: String,
+        doubt: Probability,
+        accept_below: Option<Probability>,
+    },
+    /// Unlike anything that the model was trained on, whatever it says.
+    Unlike {
+        what: String,
+        deviations: f64,
+    },
+    /// A check contradicts the station: another look decides.
+    SecondLook,
+    /// More questions wait than the plan allows, and it says to divert.
+    QueueFull {
+        waiting: u64,
     },
     /// Level full leaves nothing to people: what is not safely good is diverted.
     NotSafelyGood {
@@ -191,6 +217,20 @@ impl fmt::Display for Reason {
                 (None, Some(high)) => write!(f, "defect probability {p}, not above {high}"),
                 (None, None) => write!(f, "defect probability {p}, no promise supported"),
             },
+            Self::Named { class, doubt, accept_below } => {
+                write!(f, "{class}, doubt {doubt} below {accept_below}")
+            }
+            Self::Doubtful { class, doubt, accept_below: Some(at) } => {
+                write!(f, "{class}, doubt {doubt}, not below {at}")
+            }
+            Self::Doubtful { class, doubt, accept_below: None } => {
+                write!(f, "{class}, doubt {doubt}, no promise supported")
+            }
+            Self::Unlike { what, deviations } => {
+                write!(f, "{what} is {deviations:.1} deviations from what the model knows")
+            }
+            Self::SecondLook => f.write_str("a check contradicts the station: a second look decides"),
+            Self::QueueFull { waiting } => write!(f, "{waiting} questions wait already"),
             Self::NotSafelyGood { p } => write!(f, "defect probability {p}, not safely good"),
             Self::LevelAsks { level } => write!(f, "level {level}: people decide"),
             Self::NoModel { why } => write!(f, "no model: {why}"),
@@ -228,4 +268,15 @@ pub struct Decision {
     pub policy: Option<Policy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelRef>,
+    /// The check that was drawn with it, where a model decided or asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+}
+
+impl Decision {
+    /// Whether a person looks at the item without being told what the model says.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.audit.is_some_and(|audit| audit.drawn)
+    }
 }

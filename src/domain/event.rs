@@ -4,8 +4,8 @@
 //! erased without touching the log.
 
 use super::{
-    Decision, EventId, InspectionId, ItemId, Label, Level, MediaHash, MediaKind, ModelRef, Policy,
-    Prediction, Timestamp, Verdict, Vote,
+    Alarm, AlarmKind, AuditRates, Decision, EventId, InspectionId, ItemId, Label, Level, MediaHash,
+    MediaKind, ModelRef, Policy, Prediction, Timestamp, Verdict, Vote,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,6 +58,9 @@ pub enum Event {
         from: Option<Level>,
         to: Level,
         reason: String,
+        /// What it rests on: the check list of the level, or the alarm.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<serde_json::Value>,
     },
     ModelPromoted {
         model: ModelRef,
@@ -66,6 +69,19 @@ pub enum Event {
     PolicyAdopted {
         policy: Policy,
         evidence: String,
+        /// How often its decisions are checked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audits: Option<AuditRates>,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    AlarmRaised {
+        alarm: Alarm,
+    },
+    /// A person has seen to it.
+    AlarmCleared {
+        alarm: AlarmKind,
+        reason: String,
     },
     ItemArrived(Arrival),
     ItemPredicted {

@@ -3,10 +3,13 @@
 //!
 //! Knows nothing of files, databases, models, threads or the window.
 
+mod audit;
 mod decision;
 mod draw;
 mod event;
+mod guard;
 mod id;
+mod inputs;
 mod item;
 mod label;
 mod outline;
@@ -17,9 +20,12 @@ mod region;
 mod units;
 mod verdict;
 
+pub use audit::{Alarm, AlarmKind, Audit, AuditRates, Band};
 pub use decision::{DecidedBy, Decision, Level, Outcome, Policy, Reason, Thresholds};
 pub use event::{Arrival, Event, PAYLOAD_VERSION};
+pub use guard::{AuditRule, QueueRule, RetrainRule, WatchRule, WhenFull};
 pub use id::{EventId, InspectionId, ItemId, MediaHash, StationId};
+pub use inputs::{ImageStats, Norm};
 pub use item::{Item, MediaKind};
 pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
 pub use outline::{Outline, fill, outlines};

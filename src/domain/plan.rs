@@ -3,7 +3,7 @@
 //! Every key has a default that is safe on a real line; unknown keys are refused with a
 //! suggestion (see `plan_text`).
 
-use super::{LabelledItem, Probability};
+use super::{AuditRule, LabelledItem, Probability, QueueRule, RetrainRule, WatchRule};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -340,6 +340,14 @@ pub struct Plan {
     #[serde(default)]
     pub budget: Budget,
     #[serde(default)]
+    pub audit: AuditRule,
+    #[serde(default)]
+    pub queue: QueueRule,
+    #[serde(default)]
+    pub watch: WatchRule,
+    #[serde(default)]
+    pub retrain: RetrainRule,
+    #[serde(default)]
     pub baseline: Baseline,
     #[serde(default)]
     pub threads: Threads,
@@ -361,6 +369,10 @@ impl Plan {
             inspection: InspectionRule::default(),
             review: ReviewRule::default(),
             budget: Budget::default(),
+            audit: AuditRule::default(),
+            queue: QueueRule::default(),
+            watch: WatchRule::default(),
+            retrain: RetrainRule::default(),
             baseline: Baseline::default(),
             threads: Threads::default(),
             simulator: None,

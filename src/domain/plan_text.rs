@@ -72,8 +72,42 @@ impl Plan {
         if let Some(rule) = self.retention.iter().find(|rule| !(rule.days.is_finite() && rule.days >= 0.0)) {
             return refuse(format!("retention \"{}\": days must be 0 or more", rule.name));
         }
+        self.check_guard()?;
         if let Some(simulator) = &self.simulator {
             check_simulator(simulator)?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn check_guard(&self) -> Result<(), PlanError> {
+        let refuse = |message: String| Err(PlanError::Meaning(message));
+        let (audit, watch) = (self.audit, self.watch);
+        for (name, value) in [("audit.share", audit.share), ("audit.floor", audit.floor)] {
+            if !(value > 0.0 && value <= 1.0) {
+                return refuse(format!("{name} must lie above 0 and be at most 1, not {value}"));
+            }
+        }
+        for (name, value) in [("audit.blind", audit.blind), ("watch.false_alarm", watch.false_alarm)] {
+            if !(value > 0.0 && value < 1.0) {
+                return refuse(format!("{name} must lie strictly between 0 and 1, not {value}"));
+            }
+        }
+        for (name, value, least) in [
+            ("watch.items_between_false_alarms", watch.items_between_false_alarms, 100.0),
+            ("watch.stale_days", watch.stale_days, 0.01),
+            ("watch.outlier", watch.outlier, 3.0),
+        ] {
+            if !(value.is_finite() && value >= least) {
+                return refuse(format!("{name} must be at least {least}, not {value}"));
+            }
+        }
+        if self.retrain.minutes.is_some_and(|minutes| !(minutes.is_finite() && minutes > 0.0)) {
+            return refuse("retrain.minutes must be above 0".into());
+        }
+        if self.queue.most == 0 {
+            return refuse("queue.most must be at least 1".into());
         }
         Ok(())
     }

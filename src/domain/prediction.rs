@@ -1,6 +1,6 @@
 //! What one model version says of one item.
 
-use super::{Plan, Probability, Region, Route};
+use super::{ImageStats, Plan, Probability, Region, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,6 +29,9 @@ pub struct Prediction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
     pub timing: Timing,
+    /// What the picture measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<ImageStats>,
 }
 
 impl Prediction {
@@ -48,6 +51,12 @@ impl Prediction {
     #[must_use]
     pub fn confidence(&self) -> Probability {
         self.probabilities.get(self.label()).copied().unwrap_or(Probability::ZERO)
+    }
+
+    /// Probability that the most probable class is wrong.
+    #[must_use]
+    pub fn doubt(&self) -> Probability {
+        Probability::saturating(1.0 - self.confidence().get())
     }
 
     /// Probability of a class that the plan diverts. A class that the plan does not know

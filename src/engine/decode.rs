@@ -3,10 +3,10 @@
 
 use super::record::Inspected;
 use super::station::{Finished, Loaded, Prepared, Shared, StationEvent, Taken};
-use crate::domain::{Level, MediaHash, MediaKind, Prediction, Reason, Timing};
+use crate::domain::{ImageStats, Level, MediaHash, MediaKind, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};
 use crate::ingest::pattern::{Captures, reference_path};
-use crate::media::{FILE_BYTES_MAX, Raster, decode_image, sniff};
+use crate::media::{FILE_BYTES_MAX, Raster, decode_image, image_stats, sniff};
 use crate::store::{Blobs, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs;
@@ -41,7 +41,7 @@ pub(super) fn run_network(shared: &Shared, from_decode: &Receiver<Prepared>, to_
     for mut prepared in from_decode {
         if let (Ok(model), Some(input)) = (&prepared.loaded.model, prepared.input.take()) {
             let threads = network_threads(shared);
-            prepared.item.prediction = predict(model, &input, threads, prepared.timing);
+            prepared.item.prediction = predict(model, &input, threads, prepared.timing, prepared.stats);
             if let Err(reason) = &prepared.item.prediction {
                 shared.tell(StationEvent::Trouble(format!("{}: {reason}", prepared.item.name)));
             }
@@ -83,7 +83,7 @@ fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepare
         };
         (media, seen)
     });
-    let Seen { input, reference, timing } = seen?;
+    let Seen { input, reference, timing, stats } = seen?;
     let (input, reason) = match input {
         Ok(input) => (Some(input), Reason::LevelAsks { level: loaded.level }),
         Err(reason) => (None, reason),
@@ -101,7 +101,7 @@ fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepare
         // Overwritten where there is an input.
         prediction: Err(reason),
     };
-    Ok(Prepared { taken, loaded, item, input, timing })
+    Ok(Prepared { taken, loaded, item, input, timing, stats })
 }
 
 /// What decoding came to.
@@ -110,11 +110,12 @@ struct Seen {
     input: Result<Input, Reason>,
     reference: Option<MediaHash>,
     timing: Timing,
+    stats: Option<ImageStats>,
 }
 
 impl Seen {
     fn unusable(reason: Reason) -> Self {
-        Self { input: Err(reason), reference: None, timing: Timing::default() }
+        Self { input: Err(reason), reference: None, timing: Timing::default(), stats: None }
     }
 }
 
@@ -154,10 +155,16 @@ fn look(
             input.map_err(|why| Reason::ModelFault { why })
         }
     };
-    Ok(Seen { input, reference, timing })
+    Ok(Seen { input, reference, timing, stats: Some(image_stats(&raster)) })
 }
 
-fn predict(model: &Model, input: &Input, threads: usize, mut timing: Timing) -> Result<Prediction, Reason> {
+fn predict(
+    model: &Model,
+    input: &Input,
+    threads: usize,
+    mut timing: Timing,
+    inputs: Option<ImageStats>,
+) -> Result<Prediction, Reason> {
     let start = Instant::now();
     let output = guarded(|| model.predict(input, threads).map_err(|error| error.to_string()))
         .map_err(|why| Reason::ModelFault { why })?;
@@ -168,6 +175,7 @@ fn predict(model: &Model, input: &Input, threads: usize, mut timing: Timing) -> 
         regions: output.regions,
         transcript: None,
         timing,
+        inputs,
     })
 }
 

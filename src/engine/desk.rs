@@ -4,15 +4,9 @@
 //! Front ends send [`Ask`]s and get whole [`Board`]s back: they keep no state of the queue that could
 //! differ from the store's. A board that follows an answer is sent after that answer is on the disk.
 
-use super::{EngineError, Line, find_model};
-use crate::domain::{
-    Item, ItemId, Label, Level, Plan, Prediction, ReviewMode, Thresholds, Timestamp, Verdict, VerdictMode,
-    VerdictStatus,
-};
-use crate::store::{
-    AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter, StandingVerdict,
-    StoreError, Waiting,
-};
+use super::{Card, EngineError, Line, find_model};
+use crate::domain::{ItemId, Label, Level, Timestamp, Verdict, VerdictMode, VerdictStatus};
+use crate::store::{AnswerPace, LabelFilter, LabelPlace, Labelled, QueueFilter, StoreError, Waiting};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,37 +67,6 @@ pub enum Ask {
     Labels(LabelFilter),
     /// Rows of the list of labels.
     LabelRows(Vec<ItemId>),
-}
-
-/// What the model's suggestion may do before the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// Never shown.
-    Hidden,
-    /// Shown after a first answer that it contradicts.
-    AfterAnswer,
-    Shown,
-}
-
-/// The item on the desk, with everything that a person may want to know of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Card {
-    pub item: Item,
-    /// Whether it waits for an answer (else it was decided or imported, and is looked at again).
-    pub is_waiting: bool,
-    pub reason: String,
-    pub prediction: Option<Prediction>,
-    pub thresholds: Thresholds,
-    pub policy: Option<crate::domain::Policy>,
-    pub sight: Sight,
-    /// All pictures of the same inspection, this one included; empty for imports.
-    pub inspection: Vec<InspectedItem>,
-    pub history: Vec<HistoryEntry>,
-    pub label: Option<Label>,
-    /// This reviewer's own standing answer.
-    pub own: Option<Verdict>,
-    /// The retention rule that erased the picture.
-    pub expired: Option<String>,
 }
 
 /// What lies on the desk.
@@ -500,7 +463,11 @@ impl Sitting {
     }
 
     fn place(&mut self, item: Option<ItemId>) -> Result<(), EngineError> {
-        self.current = item.map(|item| self.card(item)).transpose()?.flatten().map(Arc::new);
+        self.current = item
+            .map(|item| Card::read(&self.line, item, &self.reviewer))
+            .transpose()?
+            .flatten()
+            .map(Arc::new);
         let board = self.board()?;
         if self.told.as_ref() != Some(&board) {
             self.told = Some(board.clone());
@@ -521,36 +488,6 @@ impl Sitting {
                 .map(|row| row.item.id));
         }
         Ok(found.map(|row| row.item.id))
-    }
-
-    fn card(&self, id: ItemId) -> Result<Option<Card>, EngineError> {
-        let view = self.line.store.view();
-        let Some(item) = view.item(id)? else { return Ok(None) };
-        let settings = view.settings()?;
-        let prediction = view.prediction(id)?;
-        let policy = settings.policy.filter(|_| {
-            let live = settings.model.as_ref().map(|model| &model.hash);
-            live.is_some() && live == prediction.as_ref().map(|p| &p.model.hash)
-        });
-        let own = view
-            .verdicts(id)?
-            .into_iter()
-            .map(|StandingVerdict { verdict, .. }| verdict)
-            .rfind(|verdict| verdict.reviewer == self.reviewer);
-        Ok(Some(Card {
-            is_waiting: view.is_waiting(id)?,
-            reason: view.decision(id)?.map_or_else(|| "imported".to_owned(), |(_, _, reason)| reason),
-            prediction,
-            thresholds: policy.as_ref().map_or_else(Thresholds::default, |policy| policy.thresholds),
-            policy,
-            sight: sight(&self.line.plan, settings.level),
-            inspection: item.inspection.map_or_else(|| Ok(Vec::new()), |id| view.inspected_items(id))?,
-            history: view.history(id)?,
-            label: view.label(id)?,
-            own,
-            expired: view.expired(&item.media)?,
-            item,
-        }))
     }
 
     fn board(&self) -> Result<Board, EngineError> {
@@ -574,14 +511,5 @@ impl Sitting {
             saved_ms: self.saved_ms,
             turn: self.turn,
         })
-    }
-}
-
-/// At the levels at which a model is only tried, nobody sees it; else the plan says.
-fn sight(plan: &Plan, level: Level) -> Sight {
-    match (level, plan.review.mode) {
-        (Level::Manual | Level::Shadow, _) | (_, ReviewMode::Hidden) => Sight::Hidden,
-        (_, ReviewMode::DecideFirst) => Sight::AfterAnswer,
-        (_, ReviewMode::Shown) => Sight::Shown,
     }
 }

@@ -244,6 +244,7 @@ fn decision_on(plan: &Plan, policy: &Policy, model: &Model, row: &PredictionRow)
         regions: Vec::new(),
         transcript: None,
         timing: Timing::default(),
+        inputs: None,
     };
     decide_item(plan, policy, Seen::Predicted(&prediction)).outcome.to_string()
 }

@@ -1,12 +1,17 @@
 //! A line as a front end opens it: its plan and its memory, with the settings that a person may
 //! change: level and live model.
 
-use super::{EngineError, StationOptions, find_model};
-use crate::decide::{Evidence, EvidenceUnit, Support, support};
-use crate::domain::{Class, Event, Level, Plan, Policy, Probability, Route, Task, Thresholds, Verdict};
+use super::{EngineError, StationOptions, find_model, steward};
+use crate::decide::{
+    Circumstances, Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support,
+};
+use crate::domain::{
+    AlarmKind, Class, Event, Level, Plan, Policy, Probability, Route, Task, Thresholds, Verdict,
+};
 use crate::infer::Model;
 use crate::review::{self, Recorded};
 use crate::store::Store;
+use crate::watch;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,13 +58,22 @@ impl Line {
         }
         plan.check().map_err(|error| EngineError::Plan { error, path: Store::plan_path(folder) })?;
         if request.level.is_automatic() {
-            let support = model.as_ref().map(|model| model_support(&plan, model));
-            require_support(support, request.level)?;
+            let support = model.as_ref().map(|model| package_support(&plan, model));
+            let now = Circumstances {
+                has_model: model.is_some(),
+                has_promise: !plan.promise.is_empty(),
+                is_supported: support.as_ref().is_some_and(|support| support.supported),
+                is_supported_full: support.as_ref().is_some_and(|support| support.supported_full),
+                is_audited: true,
+                alarms: Vec::new(),
+                missing: support.as_ref().and_then(Support::missing),
+            };
+            require(&requirements(request.level, &now), support, request.level)?;
         }
         let mut line = Self { store: Store::create(folder, &plan, actor)?, plan };
         line.store.transact::<_, EngineError>(actor, |tx| {
             let reason = "new line".to_owned();
-            Ok(tx.append(&Event::LevelChanged { from: None, to: Level::Assist, reason })?)
+            Ok(tx.append(&Event::LevelChanged { from: None, to: Level::Assist, reason, evidence: None })?)
         })?;
         if let Some(model) = &model {
             line.promote(model, actor, "new line")?;
@@ -70,22 +84,31 @@ impl Line {
         Ok(line)
     }
 
-    /// What the live model's evidence supports; `None` without a live model.
+    /// What the evidence supports for the live model; `None` without one.
     pub fn support(&self) -> Result<Option<Support>, EngineError> {
         let Some(live) = self.store.view().settings()?.model else {
             return Ok(None);
         };
         let model = find_model(Some(self.store.folder()), &live.name)?;
-        Ok(Some(self.support_of(&model)))
+        Ok(Some(self.support_of(&model)?))
     }
 
-    /// What `model`'s own evidence supports of the plan's promise.
-    #[must_use]
-    pub fn support_of(&self, model: &Model) -> Support {
-        model_support(&self.plan, model)
+    /// What the evidence for `model` supports of the plan's promise.
+    pub fn support_of(&self, model: &Model) -> Result<Support, EngineError> {
+        Ok(support(&self.plan.promise, &self.evidence_of(model)?))
     }
 
-    /// Makes `model` the live one. Its own evidence sets the thresholds; where that supports no
+    /// The package's own evidence, and what people have verified of the model's work on this line.
+    pub fn evidence_of(&self, model: &Model) -> Result<Evidence, EngineError> {
+        let view = self.store.view();
+        let mut evidence = package_evidence(&self.plan, model);
+        let since = steward::live_since(&view.settings()?, model.model_ref());
+        let verified = watch::verified(&view, &self.plan, model.model_ref(), since)?;
+        evidence.units.extend(watch::evidence(&verified));
+        Ok(evidence)
+    }
+
+    /// Makes `model` the live one. Its evidence sets the thresholds; where that supports no
     /// promise, the level falls back to assist by itself.
     pub fn promote(&mut self, model: &Model, actor: &str, reason: &str) -> Result<(), EngineError> {
         self.check_classes(model)?;
@@ -95,28 +118,101 @@ impl Line {
                 .save(&folder)
                 .map_err(|error| EngineError::Model { name: model.model_ref().name.clone(), error })?;
         }
-        let support = model_support(&self.plan, model);
-        let evidence = serde_json::to_string(&support.limits)
+        // Only what travels in the package: what was verified of it here before counts again when a
+        // person asks for it, since the line may have changed meanwhile.
+        let evidence = package_evidence(&self.plan, model);
+        let event = Event::ModelPromoted { model: model.model_ref().clone(), reason: reason.to_owned() };
+        self.adopt_by(&evidence, actor, reason, Some(event), &model.model_ref().name)
+    }
+
+    /// Takes thresholds over that the live model's evidence supports now, wider or narrower than those in
+    /// force. Where it no longer supports the level, that falls.
+    pub fn adopt(&mut self, actor: &str, reason: &str) -> Result<Policy, EngineError> {
+        let live = self.store.view().settings()?.model;
+        let Some(live) = live else {
+            return Err(EngineError::Usage("this line has no live model".into()));
+        };
+        if reason.trim().is_empty() {
+            return Err(EngineError::Usage("adopting thresholds needs a reason".into()));
+        }
+        let model = find_model(Some(self.store.folder()), &live.name)?;
+        let evidence = self.evidence_of(&model)?;
+        self.adopt_by(&evidence, actor, reason, None, &live.name)?;
+        self.store
+            .view()
+            .settings()?
+            .policy
+            .ok_or_else(|| EngineError::Failed("the policy was not written".into()))
+    }
+
+    /// One transaction: perhaps another model, its thresholds, how often decisions are checked, and a
+    /// level that they support.
+    fn adopt_by(
+        &mut self,
+        evidence: &Evidence,
+        actor: &str,
+        reason: &str,
+        before: Option<Event>,
+        model: &str,
+    ) -> Result<(), EngineError> {
+        let found = support(&self.plan.promise, evidence);
+        let audits = audit_rates(&self.plan.audit, evidence, found.thresholds);
+        let written = serde_json::to_string(&found)
             .map_err(|error| EngineError::Failed(format!("evidence cannot be written: {error}")))?;
         self.store.transact::<_, EngineError>(actor, |tx| {
             let settings = tx.settings()?;
             let mut level = settings.level;
-            tx.append(&Event::ModelPromoted { model: model.model_ref().clone(), reason: reason.to_owned() })?;
-            if !may_run_at(level, &support) {
-                let reason = format!("{}'s evidence does not support the promise", model.model_ref().name);
-                tx.append(&Event::LevelChanged { from: Some(level), to: Level::Assist, reason })?;
+            if let Some(event) = before {
+                tx.append(&event)?;
+            }
+            if !may_run_at(level, &found) {
+                let reason = format!("{model}'s evidence does not support the promise");
+                let evidence = serde_json::to_value(&found.limits).ok();
+                tx.append(&Event::LevelChanged { from: Some(level), to: Level::Assist, reason, evidence })?;
                 level = Level::Assist;
             }
             let version = settings.policy.map_or(1, |policy| policy.version + 1);
-            let policy = Policy { level, thresholds: support.thresholds, version };
-            tx.append(&Event::PolicyAdopted { policy, evidence })?;
+            let policy = Policy { level, thresholds: found.thresholds, version };
+            tx.append(&Event::PolicyAdopted {
+                policy,
+                evidence: written,
+                audits: Some(audits),
+                reason: reason.to_owned(),
+            })?;
+            Ok(())
+        })
+    }
+
+    /// What `level` takes, line by line.
+    pub fn checklist(&self, level: Level) -> Result<Vec<Requirement>, EngineError> {
+        let support = if level.is_automatic() { self.support()? } else { None };
+        self.checklist_by(level, support.as_ref())
+    }
+
+    fn checklist_by(&self, level: Level, support: Option<&Support>) -> Result<Vec<Requirement>, EngineError> {
+        let view = self.store.view();
+        let now = steward::circumstances(&self.plan, &view.settings()?, support, &view.alarms()?);
+        Ok(steward::checklist(level, &now))
+    }
+
+    /// A person has seen to an alarm.
+    pub fn clear_alarm(&mut self, alarm: AlarmKind, actor: &str, reason: &str) -> Result<(), EngineError> {
+        if reason.trim().is_empty() {
+            return Err(EngineError::Usage("clearing an alarm needs a reason".into()));
+        }
+        self.store.transact::<_, EngineError>(actor, |tx| {
+            if tx.alarms()?.iter().any(|(_, standing)| standing.kind == alarm) {
+                tx.append(&Event::AlarmCleared { alarm, reason: reason.to_owned() })?;
+            }
             Ok(())
         })
     }
 
     /// Records one verdict, durably, with what follows from it.
     pub fn answer(&mut self, verdict: &Verdict) -> Result<Recorded, EngineError> {
-        Ok(review::answer(&mut self.store, &self.plan, verdict)?)
+        let recorded = review::answer(&mut self.store, &self.plan, verdict)?;
+        steward::tend(&mut self.store, &self.plan)?;
+        Ok(recorded)
     }
 
     /// Takes the reviewer's newest standing answer back.
@@ -143,16 +239,22 @@ impl Line {
         Ok(())
     }
 
-    /// Changes the automation level. Partial and full need a promise that the live model's
-    /// evidence supports.
+    /// Changes the automation level. Upwards it takes all that stands on the level's check list.
     pub fn set_level(&mut self, to: Level, actor: &str, reason: &str) -> Result<(), EngineError> {
+        let mut evidence = None;
         if to.is_automatic() {
-            require_support(self.support()?, to)?;
+            let support = self.support()?;
+            let list = self.checklist_by(to, support.as_ref())?;
+            if to > self.store.view().settings()?.level {
+                require(&list, support, to)?;
+            }
+            evidence = serde_json::to_value(&list).ok();
         }
         self.store.transact::<_, EngineError>(actor, |tx| {
             let from = tx.settings()?.level;
             if from != to {
-                tx.append(&Event::LevelChanged { from: Some(from), to, reason: reason.to_owned() })?;
+                let reason = reason.to_owned();
+                tx.append(&Event::LevelChanged { from: Some(from), to, reason, evidence })?;
             }
             Ok(())
         })
@@ -193,19 +295,18 @@ pub(super) fn policy_in_force(settings: &crate::store::Settings, model: Option<&
     }
 }
 
-fn model_support(plan: &Plan, model: &Model) -> Support {
-    support(&plan.promise, &evidence_of(plan, model))
+fn package_support(plan: &Plan, model: &Model) -> Support {
+    support(&plan.promise, &package_evidence(plan, model))
 }
 
 /// A package's evidence is a sample of the line only where both are the same simulator.
-fn evidence_of(plan: &Plan, model: &Model) -> Evidence {
+fn package_evidence(plan: &Plan, model: &Model) -> Evidence {
     let manifest = model.manifest();
     let simulator = plan.simulator.as_ref();
     let population =
         simulator.is_some_and(|settings| manifest.data.population == Some(population_name(settings)));
-    let unit = |group: &crate::infer::EvidenceGroup| EvidenceUnit {
-        defective: group.defective,
-        score: Probability::saturating(group.score),
+    let unit = |group: &crate::infer::EvidenceGroup| {
+        EvidenceUnit::known(group.defective, Probability::saturating(group.score))
     };
     Evidence { units: manifest.evidence.iter().map(unit).collect(), population }
 }
@@ -229,23 +330,14 @@ fn may_run_at(level: Level, support: &Support) -> bool {
     }
 }
 
-fn require_support(support: Option<Support>, level: Level) -> Result<(), EngineError> {
-    let refuse =
-        |why: String, support: Option<Support>| Err(EngineError::Refused { why, support: Box::new(support) });
-    let Some(support) = support else {
-        return refuse(format!("level {level} needs a live model"), None);
-    };
-    if support.limits.is_empty() {
-        return refuse(format!("level {level} needs a promise in the plan"), Some(support));
-    }
-    if may_run_at(level, &support) {
+/// Refuses where something on the list is missing; the reason names all of it.
+fn require(list: &[Requirement], support: Option<Support>, level: Level) -> Result<(), EngineError> {
+    let missing: Vec<&str> = list.iter().filter(|line| !line.is_met).map(|line| line.what.as_str()).collect();
+    if missing.is_empty() {
         return Ok(());
     }
-    let why = support
-        .decisive()
-        .and_then(|limit| limit.why.clone())
-        .unwrap_or_else(|| format!("the evidence does not support level {level}"));
-    refuse(why, Some(support))
+    let why = format!("level {level} needs {}", missing.join("; "));
+    Err(EngineError::Refused { why, support: Box::new(support) })
 }
 
 fn classes_of(model: &Model) -> Vec<Class> {
@@ -270,7 +362,7 @@ impl LineRequest {
     pub fn demo() -> Result<Self, EngineError> {
         let plan = Plan::from_toml(DEMO_PLAN)
             .map_err(|error| EngineError::Plan { error, path: "assets/phone-line.toml".into() })?;
-        let supported = model_support(&plan, &find_model(None, DEMO_MODEL)?).supported;
+        let supported = package_support(&plan, &find_model(None, DEMO_MODEL)?).supported;
         let level = if supported { Level::Partial } else { Level::Assist };
         Ok(Self { plan, level, model: Some(DEMO_MODEL.into()) })
     }

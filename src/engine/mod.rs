@@ -2,29 +2,35 @@
 //! what is done with a package alone.
 //! `Command`s go in, events come out; front ends never reach behind it.
 
+mod card;
 mod data;
 mod decode;
 mod desk;
 mod error;
+mod guard;
 mod jobs;
 mod latency;
 mod line;
 mod model;
 mod network;
 mod pictures;
+mod promise;
 mod record;
 mod sheet;
 mod source;
 mod station;
+mod steward;
 mod task;
 mod writer;
 
+pub use crate::decide::Requirement;
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
 pub use crate::learn::{Progress, ViewChoice};
 pub use crate::media::Raster;
+pub use card::{Card, Sight};
 pub use data::{Dataset, DatasetSource};
-pub use desk::{Ask, Board, COUNT_MAX, Card, Desk, DeskEvent, LabelList, Sight};
+pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
 pub use error::EngineError;
 pub use jobs::{
     ImportReport, TrainJob, cross_validate, evaluate, export, import, learning_curve, recheck_export,
@@ -35,6 +41,7 @@ pub use line::{Line, LineRequest, data_folder, demo_line, window_options};
 pub use model::{find_model, model_names};
 pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, network_hardware, start_threads};
 pub use pictures::{Fetched, Pictures, Pyramid, Seen, Want};
+pub use promise::{PromiseReport, promise_report};
 pub use sheet::write_sheet;
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};
 pub use task::{Task, TaskControl, TaskProgress};

@@ -2,12 +2,14 @@
 //! new; its inspection; its decision. One transaction, on the state as it is then.
 
 use super::line::policy_in_force;
-use crate::decide::{Seen, decide_item};
+use crate::decide::{Evidence, Seen, audit_of, audit_rates, decide_item};
 use crate::domain::{
-    Arrival, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan, Prediction, Reason, Timestamp,
+    Arrival, Audit, DecidedBy, Decision, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan,
+    Prediction, Reason, Task, Thresholds, Timestamp, WhenFull,
 };
 use crate::review::redecide;
-use crate::store::{StoreError, Tx};
+use crate::store::{Settings, StoreError, Tx};
+use crate::watch::{Norms, deviations};
 
 /// An item on its way to the log.
 #[derive(Clone, Debug)]
@@ -36,14 +38,22 @@ pub(super) enum Recorded {
     },
 }
 
-pub(super) fn record(tx: &Tx<'_>, plan: &Plan, seen: &Inspected) -> Result<Recorded, StoreError> {
+/// `norms` is what pictures of this line look like where all is well, where that is known.
+pub(super) fn record(
+    tx: &Tx<'_>,
+    plan: &Plan,
+    seen: &Inspected,
+    norms: Option<&Norms>,
+) -> Result<Recorded, StoreError> {
     if tx.knows_file(&seen.source, &seen.name, &seen.media)? {
         return Ok(Recorded::Known);
     }
     let failure = match &seen.prediction {
         // The more telling reason: what cannot be decoded may well come twice.
         Err(reason @ Reason::Undecodable { .. }) => Some(reason.clone()),
-        other => same_bytes(tx, &seen.media)?.or_else(|| other.as_ref().err().cloned()),
+        other => same_bytes(tx, &seen.media)?
+            .or_else(|| other.as_ref().err().cloned())
+            .or_else(|| unlike(plan, norms?, other.as_ref().ok()?)),
     };
     let inspection = inspection_of(tx, plan, seen)?;
     let item = ItemId::generate();
@@ -67,11 +77,16 @@ pub(super) fn record(tx: &Tx<'_>, plan: &Plan, seen: &Inspected) -> Result<Recor
         tx.append(&Event::ItemPredicted { item, prediction: prediction.clone() })?;
     }
     let model = seen.prediction.as_ref().ok().map(|prediction| prediction.model.hash.as_str());
-    let policy = policy_in_force(&tx.settings()?, model);
-    let decision = match (&failure, &seen.prediction) {
+    let settings = tx.settings()?;
+    let policy = policy_in_force(&settings, model);
+    let mut decision = match (&failure, &seen.prediction) {
         (None, Ok(prediction)) => decide_item(plan, &policy, Seen::Predicted(prediction)),
         (Some(reason), _) | (None, Err(reason)) => decide_item(plan, &policy, Seen::Failed(reason)),
     };
+    if let (DecidedBy::Model, Ok(prediction)) = (decision.decided_by, &seen.prediction) {
+        decision.audit = Some(draw(tx, plan, &settings, inspection, &decision, prediction));
+    }
+    divert_when_full(tx, plan, &mut decision)?;
     let recorded = Recorded::Decided {
         item,
         outcome: decision.outcome,
@@ -80,6 +95,46 @@ pub(super) fn record(tx: &Tx<'_>, plan: &Plan, seen: &Inspected) -> Result<Recor
     tx.append(&Event::ItemDecided { item, inspection, decision })?;
     redecide(tx, plan, inspection, false)?;
     Ok(recorded)
+}
+
+/// The check that is drawn with a decision; before anybody is shown it.
+fn draw(
+    tx: &Tx<'_>,
+    plan: &Plan,
+    settings: &Settings,
+    inspection: InspectionId,
+    decision: &Decision,
+    prediction: &Prediction,
+) -> Audit {
+    let thresholds = decision.policy.as_ref().map_or_else(Thresholds::default, |policy| policy.thresholds);
+    let rates = settings.audits.unwrap_or_else(|| audit_rates(&plan.audit, &Evidence::default(), thresholds));
+    let p = match plan.task {
+        Task::Defect => prediction.divert_probability(plan),
+        Task::Classify | Task::Transcribe => prediction.doubt(),
+    };
+    audit_of(&rates, &tx.audit_key(), &inspection.to_string(), decision.outcome, p, thresholds)
+}
+
+/// A picture far outside of what the model knows goes to a person, whatever the model says.
+fn unlike(plan: &Plan, norms: &Norms, prediction: &Prediction) -> Option<Reason> {
+    let (what, deviations) = deviations(plan, norms, prediction)?;
+    let is_far = deviations.abs() > plan.watch.outlier;
+    is_far.then(|| Reason::Unlike { what: what.to_owned(), deviations })
+}
+
+/// More questions than people can answer: the plan may divert what would be asked. Never a pass.
+fn divert_when_full(tx: &Tx<'_>, plan: &Plan, decision: &mut Decision) -> Result<(), StoreError> {
+    if decision.outcome != Outcome::Review || plan.queue.when_full != WhenFull::Divert {
+        return Ok(());
+    }
+    let waiting = u64::try_from(tx.tallies()?.waiting).unwrap_or_default();
+    if waiting >= u64::from(plan.queue.most) {
+        decision.outcome = Outcome::Divert;
+        decision.decided_by = DecidedBy::Station;
+        decision.reason = Reason::QueueFull { waiting };
+        decision.audit = None;
+    }
+    Ok(())
 }
 
 /// A picture that came before under any other name: the camera froze, or somebody copied a file.

@@ -4,7 +4,7 @@
 use super::EngineError;
 use super::station::{Shared, StationEvent, StationOptions, Taken};
 use super::writer::Written;
-use crate::domain::{AfterIngest, Plan, SimulatorSettings};
+use crate::domain::{AfterIngest, Plan, SimulatorSettings, WhenFull};
 use crate::ingest::folder::{FolderStatus, FolderWatcher, FoundFile};
 use crate::ingest::simulator::{Simulator, write_unit};
 use crate::store::Store;
@@ -44,7 +44,7 @@ pub(super) fn run_source(
     from_writer: &Receiver<Written>,
 ) {
     let mut watcher = FolderWatcher::new(&shared.source_folder, &shared.plan.source);
-    let mut trouble: Option<String> = None;
+    let (mut trouble, mut crowd) = (None, None);
     while !shared.is_stopping() {
         for written in from_writer.try_iter() {
             finish(shared, &mut watcher, &written);
@@ -55,6 +55,13 @@ pub(super) fn run_source(
         }
         if let Err(error) = shared.refresh_model(store) {
             report(shared, &mut trouble, Some(error.to_string()));
+        }
+        let crowded = crowded(shared, store);
+        let is_held = crowded.is_some() && shared.plan.queue.when_full == WhenFull::Hold;
+        report(shared, &mut crowd, crowded);
+        if is_held {
+            std::thread::sleep(TICK);
+            continue;
         }
         // Read before the folder: a unit that the simulator writes in between is still seen.
         let no_more_comes = shared.simulator_done.load(Ordering::Acquire);
@@ -96,7 +103,19 @@ fn trouble_of(status: &FolderStatus) -> Option<String> {
     }
 }
 
-/// Says what changed about the folder, once.
+/// That more questions wait than the plan allows, and what it says to do.
+fn crowded(shared: &Shared, store: &Store) -> Option<String> {
+    let rule = shared.plan.queue;
+    let waiting = store.view().tallies().ok()?.waiting;
+    let what = match rule.when_full {
+        WhenFull::Hold => "the line is held until there is room",
+        WhenFull::Divert => "what would be asked is diverted",
+        WhenFull::Call => "call people",
+    };
+    (waiting >= i64::from(rule.most)).then(|| format!("the queue is full ({} questions): {what}", rule.most))
+}
+
+/// Says what changed, once.
 fn report(shared: &Shared, before: &mut Option<String>, now: Option<String>) {
     if *before == now {
         return;

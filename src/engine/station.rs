@@ -48,6 +48,8 @@ pub enum StationEvent {
         outcome: crate::domain::Outcome,
         latency_ms: f64,
     },
+    /// Something is wrong with the line; where it was automatic, it is less so now.
+    Alarm(String),
     /// Something a person should know; the station goes on.
     Trouble(String),
     /// An earlier trouble is over.
@@ -123,6 +125,8 @@ pub(super) struct Prepared {
     pub item: Inspected,
     pub input: Option<Input>,
     pub timing: crate::domain::Timing,
+    /// What the picture measures.
+    pub stats: Option<crate::domain::ImageStats>,
 }
 
 /// With its prediction, on its way to the log.

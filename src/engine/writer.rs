@@ -1,9 +1,11 @@
 //! The back of the station: the only thread of it that writes. It commits what has come up in
 //! one transaction, then gives decisions out, then lets the source move the files.
 
+use super::guard::Guard;
 use super::record::{Inspected, Recorded, close_overdue, record};
 use super::station::{ACTOR, Finished, Shared, StationEvent};
-use crate::domain::Plan;
+use super::steward;
+use crate::domain::{Alarm, Plan};
 use crate::store::{Store, StoreError, Tx};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant};
 const GROUP_MAX: usize = 16;
 /// How often overdue inspections are looked for.
 const TICK: Duration = Duration::from_millis(200);
+/// How often the station looks whether its promise still holds.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
 /// Between two attempts to commit to a disk that is full or a database that is locked.
 const RETRY: Duration = Duration::from_secs(1);
@@ -33,7 +37,18 @@ pub(super) fn run_writer(
     to_source: &Sender<Written>,
 ) {
     let plan = Arc::new(shared.plan.clone());
-    let mut writer = Writer { shared, store, plan, retention_due: Instant::now(), is_troubled: false };
+    let guard = Guard::new(Arc::clone(&plan));
+    let now = Instant::now();
+    let mut writer = Writer {
+        shared,
+        store,
+        plan,
+        guard,
+        retention_due: now,
+        look_due: now,
+        seen: None,
+        is_troubled: false,
+    };
     writer.give_out();
     loop {
         match from_network.recv_timeout(TICK) {
@@ -54,7 +69,11 @@ struct Writer<'a> {
     shared: &'a Shared,
     store: Store,
     plan: Arc<Plan>,
+    guard: Guard,
     retention_due: Instant,
+    look_due: Instant,
+    /// Version of the store's content that was looked at last.
+    seen: Option<i64>,
     is_troubled: bool,
 }
 
@@ -105,7 +124,8 @@ impl Writer<'_> {
 
     fn work(&self, item: Arc<Inspected>) -> Work {
         let plan = Arc::clone(&self.plan);
-        Box::new(move |tx| record(tx, &plan, &item))
+        let norms = self.guard.norms();
+        Box::new(move |tx| record(tx, &plan, &item, norms.as_deref()))
     }
 
     fn finish(
@@ -116,6 +136,11 @@ impl Writer<'_> {
     ) {
         let path = finished.taken.file.path;
         let is_recorded = result.is_ok();
+        if matches!(result, Ok(Recorded::Decided { .. }))
+            && let Some(alarm) = self.guard.saw(&finished.item.prediction)
+        {
+            self.raise(&alarm);
+        }
         match result {
             Ok(recorded) => {
                 let latency_ms = finished.taken.taken_at.elapsed().as_secs_f64() * 1e3;
@@ -135,6 +160,32 @@ impl Writer<'_> {
         self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// At once: what is decided next is decided at the lower level.
+    fn raise(&mut self, alarm: &Alarm) {
+        match steward::raise(&mut self.store, alarm) {
+            Ok(true) => self.shared.tell(StationEvent::Alarm(alarm.text.clone())),
+            Ok(false) => {}
+            Err(error) => self.shared.tell(StationEvent::Trouble(error.to_string())),
+        }
+    }
+
+    /// What people have answered meanwhile may contradict the promise.
+    fn look(&mut self) {
+        self.look_due = Instant::now() + LOOK_EVERY;
+        let version = self.store.view().data_version().ok();
+        if version == self.seen {
+            return;
+        }
+        self.seen = version;
+        let looked =
+            self.guard.learn(&self.store, None).and_then(|()| steward::tend(&mut self.store, &self.plan));
+        match looked {
+            Ok(None) => {}
+            Ok(Some(alarm)) => self.shared.tell(StationEvent::Alarm(alarm.text)),
+            Err(error) => self.shared.tell(StationEvent::Trouble(error.to_string())),
+        }
+    }
+
     /// Decisions that could not be given out, overdue inspections, media whose time is over.
     fn tend(&mut self) {
         // Without this they would wait for the next item, and on a quiet line for hours.
@@ -148,6 +199,9 @@ impl Writer<'_> {
                 Ok(_) => self.give_out(),
                 Err(error) => self.trouble(&error),
             }
+        }
+        if Instant::now() >= self.look_due {
+            self.look();
         }
         if !self.plan.retention.is_empty() && Instant::now() >= self.retention_due {
             self.retention_due = Instant::now() + RETENTION_EVERY;

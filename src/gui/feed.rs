@@ -170,6 +170,8 @@ fn follow(station: &Station, next: &mut Snapshot) {
                 next.recent.push_front(Recent { name, outcome, latency_ms });
                 next.recent.truncate(RECENT);
             }
+            // It stands in the log, from where it is read.
+            StationEvent::Alarm(_) => {}
             StationEvent::Trouble(what) => next.trouble = Some(what),
             StationEvent::Recovered(_) => next.trouble = None,
         }

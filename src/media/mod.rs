@@ -9,9 +9,11 @@ mod jpeg;
 mod raster;
 mod resize;
 mod sniff;
+mod stats;
 
 pub use decode::{FILE_BYTES_MAX, MediaError, PIXELS_MAX, SIDE_PX_MAX, decode_image};
 pub use encode::{encode_jpeg, encode_png_grey};
 pub use raster::Raster;
 pub use resize::{resize, thumbnail};
 pub use sniff::sniff;
+pub use stats::image_stats;

@@ -28,7 +28,8 @@ pub fn redecide(tx: &Tx<'_>, plan: &Plan, id: InspectionId, timed_out: bool) -> 
                 (*outcome, *by) = (Outcome::Review, DecidedBy::Station);
                 let reason = Reason::Incomplete { have, want };
                 let policy = settings.policy.clone();
-                let decision = Decision { outcome: *outcome, decided_by: *by, reason, policy, model: None };
+                let decision =
+                    Decision { outcome: *outcome, decided_by: *by, reason, policy, model: None, audit: None };
                 tx.append(&Event::ItemDecided { item: *item, inspection: id, decision })?;
             }
         }
@@ -44,7 +45,8 @@ pub fn redecide(tx: &Tx<'_>, plan: &Plan, id: InspectionId, timed_out: bool) -> 
     if state.decision == Some((outcome, decided_by)) && state.reason == Some(reason.to_string()) {
         return Ok(());
     }
-    let decision = Decision { outcome, decided_by, reason, policy: settings.policy, model: settings.model };
+    let decision =
+        Decision { outcome, decided_by, reason, policy: settings.policy, model: settings.model, audit: None };
     tx.append(&Event::InspectionDecided {
         inspection: id,
         unit: state.unit,

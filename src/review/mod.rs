@@ -122,18 +122,47 @@ fn follow(tx: &Tx<'_>, plan: &Plan, item: &Item) -> Result<(), StoreError> {
         reason,
         policy: settings.policy.clone(),
         model: None,
+        audit: None,
     };
+    let before = tx.decision_before_answers(item.id)?;
+    let in_force = tx.decision(item.id)?;
     let decision = match &label {
-        Some(label) => by_person(consequence(plan, label)),
-        None => tx
-            .decision_before_answers(item.id)?
-            .unwrap_or_else(|| by_person((Outcome::Review, Reason::AnswerTakenBack))),
+        Some(label) => {
+            let answer = by_person(consequence(plan, label));
+            match before.as_ref().filter(|before| is_check(before)) {
+                // A check that agrees changes nothing: the station's decision stands as its own.
+                Some(before)
+                    if answer.outcome == before.outcome && is_in_force(before, in_force.as_ref()) =>
+                {
+                    before.clone()
+                }
+                // One look against the station is not enough, and the unit must not be away meanwhile.
+                Some(before) if answer.outcome != before.outcome && standing.len() < LOOKS => {
+                    Decision { audit: before.audit, ..by_person((Outcome::Review, Reason::SecondLook)) }
+                }
+                _ => answer,
+            }
+        }
+        None => before.unwrap_or_else(|| by_person((Outcome::Review, Reason::AnswerTakenBack))),
     };
-    let stands = (decision.outcome, decision.decided_by, decision.reason.to_string());
-    if tx.decision(item.id)? != Some(stands) {
+    if !is_in_force(&decision, in_force.as_ref()) {
         tx.append(&Event::ItemDecided { item: item.id, inspection, decision })?;
     }
     redecide(tx, plan, inspection, false)
+}
+
+/// Looks that it takes to contradict the station by a check.
+const LOOKS: usize = 2;
+
+/// Whether the station decided alone and the item was drawn for a check.
+fn is_check(decision: &Decision) -> bool {
+    decision.decided_by == DecidedBy::Model && decision.outcome != Outcome::Review && decision.is_blind()
+}
+
+fn is_in_force(decision: &Decision, in_force: Option<&(Outcome, DecidedBy, String)>) -> bool {
+    in_force.is_some_and(|(outcome, by, reason)| {
+        (*outcome, *by) == (decision.outcome, decision.decided_by) && *reason == decision.reason.to_string()
+    })
 }
 
 /// What a settled label means for the unit. Whoever could not tell, or got a picture that shows

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads more than a page, a count that stops at a limit, or ids.
 
+use super::project::BLIND;
 use super::query::{ITEM, item, json, parsed, word};
 use super::{QueuePlace, Queued, StoreError, View, log};
 use crate::domain::{
@@ -9,6 +10,9 @@ use crate::domain::{
 };
 use rusqlite::{OptionalExtension, ToSql, params};
 use std::collections::BTreeMap;
+
+/// What is said of a question that gives nothing away.
+pub const ASKED_BLIND: &str = "asked without showing what the model says";
 
 /// Which waiting items a person wants to see; empty fields ask for nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,7 +147,8 @@ impl View<'_> {
     ) -> Result<Vec<Queued>, StoreError> {
         let (conditions, values) = filter.conditions(6);
         let sql = format!(
-            "SELECT {ITEM}, d.reason, p.payload, q.priority, q.opened_at
+            "SELECT {ITEM}, CASE WHEN q.code = '{BLIND}' THEN '{ASKED_BLIND}' ELSE d.reason END,
+                    CASE WHEN q.code = '{BLIND}' THEN NULL ELSE p.payload END, q.priority, q.opened_at
              FROM queue q JOIN items i ON i.item_id = q.item_id
              JOIN decisions d ON d.item_id = q.item_id
              LEFT JOIN predictions p ON p.item_id = q.item_id
@@ -163,7 +168,8 @@ impl View<'_> {
     pub fn waiting(&self, filter: &QueueFilter, limit: usize) -> Result<Vec<Waiting>, StoreError> {
         let (conditions, values) = filter.conditions(2);
         let sql = format!(
-            "SELECT {ITEM}, d.reason FROM queue q JOIN items i ON i.item_id = q.item_id
+            "SELECT {ITEM}, CASE WHEN q.code = '{BLIND}' THEN '{ASKED_BLIND}' ELSE d.reason END
+             FROM queue q JOIN items i ON i.item_id = q.item_id
              JOIN decisions d ON d.item_id = q.item_id WHERE TRUE{conditions}
              ORDER BY q.priority, q.opened_at, q.inspection_id, q.item_id LIMIT ?1"
         );
@@ -229,7 +235,8 @@ impl View<'_> {
     /// One row of the queue; `None` when the item does not wait.
     pub fn queued(&self, id: ItemId) -> Result<Option<Queued>, StoreError> {
         let sql = format!(
-            "SELECT {ITEM}, d.reason, p.payload, q.priority, q.opened_at
+            "SELECT {ITEM}, CASE WHEN q.code = '{BLIND}' THEN '{ASKED_BLIND}' ELSE d.reason END,
+                    CASE WHEN q.code = '{BLIND}' THEN NULL ELSE p.payload END, q.priority, q.opened_at
              FROM queue q JOIN items i ON i.item_id = q.item_id
              JOIN decisions d ON d.item_id = q.item_id
              LEFT JOIN predictions p ON p.item_id = q.item_id WHERE q.item_id = ?1"

@@ -9,6 +9,7 @@ mod backup;
 mod blobs;
 mod browse;
 mod error;
+mod evidence;
 mod lease;
 mod log;
 mod outbox;
@@ -20,9 +21,11 @@ mod verify;
 pub use backup::{CopyProgress, CopyReport, backup, restore};
 pub use blobs::{BlobState, Blobs};
 pub use browse::{
-    AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter, Waiting,
+    ASKED_BLIND, AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter,
+    Waiting,
 };
 pub use error::StoreError;
+pub use evidence::{Automatic, CheckedItem};
 pub use log::{ChainFault, FaultKind, Head};
 pub use outbox::OutboxLine;
 pub use query::{InspectionState, LabelRow, QueuePlace, Queued, Settings, StandingVerdict, Tallies, View};
@@ -90,6 +93,12 @@ impl Tx<'_> {
         let record = log::append(self.view.conn, self.station, self.actor, self.now, event)?;
         project::project(self.view.conn, &record, event)?;
         record.id.parse().map_err(|_| StoreError::Refused("an event id is not a UUID".into()))
+    }
+
+    /// The line's own key for drawing checks: nobody outside of its files can tell which items come.
+    #[must_use]
+    pub fn audit_key(&self) -> [u8; 32] {
+        blake3::derive_key("secondlook 2026 audit draws", self.station.to_string().as_bytes())
     }
 
     /// The time of this transaction.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 /// Every table that is a projection; `rebuild` empties, refills and compares these.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 13] = [
     "items",
     "inspections",
     "predictions",
@@ -20,6 +20,9 @@ pub(super) const TABLES: [&str; 10] = [
     "expired",
     "tallies",
     "settings",
+    "checks",
+    "automatic",
+    "alarms",
 ];
 
 /// Settings rows.
@@ -28,6 +31,11 @@ pub(super) const POLICY: &str = "policy";
 pub(super) const MODEL: &str = "model";
 pub(super) const PLAN: &str = "plan";
 pub(super) const NAME: &str = "name";
+pub(super) const AUDITS: &str = "audits";
+pub(super) const POLICY_SINCE: &str = "policy since";
+pub(super) const LIVE_SINCE: &str = "live since";
+/// Why an item that is shown without the model's view waits: the same for checks and for questions.
+pub(super) const BLIND: &str = "blind";
 
 pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Result<(), StoreError> {
     match event {
@@ -39,11 +47,31 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
         Event::LevelChanged { to, .. } => set(conn, LEVEL, to),
         Event::ModelPromoted { model, .. } => {
             set(conn, MODEL, model)?;
-            // A policy is evidence about one model; with another model it is void.
-            conn.prepare_cached("DELETE FROM settings WHERE name = ?1")?.execute([POLICY])?;
+            set(conn, LIVE_SINCE, &record.at)?;
+            // Policy and alarms are about one model; with another model they are void.
+            conn.prepare_cached("DELETE FROM settings WHERE name IN (?1, ?2)")?.execute([POLICY, AUDITS])?;
+            conn.prepare_cached("DELETE FROM alarms")?.execute([])?;
             Ok(())
         }
-        Event::PolicyAdopted { policy, .. } => set::<Policy>(conn, POLICY, policy),
+        Event::PolicyAdopted { policy, audits, .. } => {
+            if let Some(audits) = audits {
+                set(conn, AUDITS, audits)?;
+            }
+            set(conn, POLICY_SINCE, &record.at)?;
+            set::<Policy>(conn, POLICY, policy)
+        }
+        Event::AlarmRaised { alarm } => {
+            conn.prepare_cached("INSERT OR REPLACE INTO alarms VALUES (?1, ?2, ?3)")?.execute(params![
+                alarm.kind.as_str(),
+                record.at,
+                text(alarm)?
+            ])?;
+            Ok(())
+        }
+        Event::AlarmCleared { alarm, .. } => {
+            conn.prepare_cached("DELETE FROM alarms WHERE kind = ?1")?.execute([alarm.as_str()])?;
+            Ok(())
+        }
         Event::ItemArrived(arrival) => arrived(conn, record, arrival),
         Event::ItemPredicted { item, prediction } => {
             conn.prepare_cached("INSERT OR REPLACE INTO predictions VALUES (?1, ?2)")?
@@ -83,11 +111,18 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
                 params![item.to_string(), label.class, label.status.as_str(), record.at, text(label)?],
             )?;
             debug_assert_eq!(new, 1);
+            // A check that was answered waits no more; a contradiction queues it again.
+            conn.prepare_cached(
+                "DELETE FROM queue WHERE item_id = ?1
+                 AND (SELECT decision FROM decisions WHERE item_id = ?1) != 'review'",
+            )?
+            .execute([item.to_string()])?;
             Ok(())
         }
         Event::LabelWithdrawn { item } => {
-            conn.prepare_cached("DELETE FROM labels WHERE item_id = ?1")?.execute([item.to_string()])?;
-            Ok(())
+            let item = item.to_string();
+            conn.prepare_cached("DELETE FROM labels WHERE item_id = ?1")?.execute([&item])?;
+            check_again(conn, &item)
         }
         Event::BlobExpired { media, rule } => {
             conn.prepare_cached("INSERT OR REPLACE INTO expired VALUES (?1,?2,?3)")?.execute(params![
@@ -191,7 +226,10 @@ fn item_decided(
         tally(conn, &format!("items_{before}"), -1)?;
     }
     tally(conn, &format!("items_{}", decision.outcome), 1)?;
-    if decision.outcome == Outcome::Review {
+    check_drawn(conn, record, &item, inspection, decision)?;
+    if decision.is_blind() {
+        queue_blind(conn, &item, &inspection.to_string())?;
+    } else if decision.outcome == Outcome::Review {
         let seen = predicted(conn, &item)?;
         conn.prepare_cached(
             "INSERT OR REPLACE INTO queue
@@ -210,6 +248,64 @@ fn item_decided(
     } else {
         conn.prepare_cached("DELETE FROM queue WHERE item_id = ?1")?.execute([&item])?;
     }
+    Ok(())
+}
+
+/// Notes that a person will look at what a model has decided or asked.
+fn check_drawn(
+    conn: &Connection,
+    record: &Record,
+    item: &str,
+    inspection: InspectionId,
+    decision: &Decision,
+) -> Result<(), StoreError> {
+    let (Some(model), false) = (&decision.model, decision.decided_by == DecidedBy::Person) else {
+        return Ok(());
+    };
+    let is_asked = decision.outcome == Outcome::Review;
+    if !is_asked && !decision.is_blind() {
+        return Ok(());
+    }
+    let audit = decision.audit.filter(|_| !is_asked);
+    let band = audit.map(|audit| text(&audit.band)).transpose()?;
+    conn.prepare_cached("INSERT OR REPLACE INTO checks VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")?.execute(
+        params![
+            item,
+            inspection.to_string(),
+            record.seq,
+            model.hash,
+            decision.outcome.as_str(),
+            band.as_ref().map(|band| band.trim_matches('"')),
+            audit.map_or(1.0, |audit| audit.probability.get()),
+            record.at
+        ],
+    )?;
+    Ok(())
+}
+
+/// A check whose answer was taken back waits again.
+fn check_again(conn: &Connection, item: &str) -> Result<(), StoreError> {
+    let drawn: Option<String> = conn
+        .prepare_cached(
+            "SELECT c.inspection_id FROM checks c JOIN decisions d ON d.item_id = c.item_id
+             WHERE c.item_id = ?1 AND c.outcome != 'review' AND d.decision = c.outcome AND d.decided_by = 'model'",
+        )?
+        .query_row([item], |row| row.get(0))
+        .optional()?;
+    if let Some(inspection) = drawn {
+        queue_blind(conn, item, &inspection)?;
+    }
+    Ok(())
+}
+
+/// A question that gives nothing away, whatever it is about.
+fn queue_blind(conn: &Connection, item: &str, inspection: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO queue
+         SELECT ?1, 0, n.opened_at, n.inspection_id, ?3, i.unit, i.name, NULL, NULL, NULL
+         FROM inspections n JOIN items i ON i.item_id = ?1 WHERE n.inspection_id = ?2",
+    )?
+    .execute(params![item, inspection, BLIND])?;
     Ok(())
 }
 
@@ -247,7 +343,14 @@ fn inspection_decided(
         tally(conn, &format!("inspections_{outcome}_{by}"), -1)?;
     }
     tally(conn, &format!("inspections_{}_{}", decision.outcome, decision.decided_by.as_str()), 1)?;
-    debug_assert!(decision.decided_by != DecidedBy::Model || decision.outcome != Outcome::Pass || items > 0);
+    if let (DecidedBy::Model, Some(model)) = (decision.decided_by, &decision.model) {
+        conn.prepare_cached("INSERT OR IGNORE INTO automatic VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+            id,
+            model.hash,
+            decision.outcome.as_str(),
+            record.at
+        ])?;
+    }
     conn.prepare_cached(
         "UPDATE inspections SET unit = ?2, items = ?3, decision = ?4, decided_by = ?5, reason = ?6, decided_at = ?7
          WHERE inspection_id = ?1",

@@ -1,10 +1,10 @@
 //! Reading: plain functions over the projections, for transactions and for readers beside them.
 
-use super::project::{LEVEL, MODEL, PLAN, POLICY};
+use super::project::{AUDITS, LEVEL, LIVE_SINCE, MODEL, PLAN, POLICY, POLICY_SINCE};
 use super::{QueueFilter, StoreError, log};
 use crate::domain::{
-    DecidedBy, Decision, Event, EventId, InspectionId, Item, ItemId, Label, Level, MediaHash, MediaKind,
-    ModelRef, Outcome, Policy, Prediction, Timestamp, Verdict, Vote,
+    AuditRates, DecidedBy, Decision, Event, EventId, InspectionId, Item, ItemId, Label, Level, MediaHash,
+    MediaKind, ModelRef, Outcome, Policy, Prediction, Timestamp, Verdict, Vote,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
@@ -84,6 +84,11 @@ pub struct Settings {
     pub level: Level,
     pub policy: Option<Policy>,
     pub model: Option<ModelRef>,
+    /// Since when that is live, and the policy in force.
+    pub live_since: Option<Timestamp>,
+    pub policy_since: Option<Timestamp>,
+    /// How often automatic decisions are checked.
+    pub audits: Option<AuditRates>,
     /// BLAKE3 of the plan that the log last saw.
     pub plan: Option<String>,
 }
@@ -385,6 +390,9 @@ impl View<'_> {
             level: self.setting(LEVEL)?.unwrap_or(Level::Manual),
             policy: self.setting(POLICY)?,
             model: self.setting(MODEL)?,
+            live_since: self.setting(LIVE_SINCE)?,
+            policy_since: self.setting(POLICY_SINCE)?,
+            audits: self.setting(AUDITS)?,
             plan: self.setting(PLAN)?,
         })
     }

@@ -14,7 +14,7 @@ fn at_95(limit: f64) -> Limit {
 }
 
 fn units(defective: bool, score: f64, count: usize) -> Vec<EvidenceUnit> {
-    vec![EvidenceUnit { defective, score: p(score) }; count]
+    vec![EvidenceUnit::known(defective, p(score)); count]
 }
 
 fn evidence(parts: &[Vec<EvidenceUnit>]) -> Evidence {
@@ -55,7 +55,10 @@ fn two_limits_share_delta_and_need_more() {
     assert!(!with(183, 71).supported);
     let found = with(183, 72);
     assert!(found.supported && found.supported_full);
-    assert_eq!(found.thresholds, Thresholds { pass_below: Some(p(0.5)), divert_above: Some(p(0.5)) });
+    assert_eq!(
+        found.thresholds,
+        Thresholds { pass_below: Some(p(0.5)), divert_above: Some(p(0.5)), ..Thresholds::default() }
+    );
     let one_short = with(182, 72);
     assert!(one_short.thresholds.pass_below.is_none() && one_short.thresholds.divert_above.is_some());
 }
@@ -115,10 +118,7 @@ fn what_cannot_be_proven_says_so() {
 fn a_unit_counts_once_by_its_most_dangerous_item() {
     let of = |items: &[(bool, f64)]| EvidenceUnit::of_items(items.iter().map(|&(bad, s)| (bad, p(s))));
     assert_eq!(of(&[(false, 0.9), (true, 0.4), (true, 0.2), (true, 0.7)]).unwrap().score, p(0.2));
-    assert_eq!(
-        of(&[(false, 0.1), (false, 0.3), (false, 0.2)]).unwrap(),
-        EvidenceUnit { defective: false, score: p(0.3) }
-    );
+    assert_eq!(of(&[(false, 0.1), (false, 0.3), (false, 0.2)]).unwrap(), EvidenceUnit::known(false, p(0.3)));
     assert!(of(&[]).is_none());
 }
 
@@ -127,7 +127,7 @@ fn broken_share(repetitions: u32, n: usize, choose: impl Fn(&Evidence) -> Option
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let mut broken = 0_u32;
     for _ in 0..repetitions {
-        let units = (0..n).map(|_| EvidenceUnit { defective: true, score: p(random.random()) }).collect();
+        let units = (0..n).map(|_| EvidenceUnit::known(true, p(random.random()))).collect();
         let chosen = choose(&Evidence { units, population: false });
         broken += u32::from(chosen.is_some_and(|t| t > p(0.02)));
     }

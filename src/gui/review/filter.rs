@@ -10,7 +10,10 @@ use crate::store::QueueFilter;
 use eframe::egui::{self, Ui};
 
 /// Reasons as people know them, with their names in the log.
-const REASONS: [(&str, &str); 9] = [
+const REASONS: [(&str, &str); 12] = [
+    ("blind", "Asked blind"),
+    ("unlike", "Unlike what the model knows"),
+    ("doubtful", "Doubtful name"),
     ("between", "Between the thresholds"),
     ("level_asks", "The level asks people"),
     ("no_model", "No model"),

@@ -75,6 +75,7 @@ fn prediction(crack: f64) -> Prediction {
         regions: vec![region],
         transcript: None,
         timing: Timing::default(),
+        inputs: None,
     }
 }
 
@@ -120,7 +121,8 @@ fn arrive_beside(
         .transact::<_, crate::store::StoreError>("station", |tx| {
             tx.append(&Event::ItemArrived(arrival))?;
             tx.append(&Event::ItemPredicted { item, prediction: prediction(0.72) })?;
-            let decision = Decision { outcome, decided_by: by, reason, policy: None, model: None };
+            let decision =
+                Decision { outcome, decided_by: by, reason, policy: None, model: None, audit: None };
             tx.append(&Event::ItemDecided { item, inspection, decision })?;
             Ok(())
         })

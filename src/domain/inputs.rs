@@ -1,0 +1,115 @@
+//! What a picture measures, and what is normal.
+
+use serde::{Deserialize, Serialize};
+
+/// Measures of one picture, on the scale 0 to 255.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageStats {
+    /// Mean and standard deviation of the luma.
+    pub brightness: f32,
+    pub contrast: f32,
+    /// Mean size of the second difference along edges, and its median: the median is what is left
+    /// where there is no edge.
+    pub sharpness: f32,
+    pub noise: f32,
+    /// Mean of red − green, and of blue − (red + green) / 2.
+    pub red_green: f32,
+    pub blue_yellow: f32,
+}
+
+impl ImageStats {
+    pub const NAMES: [&str; 6] =
+        ["brightness", "contrast", "sharpness", "noise", "red against green", "blue against yellow"];
+
+    #[must_use]
+    pub const fn values(self) -> [f32; 6] {
+        [self.brightness, self.contrast, self.sharpness, self.noise, self.red_green, self.blue_yellow]
+    }
+}
+
+/// How one measure is distributed where all is well: [`Norm::QUANTILES`] quantiles from the smallest to
+/// the largest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Norm(Vec<f32>);
+
+impl Norm {
+    pub const QUANTILES: usize = 21;
+    /// A measure that hardly varies (a synthetic picture, a dead channel) has at least this spread, so
+    /// that rounding is no deviation.
+    const SPREAD_MIN: f64 = 0.25;
+    /// Normal score of the outermost quantiles, half a unit in a few hundred from the end.
+    const EDGE: f64 = 2.6;
+
+    /// `None` without values.
+    #[must_use]
+    pub fn of(mut values: Vec<f32>) -> Option<Self> {
+        values.retain(|v| v.is_finite());
+        values.sort_by(f32::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        let steps = Self::QUANTILES - 1;
+        Some(Self((0..=steps).map(|i| values[(i * last + steps / 2) / steps]).collect()))
+    }
+
+    fn at(&self, share: f64) -> f64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+        let index = (share * (self.0.len().saturating_sub(1)) as f64).round() as usize;
+        self.0.get(index).copied().map_or(0.0, f64::from)
+    }
+
+    /// Half the width of the middle two thirds: the standard deviation of a normal distribution.
+    fn spread(&self) -> f64 {
+        ((self.at(0.85) - self.at(0.15)) / 2.07).max(Self::SPREAD_MIN)
+    }
+
+    /// How many normal deviations a value is from the middle: by its place among the quantiles, and by
+    /// the spread outside of them.
+    #[must_use]
+    pub fn deviation(&self, value: f64) -> f64 {
+        let (low, high, spread) = (self.at(0.0), self.at(1.0), self.spread());
+        if value > high {
+            return Self::EDGE + (value - high) / spread;
+        }
+        if value < low {
+            return -Self::EDGE - (low - value) / spread;
+        }
+        let place = self.0.partition_point(|q| f64::from(*q) < value);
+        let upper = self.0.partition_point(|q| f64::from(*q) <= value);
+        // Between two quantiles by the way gone; on several alike, the middle of them.
+        let position = if upper > place {
+            (place + upper - 1) as f64 / 2.0
+        } else {
+            let (a, b) = (f64::from(self.0[place - 1]), f64::from(self.0[place]));
+            (place - 1) as f64 + (value - a) / (b - a).max(f64::MIN_POSITIVE)
+        };
+        let share = position / (self.0.len() - 1) as f64;
+        normal_score(share).clamp(-Self::EDGE, Self::EDGE)
+    }
+}
+
+/// The value under which a standard normal variable lies with this probability, within 0.0005
+/// (Abramowitz & Stegun, 26.2.23).
+fn normal_score(share: f64) -> f64 {
+    let tail = share.min(1.0 - share).max(1e-9);
+    let t = (-2.0 * tail.ln()).sqrt();
+    let top = 2.515_517 + 0.802_853 * t + 0.010_328 * t * t;
+    let low = 1.0 + 1.432_788 * t + 0.189_269 * t * t + 0.001_308 * t * t * t;
+    let score = t - top / low;
+    if share < 0.5 { -score } else { score }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deviations_follow_the_distribution_and_go_on_outside() {
+        let norm = Norm::of((0..1001).map(|i| 100.0 + (i as f32 - 500.0) / 50.0).collect()).unwrap();
+        assert!(norm.deviation(100.0).abs() < 0.05);
+        assert!((norm.deviation(106.83) - 1.0).abs() < 0.1, "{}", norm.deviation(106.83));
+        assert!(norm.deviation(160.0) > 8.0 && norm.deviation(40.0) < -8.0);
+        let constant = Norm::of(vec![7.0; 50]).unwrap();
+        assert!(constant.deviation(7.0).abs() < 0.01 && constant.deviation(7.3) > 2.0);
+        assert!(Norm::of(vec![f32::NAN]).is_none());
+    }
+}

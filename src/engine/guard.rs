@@ -1,0 +1,103 @@
+//! What the station notices by itself while it runs: pictures and scores that drift away from what the
+//! model knows, and a model that fails or is too slow.
+
+use super::EngineError;
+use crate::domain::{Alarm, AlarmKind, ModelRef, Plan, Prediction, Reason};
+use crate::store::Store;
+use crate::watch::{InputWatch, Norms};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Items of a model that make out what is normal where its package does not say.
+const BASELINE: usize = 200;
+/// How often it is looked whether there are enough of them.
+const LOOK_EVERY: u64 = 50;
+/// Of the last so many items …
+const RECENT: usize = 50;
+/// … so many failed or late ones are no accident.
+const FAULTS: usize = 5;
+
+pub(super) struct Guard {
+    plan: Arc<Plan>,
+    watch: Option<InputWatch>,
+    norms: Option<Arc<Norms>>,
+    /// Of the model that is live.
+    faults: VecDeque<bool>,
+    seen: u64,
+}
+
+impl Guard {
+    pub fn new(plan: Arc<Plan>) -> Self {
+        Self { plan, watch: None, norms: None, faults: VecDeque::new(), seen: 0 }
+    }
+
+    /// What pictures look like where all is well, once that is known.
+    pub fn norms(&self) -> Option<Arc<Norms>> {
+        self.norms.clone()
+    }
+
+    /// Takes one finished item in; the alarm that it sets off.
+    pub fn saw(&mut self, result: &Result<Prediction, Reason>) -> Option<Alarm> {
+        self.seen += 1;
+        if let Some(alarm) = self.judge_model(result) {
+            return Some(alarm);
+        }
+        let prediction = result.as_ref().ok()?;
+        let watch = self.watch.as_mut().filter(|watch| *watch.model() == prediction.model)?;
+        watch.push(&self.plan, prediction)
+    }
+
+    fn judge_model(&mut self, result: &Result<Prediction, Reason>) -> Option<Alarm> {
+        let budget_ms = self.plan.budget.latency_ms_p99;
+        let is_fault = match result {
+            Ok(prediction) => prediction.timing.network_ms + prediction.timing.prepare_ms > budget_ms,
+            Err(reason) => matches!(reason, Reason::ModelFault { .. } | Reason::NoModel { .. }),
+        };
+        if self.faults.len() == RECENT {
+            self.faults.pop_front();
+        }
+        self.faults.push_back(is_fault);
+        let faults = self.faults.iter().filter(|fault| **fault).count();
+        if faults < FAULTS {
+            return None;
+        }
+        self.faults.clear();
+        Some(Alarm {
+            kind: AlarmKind::Model,
+            text: format!("the model failed or took more than {budget_ms:.0} ms {faults} times"),
+            value: faults as f64,
+            limit: FAULTS as f64,
+            model: result.as_ref().ok().map(|prediction| prediction.model.clone()),
+        })
+    }
+
+    /// Makes out what is normal for the live model, where that is not known yet: from its package, else
+    /// from the first items that it saw on this line.
+    pub fn learn(&mut self, store: &Store, own: Option<Norms>) -> Result<(), EngineError> {
+        let settings = store.view().settings()?;
+        let (Some(model), Some(since)) = (settings.model, settings.live_since) else { return Ok(()) };
+        if self.watch.as_ref().is_some_and(|watch| *watch.model() == model) {
+            return Ok(());
+        }
+        (self.watch, self.norms) = (None, None);
+        if let Some(norms) = own {
+            self.begin(norms, model);
+            return Ok(());
+        }
+        if !self.seen.is_multiple_of(LOOK_EVERY) {
+            return Ok(());
+        }
+        let first = store.view().first_predictions(&model.hash, since, BASELINE)?;
+        if first.len() == BASELINE
+            && let Some(norms) = Norms::of(&self.plan, &first)
+        {
+            self.begin(norms, model);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, norms: Norms, model: ModelRef) {
+        self.norms = Some(Arc::new(norms.clone()));
+        self.watch = Some(InputWatch::new(&self.plan, norms, model));
+    }
+}

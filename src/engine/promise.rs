@@ -1,0 +1,66 @@
+//! Everything that a person wants to know of a promise: what the evidence supports, where it comes from,
+//! what is in force, what escapes, and what more labels would buy.
+
+use super::{EngineError, Line, find_model, steward};
+use crate::decide::{CurvePoint, Outlook, Support, outlook, risk_curve, support};
+use crate::domain::{Alarm, AuditRates, Level, ModelRef, Policy, Probability, Timestamp};
+use crate::store::StoreError;
+use crate::watch::{self, Estimates, SeriesPoint};
+use serde::Serialize;
+
+/// Multiples of the evidence that the outlook looks at.
+const TIMES: [f64; 5] = [1.0, 1.25, 1.5, 2.0, 4.0];
+const CURVE_CONFIDENCE: f64 = 0.9;
+/// Points of the estimate over time.
+const SERIES_POINTS: usize = 200;
+
+/// One model's promise on one line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PromiseReport {
+    pub model: ModelRef,
+    pub is_live: bool,
+    pub level: Level,
+    pub support: Support,
+    /// In force, where the model is live.
+    pub policy: Option<Policy>,
+    pub audits: Option<AuditRates>,
+    pub curve: Vec<CurvePoint>,
+    pub outlook: Vec<Outlook>,
+    pub estimates: Estimates,
+    pub series: Vec<SeriesPoint>,
+    pub alarms: Vec<(Timestamp, Alarm)>,
+}
+
+/// Of the live model, or of the named one.
+pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport, EngineError> {
+    let view = line.store.view();
+    let settings = view.settings()?;
+    let name = match (model, &settings.model) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(live)) => live.name.clone(),
+        (None, None) => {
+            let why = "this line has no live model".into();
+            return Err(EngineError::Refused { why, support: Box::new(None) });
+        }
+    };
+    let model = find_model(Some(line.store.folder()), &name)?;
+    let reference = model.model_ref();
+    let is_live = settings.model.as_ref() == Some(reference);
+    let evidence = line.evidence_of(&model)?;
+    let since = steward::live_since(&settings, reference);
+    let verified = watch::verified(&view, &line.plan, reference, since)?;
+    let promise = &line.plan.promise;
+    Ok(PromiseReport {
+        model: reference.clone(),
+        is_live,
+        level: settings.level,
+        support: support(promise, &evidence),
+        policy: settings.policy.filter(|_| is_live),
+        audits: settings.audits.filter(|_| is_live),
+        curve: risk_curve(promise, &evidence, Probability::saturating(CURVE_CONFIDENCE)),
+        outlook: outlook(promise, &evidence, &TIMES),
+        estimates: watch::estimates(&view, reference, since, &verified)?,
+        series: watch::series(&verified, SERIES_POINTS),
+        alarms: view.alarms().map_err(|error: StoreError| EngineError::from(error))?,
+    })
+}

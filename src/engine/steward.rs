@@ -1,0 +1,92 @@
+//! Keeps a line at no higher level than its evidence justifies: looks at what was verified, raises
+//! alarms, and lowers the level. Raising it is for people.
+
+use super::EngineError;
+use super::station::ACTOR;
+use crate::decide::{Circumstances, Requirement, Support, highest_justified, requirements};
+use crate::domain::{Alarm, AlarmKind, Event, Level, ModelRef, Plan, Timestamp};
+use crate::store::{Settings, Store, StoreError, Tx};
+use crate::watch::{Verified, broken_promise, verified};
+
+const DAY_SECS: f64 = 86_400.0;
+
+/// Looks at what people have verified since the policy is in force. The alarm that it raised, where
+/// one is new.
+pub(super) fn tend(store: &mut Store, plan: &Plan) -> Result<Option<Alarm>, EngineError> {
+    let settings = store.view().settings()?;
+    let (true, Some(model), Some(since)) =
+        (settings.level.is_automatic(), settings.model.as_ref(), settings.policy_since)
+    else {
+        return Ok(None);
+    };
+    let seen = verified(&store.view(), plan, model, since)?;
+    let alarm = broken_promise(plan, &seen).or_else(|| stale(plan, &seen, since, store.now()));
+    let Some(alarm) = alarm else { return Ok(None) };
+    let alarm = Alarm { model: Some(model.clone()), ..alarm };
+    Ok(raise(store, &alarm)?.then_some(alarm))
+}
+
+/// Nothing has been checked for too long.
+fn stale(plan: &Plan, seen: &[Verified], since: Timestamp, now: Timestamp) -> Option<Alarm> {
+    let newest = seen.iter().map(|one| one.decided_at).fold(since, Timestamp::max);
+    let days = now.secs_since(newest) / DAY_SECS;
+    (days > plan.watch.stale_days).then(|| Alarm {
+        kind: AlarmKind::Stale,
+        text: format!("no decision was checked for {days:.0} days"),
+        value: days,
+        limit: plan.watch.stale_days,
+        model: None,
+    })
+}
+
+/// Writes an alarm down and lowers the level to what is still justified, at once. `false` where it
+/// stands already.
+pub(super) fn raise(store: &mut Store, alarm: &Alarm) -> Result<bool, EngineError> {
+    store.transact::<_, EngineError>(ACTOR, |tx| Ok(raise_in(tx, alarm)?))
+}
+
+/// As [`raise`], inside a transaction.
+pub(super) fn raise_in(tx: &Tx<'_>, alarm: &Alarm) -> Result<bool, StoreError> {
+    if tx.alarms()?.iter().any(|(_, standing)| standing.kind == alarm.kind) {
+        return Ok(false);
+    }
+    tx.append(&Event::AlarmRaised { alarm: alarm.clone() })?;
+    let from = tx.settings()?.level;
+    let now = Circumstances { alarms: vec![alarm.text.clone()], ..Circumstances::default() };
+    let to = highest_justified(from, &now);
+    if to < from {
+        let evidence = serde_json::to_value(alarm).ok();
+        let reason = alarm.text.clone();
+        tx.append(&Event::LevelChanged { from: Some(from), to, reason, evidence })?;
+    }
+    Ok(true)
+}
+
+/// What the levels of a line rest on now.
+pub(super) fn circumstances(
+    plan: &Plan,
+    settings: &Settings,
+    support: Option<&Support>,
+    alarms: &[(Timestamp, Alarm)],
+) -> Circumstances {
+    Circumstances {
+        has_model: settings.model.is_some(),
+        has_promise: !plan.promise.is_empty(),
+        is_supported: support.is_some_and(|support| support.supported),
+        is_supported_full: support.is_some_and(|support| support.supported_full),
+        is_audited: plan.audit.share > 0.0,
+        alarms: alarms.iter().map(|(_, alarm)| alarm.text.clone()).collect(),
+        missing: support.and_then(Support::missing),
+    }
+}
+
+/// The check list of a level.
+pub(super) fn checklist(level: Level, now: &Circumstances) -> Vec<Requirement> {
+    requirements(level, now)
+}
+
+/// Since when a model's decisions on this line count: since it is live, or ever where it is not.
+pub(super) fn live_since(settings: &Settings, model: &ModelRef) -> Timestamp {
+    let is_live = settings.model.as_ref() == Some(model);
+    settings.live_since.filter(|_| is_live).unwrap_or(Timestamp::from_micros(0))
+}

@@ -1,0 +1,146 @@
+//! What people have verified of a model's decisions and questions, and the alarms that stand.
+
+use super::project::BLIND;
+use super::query::{json, parsed, word};
+use super::{StoreError, View};
+use crate::domain::{Alarm, Band, InspectionId, ItemId, Label, Outcome, Prediction, Probability, Timestamp};
+use rusqlite::{OptionalExtension, params};
+
+/// An item that a person looks at, or has looked at: asked, or drawn for a check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedItem {
+    pub item: ItemId,
+    pub inspection: InspectionId,
+    pub unit: String,
+    /// Pictures of the whole inspection.
+    pub items: u32,
+    /// Whether the unit was not on the line before, since the model is live.
+    pub is_first_of_unit: bool,
+    /// Number of the station's decision in the log.
+    pub seq: i64,
+    pub outcome: Outcome,
+    /// Of an automatic decision.
+    pub band: Option<Band>,
+    /// Of being looked at.
+    pub probability: Probability,
+    pub decided_at: Timestamp,
+    pub prediction: Prediction,
+    /// Absent while nobody has answered.
+    pub label: Option<Label>,
+    /// Answers that stand.
+    pub looks: u32,
+}
+
+/// Inspections that a model decided alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Automatic {
+    pub passed: u64,
+    pub diverted: u64,
+}
+
+impl View<'_> {
+    /// Items of this model that a person was to look at since it is live, in the order of the station's
+    /// decisions.
+    pub fn checks(&self, model_hash: &str, since: Timestamp) -> Result<Vec<CheckedItem>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT c.item_id, c.inspection_id, n.unit, n.items, c.seq, c.outcome, c.band, c.probability,
+                    c.decided_at, p.payload, l.payload,
+                    (SELECT count(*) FROM verdicts v WHERE v.item_id = c.item_id AND v.undone = 0),
+                    NOT EXISTS (SELECT 1 FROM inspections e WHERE e.unit = n.unit
+                                AND e.opened_at >= ?2 AND e.opened_at < n.opened_at)
+             FROM checks c JOIN inspections n ON n.inspection_id = c.inspection_id
+             JOIN predictions p ON p.item_id = c.item_id
+             LEFT JOIN labels l ON l.item_id = c.item_id
+             WHERE c.model = ?1 AND c.decided_at >= ?2 ORDER BY c.seq",
+        )?;
+        let rows = statement.query_map(params![model_hash, since.as_micros()], |row| {
+            let is_labelled = row.get_ref(10)? != rusqlite::types::ValueRef::Null;
+            let has_band = row.get_ref(6)? != rusqlite::types::ValueRef::Null;
+            Ok(CheckedItem {
+                item: parsed(row, 0)?,
+                inspection: parsed(row, 1)?,
+                unit: row.get(2)?,
+                items: row.get(3)?,
+                seq: row.get(4)?,
+                outcome: word(row, 5)?,
+                band: if has_band { Some(word(row, 6)?) } else { None },
+                probability: Probability::saturating(row.get(7)?),
+                decided_at: Timestamp::from_micros(row.get(8)?),
+                prediction: json(row, 9)?,
+                label: if is_labelled { Some(json(row, 10)?) } else { None },
+                looks: row.get(11)?,
+                is_first_of_unit: row.get(12)?,
+            })
+        })?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// How many inspections a model has decided alone since a time.
+    pub fn automatic(&self, model_hash: &str, since: Timestamp) -> Result<Automatic, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT count(*) FROM automatic WHERE model = ?1 AND outcome = ?2 AND decided_at >= ?3",
+        )?;
+        let mut count = |outcome: Outcome| -> Result<u64, StoreError> {
+            let n: i64 = statement
+                .query_row(params![model_hash, outcome.as_str(), since.as_micros()], |row| row.get(0))?;
+            Ok(u64::try_from(n).unwrap_or_default())
+        };
+        Ok(Automatic { passed: count(Outcome::Pass)?, diverted: count(Outcome::Divert)? })
+    }
+
+    /// The first predictions that a model made on arriving items since a time.
+    pub fn first_predictions(
+        &self,
+        model_hash: &str,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Prediction>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT payload FROM predictions WHERE item_id >= ?1
+             AND json_extract(payload, '$.model.hash') = ?2 ORDER BY item_id LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![first_id_at(since), model_hash, limit], |row| json(row, 0))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// Alarms that stand, and since when.
+    pub fn alarms(&self) -> Result<Vec<(Timestamp, Alarm)>, StoreError> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT raised_at, payload FROM alarms ORDER BY raised_at, kind")?;
+        let rows = statement.query_map([], |row| Ok((Timestamp::from_micros(row.get(0)?), json(row, 1)?)))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// Whether the item waits without anything being shown of the model's view.
+    pub fn is_blind(&self, item: ItemId) -> Result<bool, StoreError> {
+        let code: Option<String> = self
+            .conn
+            .prepare_cached("SELECT code FROM queue WHERE item_id = ?1")?
+            .query_row([item.to_string()], |row| row.get(0))
+            .optional()?;
+        Ok(code.as_deref() == Some(BLIND))
+    }
+
+    /// Pairs of first answers that two people gave to one item independently, and how many disagree
+    /// about whether it is good.
+    pub fn answer_pairs(&self) -> Result<(u64, u64), StoreError> {
+        let sql = "WITH firsts AS (
+                 SELECT item_id, reviewer, coalesce(class_before, class) AS class,
+                        row_number() OVER (PARTITION BY item_id ORDER BY seq) AS number
+                 FROM verdicts WHERE undone = 0 AND status = 'answered' AND mode != 'shown')
+             SELECT count(*), coalesce(sum((a.class = 'good') != (b.class = 'good')), 0)
+             FROM firsts a JOIN firsts b ON b.item_id = a.item_id AND b.number = 2
+             WHERE a.number = 1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| {
+            let count = |n: i64| u64::try_from(n).unwrap_or_default();
+            Ok((count(row.get(0)?), count(row.get(1)?)))
+        })?)
+    }
+}
+
+/// The smallest id that an item of this time can have: ids begin with their milliseconds.
+fn first_id_at(time: Timestamp) -> String {
+    let millis = u64::try_from(time.as_micros() / 1000).unwrap_or_default() & 0xffff_ffff_ffff;
+    format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
+}

@@ -1,0 +1,88 @@
+//! How much escapes and how much is diverted for nothing, estimated from random checks.
+
+use super::Verified;
+use crate::decide::{Estimate, Tally, estimate, judge_errors, reviewer_error};
+use crate::domain::{ModelRef, Outcome, Probability, Timestamp};
+use crate::store::{Automatic, StoreError, View};
+use serde::Serialize;
+
+/// Of the estimates' intervals.
+const CONFIDENCE: f64 = 0.95;
+
+/// What random checks say of everything that was decided without a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Estimates {
+    /// Inspections that a model decided alone.
+    pub passed: u64,
+    pub diverted: u64,
+    /// Defective among the passed.
+    pub escapes: Option<Estimate>,
+    /// Good among the diverted.
+    pub false_diverts: Option<Estimate>,
+    /// The upper end for escapes, were the people who check as often wrong as they were seen to be.
+    pub escapes_high_corrected: Option<f64>,
+    /// How often one look errs, from items that two people answered.
+    pub reviewer_error: Option<f64>,
+    pub answer_pairs: u64,
+}
+
+/// Estimates for a model's decisions since `since`.
+pub fn estimates(
+    view: &View<'_>,
+    model: &ModelRef,
+    since: Timestamp,
+    verified: &[Verified],
+) -> Result<Estimates, StoreError> {
+    let Automatic { passed, diverted } = view.automatic(&model.hash, since)?;
+    let (pairs, disagreements) = view.answer_pairs()?;
+    let escapes = checked(verified, Outcome::Pass, passed);
+    let reviewer_error = reviewer_error(pairs, disagreements);
+    Ok(Estimates {
+        passed,
+        diverted,
+        escapes,
+        false_diverts: checked(verified, Outcome::Divert, diverted),
+        escapes_high_corrected: escapes
+            .zip(reviewer_error)
+            .map(|(escapes, error)| judge_errors(escapes.high, error)),
+        reviewer_error,
+        answer_pairs: pairs,
+    })
+}
+
+fn checked(verified: &[Verified], outcome: Outcome, decided: u64) -> Option<Estimate> {
+    let mut tally = Tally::default();
+    for one in verified.iter().filter(|one| one.outcome == outcome) {
+        tally.add(one.evidence.weight, one.evidence.defective == (outcome == Outcome::Pass));
+    }
+    // Checks that nobody has answered yet say nothing, and what they stand for is not known either.
+    let known = (decided as f64).min(tally.stands_for()).max(tally.n());
+    estimate(&tally.answers, known, Probability::saturating(CONFIDENCE))
+}
+
+/// The estimate of escapes at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SeriesPoint {
+    pub at: Timestamp,
+    pub estimate: Estimate,
+}
+
+/// How the estimate of escapes came about, check by check, at most `points` of them.
+#[must_use]
+pub fn series(verified: &[Verified], points: usize) -> Vec<SeriesPoint> {
+    let passed: Vec<&Verified> = verified.iter().filter(|one| one.outcome == Outcome::Pass).collect();
+    let step = passed.len().div_ceil(points.max(1)).max(1);
+    let mut tally = Tally::default();
+    let mut found = Vec::new();
+    for (i, one) in passed.iter().enumerate() {
+        tally.add(one.evidence.weight, one.evidence.defective);
+        if (i + 1) % step == 0 || i + 1 == passed.len() {
+            let known = tally.stands_for();
+            found.extend(
+                estimate(&tally.answers, known, Probability::saturating(CONFIDENCE))
+                    .map(|estimate| SeriesPoint { at: one.decided_at, estimate }),
+            );
+        }
+    }
+    found
+}

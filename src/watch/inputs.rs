@@ -1,0 +1,224 @@
+//! Whether pictures and scores still look like those that the model knows: one item far outside goes to
+//! a person, a lasting shift lowers the level.
+//!
+//! Each measure has two charts of cumulated sums (Page, 1954). Their limit follows from the mean number
+//! of items between false alarms that the plan asks for, by Siegmund's approximation (1985), shared
+//! among all charts.
+
+use crate::domain::{Alarm, AlarmKind, ImageStats, ModelRef, Norm, Plan, Prediction, Probability};
+
+/// A shift of one normal deviation is found soonest with half of it.
+const SLACK: f64 = 0.5;
+/// One item moves a sum by no more than this: what a single picture is like is for [`deviations`].
+const STEP_MAX: f64 = 4.0;
+/// Siegmund's correction for steps that overshoot.
+const OVERSHOOT: f64 = 1.166;
+
+const SCORE: usize = ImageStats::NAMES.len();
+const MEASURES: usize = SCORE + 1;
+
+/// What is normal for each measure of a picture, and for the score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Norms(Vec<Norm>);
+
+impl Norms {
+    /// From predictions made where all was well; `None` where there are none with measures.
+    pub fn of<'a>(plan: &Plan, seen: impl IntoIterator<Item = &'a Prediction>) -> Option<Self> {
+        let rows: Vec<[f32; MEASURES]> = seen.into_iter().filter_map(|p| measures(plan, p)).collect();
+        let norms: Option<Vec<Norm>> =
+            (0..MEASURES).map(|i| Norm::of(rows.iter().map(|row| row[i]).collect())).collect();
+        norms.map(Self)
+    }
+}
+
+/// Measures of a picture, and the log-odds of its score.
+fn measures(plan: &Plan, prediction: &Prediction) -> Option<[f32; MEASURES]> {
+    let stats = prediction.inputs?.values();
+    let mut all = [0.0; MEASURES];
+    all[..SCORE].copy_from_slice(&stats);
+    all[SCORE] = log_odds(prediction.divert_probability(plan));
+    Some(all)
+}
+
+fn log_odds(p: Probability) -> f32 {
+    let p = p.get().clamp(1e-6, 1.0 - 1e-6);
+    #[expect(clippy::cast_possible_truncation, reason = "within ±14")]
+    let odds = (p / (1.0 - p)).ln() as f32;
+    odds
+}
+
+fn name(measure: usize) -> &'static str {
+    ImageStats::NAMES.get(measure).copied().unwrap_or("defect score")
+}
+
+/// The measure of the picture that is farthest from normal, and how far. The score is none: a surely
+/// defective part is no strange picture.
+#[must_use]
+pub fn deviations(plan: &Plan, norms: &Norms, prediction: &Prediction) -> Option<(&'static str, f64)> {
+    let measured = measures(plan, prediction)?;
+    let all = norms.0.iter().zip(measured).take(SCORE).enumerate();
+    all.map(|(i, (norm, value))| (name(i), norm.deviation(f64::from(value))))
+        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+}
+
+/// The charts of one model on one line.
+#[derive(Clone, Debug)]
+pub struct InputWatch {
+    norms: Norms,
+    model: ModelRef,
+    /// Upwards and downwards.
+    sums: [[f64; 2]; MEASURES],
+    limit: f64,
+    seen: u64,
+}
+
+impl InputWatch {
+    #[must_use]
+    pub fn new(plan: &Plan, norms: Norms, model: ModelRef) -> Self {
+        let charts = 2.0 * MEASURES as f64;
+        let limit = chart_limit(plan.watch.items_between_false_alarms * charts);
+        Self { norms, model, sums: [[0.0; 2]; MEASURES], limit, seen: 0 }
+    }
+
+    #[must_use]
+    pub fn norms(&self) -> &Norms {
+        &self.norms
+    }
+
+    #[must_use]
+    pub fn model(&self) -> &ModelRef {
+        &self.model
+    }
+
+    /// Takes one more item in; the alarm once a sum is over its limit. The chart begins anew then.
+    pub fn push(&mut self, plan: &Plan, prediction: &Prediction) -> Option<Alarm> {
+        let measured = measures(plan, prediction)?;
+        self.seen += 1;
+        let mut worst: Option<(usize, f64)> = None;
+        for (i, (norm, value)) in self.norms.0.iter().zip(measured).enumerate() {
+            let z = norm.deviation(f64::from(value)).clamp(-STEP_MAX, STEP_MAX);
+            for (sum, z) in self.sums[i].iter_mut().zip([z, -z]) {
+                *sum = (*sum + z - SLACK).max(0.0);
+                if *sum > self.limit && worst.is_none_or(|(_, most)| *sum > most) {
+                    worst = Some((i, *sum));
+                }
+            }
+        }
+        let (measure, sum) = worst?;
+        let is_up = self.sums[measure][0] >= self.sums[measure][1];
+        self.sums = [[0.0; 2]; MEASURES];
+        let which = if is_up { "higher" } else { "lower" };
+        Some(Alarm {
+            kind: AlarmKind::Inputs,
+            text: format!("{} has become {which} than what the model knows", name(measure)),
+            value: sum,
+            limit: self.limit,
+            model: Some(self.model.clone()),
+        })
+    }
+}
+
+/// The limit of one chart with this mean number of items between false alarms.
+fn chart_limit(items: f64) -> f64 {
+    let mean_items = |limit: f64| {
+        let x = 2.0 * SLACK * (limit + OVERSHOOT);
+        (x.exp() - x - 1.0) / (2.0 * SLACK * SLACK)
+    };
+    let (mut low, mut high) = (0.0, 60.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if mean_items(middle) < items {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Class, Route, Task, Timing};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use std::collections::BTreeMap;
+
+    fn plan(items: f64) -> Plan {
+        let class = |name: &str, route| Class { name: name.into(), route };
+        let mut plan =
+            Plan::new("x", Task::Defect, vec![class("good", Route::Pass), class("bad", Route::Divert)]);
+        plan.watch.items_between_false_alarms = items;
+        plan
+    }
+
+    /// A picture of a steady line: every measure normal, each for itself.
+    fn seen(random: &mut ChaCha8Rng, darker: f32) -> Prediction {
+        let mut normal = |mean: f32, sd: f32| {
+            let sum: f32 = (0..12).map(|_| random.random::<f32>()).sum();
+            mean + sd * (sum - 6.0)
+        };
+        let bad = f64::from(1.0 / (1.0 + (-normal(-3.0, 1.0)).exp()));
+        Prediction {
+            model: ModelRef { name: "m".into(), hash: "h".into() },
+            probabilities: BTreeMap::from([
+                ("good".to_owned(), Probability::saturating(1.0 - bad)),
+                ("bad".to_owned(), Probability::saturating(bad)),
+            ]),
+            regions: Vec::new(),
+            transcript: None,
+            timing: Timing::default(),
+            inputs: Some(ImageStats {
+                brightness: normal(120.0 - darker, 8.0),
+                contrast: normal(40.0, 5.0),
+                sharpness: normal(12.0, 2.0),
+                noise: normal(3.0, 0.8),
+                red_green: normal(0.0, 2.0),
+                blue_yellow: normal(0.0, 2.0),
+            }),
+        }
+    }
+
+    fn watch(plan: &Plan, random: &mut ChaCha8Rng) -> InputWatch {
+        let known: Vec<Prediction> = (0..2000).map(|_| seen(random, 0.0)).collect();
+        InputWatch::new(plan, Norms::of(plan, &known).unwrap(), known[0].model.clone())
+    }
+
+    #[test]
+    fn false_alarms_come_about_as_seldom_as_asked_and_a_dark_lamp_is_seen_at_once() {
+        let plan = plan(2000.0);
+        let mut random = ChaCha8Rng::seed_from_u64(11);
+        let mut watch = watch(&plan, &mut random);
+        let alarms = (0..200_000).filter(|_| {
+            let one = seen(&mut random, 0.0);
+            watch.push(&plan, &one).is_some()
+        });
+        let mean = 200_000.0 / alarms.count().max(1) as f64;
+        // Never more often; measures that have no long tails alarm more seldom.
+        assert!((2000.0..12_000.0).contains(&mean), "one in {mean}");
+        // Two deviations darker.
+        let delay = (1..200).find_map(|i| {
+            let one = seen(&mut random, 16.0);
+            watch.push(&plan, &one).map(|alarm| (i, alarm))
+        });
+        let (items, alarm) = delay.unwrap();
+        assert!(
+            items < 20 && alarm.text.contains("brightness") && alarm.text.contains("lower"),
+            "{items} {alarm:?}"
+        );
+    }
+
+    #[test]
+    fn one_strange_picture_is_far_from_normal() {
+        let plan = plan(50_000.0);
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        let watch = watch(&plan, &mut random);
+        let mut strange = seen(&mut random, 0.0);
+        assert!(deviations(&plan, watch.norms(), &strange).unwrap().1.abs() < 6.0);
+        strange.inputs = strange.inputs.map(|stats| ImageStats { brightness: 3.0, ..stats });
+        let (what, far) = deviations(&plan, watch.norms(), &strange).unwrap();
+        assert!(what == "brightness" && far < -8.0);
+        strange.inputs = None;
+        assert!(deviations(&plan, watch.norms(), &strange).is_none());
+    }
+}

@@ -1,0 +1,15 @@
+//! What verified decisions say of a line: evidence for its promise, estimates of what escapes, and
+//! alarms.
+//!
+//! Reads the store; decides by the functions of `decide`; may lower the level through the engine, never
+//! raise it.
+
+mod checks;
+mod estimates;
+mod inputs;
+mod verified;
+
+pub use checks::broken_promise;
+pub use estimates::{Estimates, SeriesPoint, estimates, series};
+pub use inputs::{InputWatch, Norms, deviations};
+pub use verified::{Verified, evidence, is_bad, verified};
