@@ -11,6 +11,7 @@ CREATE TABLE checks (
     outcome       TEXT    NOT NULL,     -- what the station decided
     band          TEXT,                 -- absent where nothing was drawn
     probability   REAL    NOT NULL,     -- of being looked at
+    least         REAL    NOT NULL,     -- the smallest that the rules of its time could give
     decided_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX checks_model ON checks (model, seq);

@@ -1,7 +1,7 @@
 //! The verbs and their arguments.
 
 use crate::domain::{Level, Threads};
-use crate::engine::{DatasetSource, Format, ViewChoice};
+use crate::engine::{DatasetSource, Format, Reviewer, ViewChoice};
 use crate::store::Head;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -87,6 +87,8 @@ pub enum Verb {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Play a labelled data set as a live stream, answered by a simulated person
+    Replay(Replay),
     /// List the models of a line
     Models { line: PathBuf },
     /// Make a model the live one
@@ -313,6 +315,44 @@ pub struct Answer {
     /// From seeing to answering
     #[arg(long, default_value_t = 0.0)]
     pub seconds: f64,
+}
+
+#[derive(clap::Args)]
+pub struct Replay {
+    pub line: PathBuf,
+    /// A folder with items.jsonl, or simulator:N[,light=0.6,new-defect=0.3,…]
+    pub dataset: DatasetSource,
+    /// Another data set that follows the first: what changes in the middle
+    #[arg(long)]
+    pub then: Option<DatasetSource>,
+    /// oracle, or noisy:RATE
+    #[arg(long, default_value = "oracle")]
+    pub reviewer: Reviewer,
+    /// Begin with this model instead of the line's live one
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Begin without a model; the plan's [retrain] says when one is trained
+    #[arg(long, conflicts_with = "model")]
+    pub from_nothing: bool,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Several runs, each with the next seed
+    #[arg(long, default_value_t = 1)]
+    pub runs: u64,
+    /// Share of defective units, by leaving some out
+    #[arg(long)]
+    pub prevalence: Option<f64>,
+    /// Another promise than the plan's: outgoing=0.01@0.95,…
+    #[arg(long, value_delimiter = ',')]
+    pub promise: Vec<String>,
+    /// How far the simulated person raises the level
+    #[arg(long, default_value = "partial")]
+    pub level: Level,
+    #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
+    pub filter: Vec<String>,
+    /// Write a page and a table into this folder
+    #[arg(long, value_name = "DIR")]
+    pub page: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]

@@ -101,6 +101,7 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::Alarms { line, clear, reason } => {
             verbs::alarms(&line, clear.as_deref(), reason.as_deref()).map(Some)
         }
+        Verb::Replay(replay) => verbs::replay(&replay).map(Some),
         Verb::Models { line } => verbs::models(&line).map(Some),
         Verb::Promote { line, model, reason } => verbs::promote(&line, &model, &reason).map(Some),
         Verb::Level { line, level, reason } => verbs::level(&line, level, &reason).map(Some),

@@ -3,12 +3,12 @@
 use super::args::{
     Answer, BenchInfer, CrossValidate, Evaluate, Export, Import, LearningCurve, New, Train, Training,
 };
-use super::{Report, output};
+use super::{Report, args, output};
 use crate::domain::{
     Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict,
     VerdictMode, VerdictStatus,
 };
-use crate::engine::{self, EngineError, Line, LineRequest, TrainJob, find_model};
+use crate::engine::{self, EngineError, Line, LineRequest, ReplayOptions, TrainJob, find_model};
 use crate::store::{self, Head, Store};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -370,6 +370,46 @@ pub fn alarms(folder: &Path, clear: Option<&str>, reason: Option<&str>) -> Resul
     let standing = line.store.view().alarms()?;
     let rows = standing.iter().map(|(since, alarm)| json!({ "since": since.to_string(), "alarm": alarm }));
     Ok(Report::ok(Value::Array(rows.collect())))
+}
+
+pub fn replay(args: &args::Replay) -> Result<Report, EngineError> {
+    let mut line = Line::open(&args.line, ACTOR)?;
+    if !args.promise.is_empty() {
+        line.plan.promise = parse_promise(&args.promise)?;
+    }
+    let simulator = line.plan.simulator.clone().unwrap_or_default();
+    let filter = parse_filter(&args.filter)?;
+    let cancel = cancel_flag()?;
+    let dataset = args.dataset.open(&filter, &simulator)?;
+    let then = args.then.as_ref().map(|then| then.open(&filter, &simulator)).transpose()?;
+    let options = ReplayOptions {
+        model: args.model.clone(),
+        from_nothing: args.from_nothing,
+        reviewer: args.reviewer,
+        seed: args.seed,
+        runs: args.runs,
+        prevalence: args.prevalence,
+        level: args.level,
+    };
+    let bar = output::bar("replaying", 1);
+    let replay =
+        engine::replay(&line, &dataset, then.as_ref(), &options, &cancel, &mut |what, done, all| {
+            bar.set_message(what.to_owned());
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        })?;
+    bar.finish_and_clear();
+    if let Some(folder) = &args.page {
+        engine::write_page(folder, &replay, args.reviewer)?;
+    }
+    // The first run's figures stand at the top; all runs beside them.
+    let mut json = replay.runs.first().map(to_json).transpose()?.unwrap_or_default();
+    json["dataset"] = replay.dataset.clone().into();
+    json["change_at"] = to_json(&replay.change_at)?;
+    if replay.runs.len() > 1 {
+        json["runs"] = to_json(&replay.runs)?;
+    }
+    Ok(Report::ok(json))
 }
 
 pub fn models(folder: &Path) -> Result<Report, EngineError> {

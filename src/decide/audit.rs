@@ -35,7 +35,16 @@ pub fn audit_of(
     let hash = blake3::keyed_hash(key, subject.as_bytes());
     let bytes = hash.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
     let drawn = (u64::from_le_bytes(bytes) as f64) / DRAWS < probability.get();
-    Audit { probability, drawn, band }
+    Audit { probability, least: least(rates, thresholds), drawn, band }
+}
+
+/// Of the decisions that these thresholds make at all.
+fn least(rates: &AuditRates, thresholds: Thresholds) -> Probability {
+    let passes = thresholds.pass_below.is_some() || thresholds.accept_below.is_some();
+    let diverts = thresholds.divert_above.is_some() || thresholds.accept_below.is_some();
+    let of_passes = [rates.pass_safe, rates.pass_near].into_iter().filter(|_| passes);
+    let of_diverts = [rates.divert_near, rates.divert_safe].into_iter().filter(|_| diverts);
+    of_passes.chain(of_diverts).fold(Probability::ONE, |least, p| if p < least { p } else { least })
 }
 
 /// How far from the threshold that decided.

@@ -2,6 +2,10 @@
 //! statement wrong at confidence 1 − δ, whenever they look and however the observations were chosen,
 //! as long as each had its weight (1 over the probability of being looked at) before its answer.
 //!
+//! How much is staked on an answer may depend on everything before it, so also on how seldom the rules of
+//! its time looked at all: the least likely kind of answer takes the whole stake, likelier ones their
+//! part. Answers from a time when everything was looked at keep their full say.
+//!
 //! Source: Waudby-Smith & Ramdas, *Estimating means of bounded random variables by betting*, JRSS B
 //! 2024 (arXiv 2020). Stakes are a fixed mixture instead of adapted ones: the result does not depend
 //! on the order of the observations, and at a rate of zero the largest stake finds what the exact
@@ -12,6 +16,8 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answers {
     pub weight: f64,
+    /// The weight as a part of the largest that the rules of its time could give, above 0 and up to 1.
+    pub stake: f64,
     pub n: f64,
     pub errors: f64,
 }
@@ -32,17 +38,15 @@ const BELOW: [(f64, f64); 6] =
 /// start.
 #[must_use]
 pub fn capital_below(answers: &[Answers], limit: f64) -> f64 {
-    let heaviest = heaviest(answers);
-    if heaviest <= 0.0 || limit <= 0.0 || limit >= 1.0 {
+    if limit <= 0.0 || limit >= 1.0 {
         return if limit >= 1.0 { f64::INFINITY } else { 1.0 };
     }
     mixture(&BELOW, |share| {
-        let stake = share / (heaviest * (1.0 - limit));
+        let bet = share / (1.0 - limit);
         answers
             .iter()
             .map(|a| {
-                growth(a.right(), stake * a.weight * limit)
-                    + growth(a.errors, -stake * a.weight * (1.0 - limit))
+                growth(a.right(), bet * a.stake * limit) + growth(a.errors, -bet * a.stake * (1.0 - limit))
             })
             .sum()
     })
@@ -56,26 +60,20 @@ const LOSS_MAX: f64 = 0.5;
 /// The capital of a bet that the error rate is *above* `limit`: it grows with errors.
 #[must_use]
 pub fn capital_above(answers: &[Answers], limit: f64) -> f64 {
-    let heaviest = heaviest(answers);
-    if heaviest <= 0.0 || limit <= 0.0 || limit >= 1.0 {
+    if limit <= 0.0 || limit >= 1.0 {
         return 1.0;
     }
     mixture(&ABOVE, |times| {
         // The stake that grows fastest where the rate is `times` the limit.
         let best = (times - 1.0) / (1.0 - limit);
-        let stake = best.min(LOSS_MAX / limit) / heaviest;
+        let bet = best.min(LOSS_MAX / limit);
         answers
             .iter()
             .map(|a| {
-                growth(a.right(), -stake * a.weight * limit)
-                    + growth(a.errors, stake * a.weight * (1.0 - limit))
+                growth(a.right(), -bet * a.stake * limit) + growth(a.errors, bet * a.stake * (1.0 - limit))
             })
             .sum()
     })
-}
-
-fn heaviest(answers: &[Answers]) -> f64 {
-    answers.iter().filter(|a| a.n > 0.0).map(|a| a.weight).fold(0.0, f64::max)
 }
 
 /// What `times` bets with this gain do to the logarithm of the capital.
@@ -101,7 +99,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     fn alike(n: f64, errors: f64) -> [Answers; 1] {
-        [Answers { weight: 1.0, n, errors }]
+        [Answers { weight: 1.0, stake: 1.0, n, errors }]
     }
 
     #[test]
@@ -109,9 +107,10 @@ mod tests {
         // Exact: 299 for 1 % at 95 %. The price of being able to look at any time: under a third.
         let needed = (1..1000).find(|n| capital_below(&alike(f64::from(*n), 0.0), 0.01) >= 20.0).unwrap();
         assert!((299..400).contains(&needed), "{needed}");
-        // The weight's unit does not matter.
-        let heavy = [Answers { weight: 50.0, n: 390.0, errors: 0.0 }];
-        assert!((capital_below(&heavy, 0.01) - capital_below(&alike(390.0, 0.0), 0.01)).abs() < 1e-9);
+        // What was found while everything was looked at is not lost when only a few are any more.
+        let before = alike(390.0, 0.0)[0];
+        let rare = Answers { weight: 20.0, stake: 1.0, n: 1.0, errors: 0.0 };
+        assert!(capital_below(&[before, rare], 0.01) > capital_below(&[before], 0.01));
     }
 
     #[test]
@@ -157,10 +156,11 @@ mod tests {
     proptest! {
         #[test]
         fn a_larger_limit_is_never_harder_to_show(
-            n in 1.0..500.0_f64, share in 0.0..1.0_f64, limit in 0.001..0.4_f64, weight in 0.5..40.0_f64,
+            n in 1.0..500.0_f64, share in 0.0..1.0_f64, limit in 0.001..0.4_f64, stake in 0.02..1.0_f64,
         ) {
             let errors = (n * share * 0.2).floor();
-            let seen = [Answers { weight, n, errors }, Answers { weight: 1.0, n: 30.0, errors: 0.0 }];
+            let few = Answers { weight: 9.0, stake, n, errors };
+            let seen = [few, Answers { weight: 1.0, stake: 1.0, n: 30.0, errors: 0.0 }];
             let shown = |limit: f64| capital_below(&seen, limit) >= 20.0;
             prop_assert!(!shown(limit) || shown(limit * 1.5));
         }

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn answers(parts: &[(f64, f64)]) -> Vec<Answers> {
-        parts.iter().map(|&(weight, errors)| Answers { weight, n: 100.0, errors }).collect()
+        parts.iter().map(|&(weight, errors)| Answers { weight, stake: 1.0, n: 100.0, errors }).collect()
     }
 
     #[test]

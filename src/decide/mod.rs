@@ -25,6 +25,6 @@ pub use levels::{Circumstances, Requirement, highest_justified, requirements};
 pub use policy::{Seen, decide_inspection, decide_item};
 pub use promise::{
     CurvePoint, Evidence, EvidenceUnit, LimitKind, LimitSupport, Origin, Outlook, SourceCount, Support,
-    UnitKind, outlook, risk_curve, support, support_by,
+    UnitKind, candidates, outlook, risk_curve, support, support_by,
 };
 pub use tally::{Method, Tally};

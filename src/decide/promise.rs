@@ -48,8 +48,10 @@ pub struct EvidenceUnit {
     /// when any of its defects is passed), for a good one the highest of its items. On lines that
     /// name items, how doubtful the name is.
     pub score: Probability,
-    /// 1 over the probability of having been looked at.
+    /// 1 over the probability of having been looked at, and that as a part of the largest that the rules of
+    /// its time could give.
     pub weight: f64,
+    pub stake: f64,
     pub origin: Origin,
 }
 
@@ -57,7 +59,7 @@ impl EvidenceUnit {
     /// A unit of a package.
     #[must_use]
     pub const fn known(defective: bool, score: Probability) -> Self {
-        Self { defective, score, weight: 1.0, origin: Origin::Package }
+        Self { defective, score, weight: 1.0, stake: 1.0, origin: Origin::Package }
     }
 
     /// From the items of one unit: whether each is defective, and its divert probability.
@@ -367,6 +369,12 @@ fn candidate(index: u8) -> Probability {
 
 fn too_few_passed(detail: &LimitSupport) -> String {
     format!("{}: too few units lie below the threshold that the other limits allow", detail.kind)
+}
+
+/// All candidate thresholds, from the strictest for passing on; the middle one is one half.
+#[must_use]
+pub fn candidates() -> Vec<Probability> {
+    (0..=2 * HALF).map(candidate).collect()
 }
 
 /// One threshold with what passing below it would mean.

@@ -36,16 +36,16 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn add(&mut self, weight: f64, is_error: bool) {
+    pub fn add(&mut self, weight: f64, stake: f64, is_error: bool) {
         #[expect(clippy::float_cmp, reason = "weights that were recorded alike are the same bits")]
-        let known = self.answers.iter_mut().find(|answers| answers.weight == weight);
+        let known = self.answers.iter_mut().find(|known| known.weight == weight && known.stake == stake);
         let errors = if is_error { 1.0 } else { 0.0 };
         match known {
             Some(answers) => {
                 answers.n += 1.0;
                 answers.errors += errors;
             }
-            None => self.answers.push(Answers { weight, n: 1.0, errors }),
+            None => self.answers.push(Answers { weight, stake, n: 1.0, errors }),
         }
     }
 
@@ -76,7 +76,7 @@ impl Tally {
     /// As if `times` as many had been seen, errors at the same rate.
     #[must_use]
     pub fn scaled(&self, times: f64) -> Self {
-        let scale = |a: &Answers| Answers { weight: a.weight, n: times * a.n, errors: times * a.errors };
+        let scale = |a: &Answers| Answers { n: times * a.n, errors: times * a.errors, ..*a };
         Self { answers: self.answers.iter().map(scale).collect() }
     }
 

@@ -20,6 +20,8 @@ pub enum Band {
 pub struct Audit {
     /// With which it is drawn; never 0.
     pub probability: Probability,
+    /// The smallest with which any decision by the same thresholds is drawn.
+    pub least: Probability,
     pub drawn: bool,
     pub band: Band,
 }

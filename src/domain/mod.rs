@@ -34,7 +34,7 @@ pub use plan::{
     Promise, RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorSettings, Task,
     Threads,
 };
-pub use plan_text::PlanError;
+pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};
 pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
 pub use units::{Probability, Timestamp};

@@ -124,7 +124,8 @@ fn check_limit(name: &str, limit: Limit) -> Result<(), PlanError> {
     }
 }
 
-fn check_simulator(simulator: &SimulatorSettings) -> Result<(), PlanError> {
+/// What may be asked of the simulator.
+pub fn check_simulator(simulator: &SimulatorSettings) -> Result<(), PlanError> {
     let refuse = |message: String| Err(PlanError::Meaning(format!("simulator: {message}")));
     let is_share = |value: f64| (0.0..=1.0).contains(&value);
     let is_positive = |value: f64| value.is_finite() && value > 0.0;

@@ -2,17 +2,65 @@
 
 use super::EngineError;
 use super::line::population_name;
-use crate::domain::{Filter, LabelledItem, SimulatorSettings};
+use crate::domain::{Drift, DriftKind, Filter, LabelledItem, SimulatorSettings, check_simulator};
 use crate::ingest::simulator::write_dataset;
 use crate::labels::{self, Skipped};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DatasetSource {
     Folder(PathBuf),
-    /// This many rendered units.
-    Simulator(u64),
+    /// This many rendered units, with settings that differ from the line's.
+    Simulator {
+        units: u64,
+        changes: Vec<SimulatorChange>,
+    },
+}
+
+/// `simulator:N,NAME=VALUE,…`: how rendered units differ from what the line's plan says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SimulatorChange {
+    Seed(u64),
+    DefectShare(f64),
+    Light(f64),
+    /// All of it, from the first unit on.
+    Drift(DriftKind, f64),
+}
+
+impl FromStr for SimulatorChange {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or_else(|| format!("\"{text}\" is no NAME=VALUE"))?;
+        let bad = || format!("\"{value}\" is no value of {name}");
+        let number = || value.parse::<f64>().map_err(|_| bad());
+        let kinds =
+            [DriftKind::LampFailure, DriftKind::DirtyLens, DriftKind::NewColour, DriftKind::NewDefect];
+        match name {
+            "seed" => value.parse().map(Self::Seed).map_err(|_| bad()),
+            "defect-share" => Ok(Self::DefectShare(number()?)),
+            "light" => Ok(Self::Light(number()?)),
+            name => match kinds.into_iter().find(|kind| kind.as_str() == name) {
+                Some(kind) => Ok(Self::Drift(kind, number()?)),
+                None => Err(format!(
+                    "\"{name}\" is not seed, defect-share, light, lamp-failure, dirty-lens, new-colour or new-defect"
+                )),
+            },
+        }
+    }
+}
+
+impl SimulatorChange {
+    fn apply(self, settings: &mut SimulatorSettings) {
+        match self {
+            Self::Seed(seed) => settings.seed = seed,
+            Self::DefectShare(share) => settings.defect_share = share,
+            Self::Light(light) => settings.light = light,
+            Self::Drift(kind, level) => {
+                settings.drift.push(Drift { kind, at_unit: 0, over_units: 0, level });
+            }
+        }
+    }
 }
 
 /// A data set, opened. Rendered ones live in a temporary folder that goes with it.
@@ -28,10 +76,17 @@ impl FromStr for DatasetSource {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix("simulator:") {
-            Some(count) => match count.parse() {
-                Ok(count) if count > 0 => Ok(Self::Simulator(count)),
-                _ => Err(format!("\"{count}\" is not a number of units")),
-            },
+            Some(rest) => {
+                let mut parts = rest.split(',');
+                let count = parts.next().unwrap_or_default();
+                match count.parse() {
+                    Ok(units) if units > 0 => Ok(Self::Simulator {
+                        units,
+                        changes: parts.map(str::parse).collect::<Result<_, _>>()?,
+                    }),
+                    _ => Err(format!("\"{count}\" is not a number of units")),
+                }
+            }
             None => Ok(Self::Folder(PathBuf::from(text))),
         }
     }
@@ -49,12 +104,18 @@ impl DatasetSource {
                     .map_or_else(|| full.display().to_string(), |n| n.to_string_lossy().into());
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: None })
             }
-            Self::Simulator(count) => {
+            Self::Simulator { units, changes } => {
+                let mut settings = simulator.clone();
+                for change in changes {
+                    change.apply(&mut settings);
+                }
+                check_simulator(&settings).map_err(|error| EngineError::Usage(error.to_string()))?;
+                let simulator = &settings;
                 let rendered = tempfile::Builder::new()
                     .prefix("secondlook-")
                     .tempdir()
                     .map_err(EngineError::io("cannot create", &std::env::temp_dir()))?;
-                write_dataset(rendered.path(), simulator, *count)?;
+                write_dataset(rendered.path(), simulator, *units)?;
                 let read = labels::read(rendered.path(), filter)?;
                 let name = format!("{}, seed {}", population_name(simulator), simulator.seed);
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: Some(rendered) })

@@ -21,8 +21,9 @@ pub struct CheckedItem {
     pub outcome: Outcome,
     /// Of an automatic decision.
     pub band: Option<Band>,
-    /// Of being looked at.
+    /// Of being looked at, and the smallest that the rules of its time could give.
     pub probability: Probability,
+    pub least: Probability,
     pub decided_at: Timestamp,
     pub prediction: Prediction,
     /// Absent while nobody has answered.
@@ -44,7 +45,7 @@ impl View<'_> {
     pub fn checks(&self, model_hash: &str, since: Timestamp) -> Result<Vec<CheckedItem>, StoreError> {
         let mut statement = self.conn.prepare_cached(
             "SELECT c.item_id, c.inspection_id, n.unit, n.items, c.seq, c.outcome, c.band, c.probability,
-                    c.decided_at, p.payload, l.payload,
+                    c.least, c.decided_at, p.payload, l.payload,
                     (SELECT count(*) FROM verdicts v WHERE v.item_id = c.item_id AND v.undone = 0),
                     NOT EXISTS (SELECT 1 FROM inspections e WHERE e.unit = n.unit
                                 AND e.opened_at >= ?2 AND e.opened_at < n.opened_at)
@@ -54,7 +55,7 @@ impl View<'_> {
              WHERE c.model = ?1 AND c.decided_at >= ?2 ORDER BY c.seq",
         )?;
         let rows = statement.query_map(params![model_hash, since.as_micros()], |row| {
-            let is_labelled = row.get_ref(10)? != rusqlite::types::ValueRef::Null;
+            let is_labelled = row.get_ref(11)? != rusqlite::types::ValueRef::Null;
             let has_band = row.get_ref(6)? != rusqlite::types::ValueRef::Null;
             Ok(CheckedItem {
                 item: parsed(row, 0)?,
@@ -65,11 +66,12 @@ impl View<'_> {
                 outcome: word(row, 5)?,
                 band: if has_band { Some(word(row, 6)?) } else { None },
                 probability: Probability::saturating(row.get(7)?),
-                decided_at: Timestamp::from_micros(row.get(8)?),
-                prediction: json(row, 9)?,
-                label: if is_labelled { Some(json(row, 10)?) } else { None },
-                looks: row.get(11)?,
-                is_first_of_unit: row.get(12)?,
+                least: Probability::saturating(row.get(8)?),
+                decided_at: Timestamp::from_micros(row.get(9)?),
+                prediction: json(row, 10)?,
+                label: if is_labelled { Some(json(row, 11)?) } else { None },
+                looks: row.get(12)?,
+                is_first_of_unit: row.get(13)?,
             })
         })?;
         rows.map(|row| row.map_err(StoreError::from)).collect()

@@ -2,7 +2,7 @@
 //! Leases pass by themselves and are no part of the log: no answer waits for the disk because of
 //! one.
 
-use super::{QueueFilter, Queued, Store, StoreError, begin};
+use super::{DURABLE, QueueFilter, Queued, Store, StoreError, begin};
 use crate::domain::{ItemId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -77,9 +77,11 @@ impl Store {
         work: impl FnOnce(&Connection, Timestamp) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let now = (self.clock)();
-        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        let durability = self.durability;
+        let passing = if durability == DURABLE { "NORMAL" } else { durability };
+        self.conn.pragma_update(None, "synchronous", passing)?;
         let done = self.passing_transaction(now, work);
-        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        self.conn.pragma_update(None, "synchronous", durability)?;
         done
     }
 

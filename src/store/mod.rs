@@ -44,6 +44,8 @@ const PLAN_FILE: &str = "line.toml";
 /// milliseconds, so this is only ever reached when a program holds the database open in a
 /// transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A commit is on the disk when it returns.
+const DURABLE: &str = "FULL";
 /// 8 MiB of page cache for each connection: the pages that a queue of a million opens with fit, and a
 /// window that is open all day does not grow by more.
 const CACHE_KIB: i32 = 8 * 1024;
@@ -65,6 +67,8 @@ pub struct Store {
     station: StationId,
     blobs: Blobs,
     clock: Clock,
+    /// How a commit waits for the disk.
+    durability: &'static str,
 }
 
 /// Held while a station runs on the line; the lock ends with the process, however it ends.
@@ -163,7 +167,7 @@ impl Store {
         let mut conn = Connection::open_with_flags(&path, flags)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;
         conn.pragma_update(None, "journal_mode", "WAL")?;
-        conn.pragma_update(None, "synchronous", "FULL")?;
+        conn.pragma_update(None, "synchronous", DURABLE)?;
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);
         migrate(&mut conn, folder)?;
@@ -173,7 +177,22 @@ impl Store {
             .ok_or_else(|| StoreError::Damaged("it holds no line".into()))?;
         let station =
             station.parse().map_err(|_| StoreError::Damaged(format!("\"{station}\" is not a station id")))?;
-        Ok(Self { conn, folder: folder.to_owned(), station, blobs: Blobs::of_line(folder), clock })
+        Ok(Self {
+            conn,
+            folder: folder.to_owned(),
+            station,
+            blobs: Blobs::of_line(folder),
+            clock,
+            durability: DURABLE,
+        })
+    }
+
+    /// From now on nothing of this connection waits for the disk: for scratch lines that nobody misses
+    /// after a power failure.
+    pub fn without_sync(mut self) -> Result<Self, StoreError> {
+        self.durability = "OFF";
+        self.conn.pragma_update(None, "synchronous", self.durability)?;
+        Ok(self)
     }
 
     #[must_use]

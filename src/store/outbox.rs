@@ -64,10 +64,11 @@ impl Store {
             last = line.seq;
             Ok(())
         })?;
+        let is_durable = self.durability == super::DURABLE;
         if written > 0 {
             file.seek(SeekFrom::End(0))
                 .and_then(|_| file.write_all(&text))
-                .and_then(|()| file.sync_data())
+                .and_then(|()| if is_durable { file.sync_data() } else { Ok(()) })
                 .map_err(StoreError::io("cannot write", &path))?;
         }
         if last > cursor {

@@ -268,7 +268,7 @@ fn check_drawn(
     }
     let audit = decision.audit.filter(|_| !is_asked);
     let band = audit.map(|audit| text(&audit.band)).transpose()?;
-    conn.prepare_cached("INSERT OR REPLACE INTO checks VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")?.execute(
+    conn.prepare_cached("INSERT OR REPLACE INTO checks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?.execute(
         params![
             item,
             inspection.to_string(),
@@ -277,6 +277,7 @@ fn check_drawn(
             decision.outcome.as_str(),
             band.as_ref().map(|band| band.trim_matches('"')),
             audit.map_or(1.0, |audit| audit.probability.get()),
+            decision.audit.map_or(1.0, |audit| audit.least.get()),
             record.at
         ],
     )?;

@@ -50,7 +50,7 @@ fn outcomes(kind: LimitKind, verified: &[Verified]) -> Tally {
             LimitKind::Overkill => (!bad, one.outcome == Outcome::Divert),
         };
         if counts {
-            tally.add(one.evidence.weight, is_error);
+            tally.add(one.evidence.weight, one.evidence.stake, is_error);
         }
     }
     tally

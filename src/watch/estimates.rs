@@ -53,7 +53,11 @@ pub fn estimates(
 fn checked(verified: &[Verified], outcome: Outcome, decided: u64) -> Option<Estimate> {
     let mut tally = Tally::default();
     for one in verified.iter().filter(|one| one.outcome == outcome) {
-        tally.add(one.evidence.weight, one.evidence.defective == (outcome == Outcome::Pass));
+        tally.add(
+            one.evidence.weight,
+            one.evidence.stake,
+            one.evidence.defective == (outcome == Outcome::Pass),
+        );
     }
     // Checks that nobody has answered yet say nothing, and what they stand for is not known either.
     let known = (decided as f64).min(tally.stands_for()).max(tally.n());
@@ -75,7 +79,7 @@ pub fn series(verified: &[Verified], points: usize) -> Vec<SeriesPoint> {
     let mut tally = Tally::default();
     let mut found = Vec::new();
     for (i, one) in passed.iter().enumerate() {
-        tally.add(one.evidence.weight, one.evidence.defective);
+        tally.add(one.evidence.weight, one.evidence.stake, one.evidence.defective);
         if (i + 1) % step == 0 || i + 1 == passed.len() {
             let known = tally.stands_for();
             found.extend(

@@ -53,6 +53,7 @@ fn inspection(plan: &Plan, items: &[CheckedItem]) -> Option<Verified> {
         return None;
     }
     let probability = items.iter().map(|item| item.probability).fold(Probability::ONE, least);
+    let rarest = items.iter().map(|item| item.least).fold(probability, least);
     let outcome = items.iter().map(|item| item.outcome).fold(Outcome::Pass, worse);
     let truth = items.iter().filter_map(|item| {
         let label = item.label.as_ref()?;
@@ -74,7 +75,12 @@ fn inspection(plan: &Plan, items: &[CheckedItem]) -> Option<Verified> {
         outcome,
         band: items.iter().filter_map(|item| item.band).max(),
         probability,
-        evidence: EvidenceUnit { weight: 1.0 / probability.get().max(f64::MIN_POSITIVE), origin, ..unit },
+        evidence: EvidenceUnit {
+            weight: 1.0 / probability.get().max(f64::MIN_POSITIVE),
+            stake: rarest.get() / probability.get().max(f64::MIN_POSITIVE),
+            origin,
+            ..unit
+        },
     })
 }
 

@@ -58,13 +58,15 @@ impl Study {
         let mut tally = Tally::default();
         match kind {
             LimitKind::Miss => {
-                self.defective.iter().for_each(|unit| tally.add(unit.weight, unit.score < t));
+                self.defective.iter().for_each(|unit| tally.add(unit.weight, unit.stake, unit.score < t));
             }
-            LimitKind::Overkill => self.good.iter().for_each(|unit| tally.add(unit.weight, unit.score > t)),
+            LimitKind::Overkill => {
+                self.good.iter().for_each(|unit| tally.add(unit.weight, unit.stake, unit.score > t));
+            }
             LimitKind::Outgoing | LimitKind::Error => {
                 for (units, is_error) in [(&self.good, false), (&self.defective, true)] {
                     let sampled = below(units, t).iter().filter(|unit| self.is_sampled(unit));
-                    sampled.for_each(|unit| tally.add(unit.weight, is_error));
+                    sampled.for_each(|unit| tally.add(unit.weight, unit.stake, is_error));
                 }
             }
         }

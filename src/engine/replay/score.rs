@@ -1,0 +1,87 @@
+//! What a model says of the items of a data set: once, for as many plays as one likes.
+
+use super::super::EngineError;
+use crate::domain::{LabelledItem, MediaHash, Prediction, Reason, Timing};
+use crate::infer::Model;
+use crate::media::{Raster, decode_image, image_stats};
+use rayon::prelude::*;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Items between two reports of progress.
+const CHUNK: usize = 32;
+
+/// One item as the station would have it after its network.
+#[derive(Clone, Debug)]
+pub(super) struct Scored {
+    pub media: MediaHash,
+    pub bytes: u64,
+    pub prediction: Result<Prediction, Reason>,
+}
+
+pub(super) fn score_all(
+    items: &[LabelledItem],
+    model: Option<&Model>,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Scored>, EngineError> {
+    let mut scored = Vec::with_capacity(items.len());
+    for chunk in items.chunks(CHUNK) {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(EngineError::Failed("cancelled".into()));
+        }
+        scored.par_extend(chunk.par_iter().map(|item| score(item, model)));
+        progress(scored.len(), items.len());
+    }
+    Ok(scored)
+}
+
+/// Whatever goes wrong is a reason to ask, as on a line.
+pub(super) fn score(item: &LabelledItem, model: Option<&Model>) -> Scored {
+    let bytes = match std::fs::read(&item.path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let why = error.to_string();
+            let media = MediaHash::of(item.name.as_bytes());
+            return Scored { media, bytes: 0, prediction: Err(Reason::Undecodable { why }) };
+        }
+    };
+    Scored {
+        media: MediaHash::of(&bytes),
+        bytes: bytes.len() as u64,
+        prediction: predict(item, &bytes, model),
+    }
+}
+
+fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<Prediction, Reason> {
+    let start = Instant::now();
+    let undecodable = |why: String| Reason::Undecodable { why };
+    let raster = decode_image(bytes).map_err(|error| undecodable(error.to_string()))?;
+    let reference = item.reference.as_deref().map(read).transpose().map_err(undecodable)?;
+    let decode_ms = millis(start);
+    let model = model.ok_or_else(|| Reason::NoModel { why: "none is released on this line".into() })?;
+    let fault = |error: crate::infer::InferError| Reason::ModelFault { why: error.to_string() };
+    let start = Instant::now();
+    let input = model.prepare(&raster, reference.as_ref()).map_err(fault)?;
+    let prepare_ms = millis(start);
+    let start = Instant::now();
+    let output = model.predict(&input, 1).map_err(fault)?;
+    Ok(Prediction {
+        model: model.model_ref().clone(),
+        probabilities: output.probabilities,
+        regions: output.regions,
+        transcript: None,
+        timing: Timing { decode_ms, prepare_ms, network_ms: millis(start) },
+        inputs: Some(image_stats(&raster)),
+    })
+}
+
+fn read(path: &Path) -> Result<Raster, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    decode_image(&bytes).map_err(|error| error.to_string())
+}
+
+fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
