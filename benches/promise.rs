@@ -363,7 +363,7 @@ fn escapes() {
                 Expected { share: 1.0 - NEAR, errors: 0.002 * 0.1 / (1.0 - NEAR) },
                 Expected { share: NEAR, errors: 0.002 * 0.9 / NEAR },
             ];
-            let stratified = allocate(AuditBudget { share: SHARE, floor: 0.5 }, &expected);
+            let stratified = allocate(AuditBudget { share: SHARE, floor: 0.7 }, &expected);
             let mut uniform_width = 0.0;
             for (name, draws) in [("uniform", [SHARE; 2]), ("stratified", [stratified[0], stratified[1]])] {
                 let found: Vec<(bool, f64)> = (0..STREAMS)

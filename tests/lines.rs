@@ -6,11 +6,11 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rusqlite::types::Value;
-use secondlook::decide::{Seen, decide_item};
+use secondlook::decide::{Seen, audit_of, decide_item};
 use secondlook::domain::{
-    Arrival, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Label, Level, MediaHash, MediaKind,
-    ModelRef, Outcome, Plan, Policy, Prediction, Probability, Reason, Region, RetentionRule, Route, Shape,
-    Task, Thresholds, Timestamp, Timing, Verdict, VerdictMode, VerdictStatus,
+    Arrival, AuditRates, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Label, Level, MediaHash,
+    MediaKind, ModelRef, Outcome, Plan, Policy, Prediction, Probability, Reason, Region, RetentionRule,
+    Route, Shape, Task, Thresholds, Timestamp, Timing, Verdict, VerdictMode, VerdictStatus,
 };
 use secondlook::review::{self, Recorded, ReviewError, redecide};
 use secondlook::store::{Clock, Store, StoreError};
@@ -62,6 +62,8 @@ pub struct Line {
     /// In the order of arrival.
     pub items: Vec<ItemId>,
     pub level: Level,
+    /// How often automatic decisions are checked, and questions asked blind.
+    pub audits: AuditRates,
     count: u32,
     // Last, so that the database is closed before its folder goes.
     folder: TempDir,
@@ -91,6 +93,12 @@ pub fn policy(level: Level) -> Policy {
         thresholds: Thresholds { pass_below: at(0.2), divert_above: at(0.8), accept_below: None },
         version: 1,
     }
+}
+
+/// Every decision is drawn with the same probability.
+pub fn every(probability: f64) -> AuditRates {
+    let p = Probability::saturating(probability);
+    AuditRates { pass_safe: p, pass_near: p, divert_near: p, divert_safe: p, asked: p }
 }
 
 pub fn verdict(item: ItemId, reviewer: &str, answer: &str) -> Verdict {
@@ -183,7 +191,7 @@ impl Line {
         let hands = Hands(Arc::new(AtomicI64::new(Timestamp::now().plus_secs(1.0).as_micros())));
         let store = Store::open_with_clock(&path, hands.clock()).unwrap();
         let level = Level::Partial;
-        Self { plan, store, hands, items: vec![], level, count: 0, folder }
+        Self { plan, store, hands, items: vec![], level, audits: every(0.0), count: 0, folder }
     }
 
     /// The line's folder; other things of a test may be put beside it.
@@ -233,7 +241,14 @@ impl Line {
         };
         let failure = Reason::Undecodable { why: "it ends in the middle".into() };
         let seen = if p > 1.0 { Seen::Failed(&failure) } else { Seen::Predicted(&prediction) };
-        let decision = decide_item(&self.plan, &policy(self.level), seen);
+        let policy = policy(self.level);
+        let mut decision = decide_item(&self.plan, &policy, seen);
+        if decision.decided_by == DecidedBy::Model {
+            let (p, outcome) = (Probability::saturating(p), decision.outcome);
+            let subject = inspection.to_string();
+            let drawn = audit_of(&self.audits, &[3; 32], &subject, outcome, p, policy.thresholds);
+            decision.audit = Some(drawn);
+        }
         let plan = self.plan.clone();
         self.transact(|tx| {
             tx.append(&Event::ItemArrived(arrival))?;

@@ -11,6 +11,7 @@ mod lines;
 mod log;
 mod onnx;
 mod outbox;
+mod promise;
 mod review;
 mod station;
 mod tidy;

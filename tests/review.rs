@@ -1,7 +1,7 @@
 //! Promise: an answer counts once, can be taken back without a trace in what is in force, and
 //! nothing ever falls to pass.
 
-use crate::lines::{ANSWERS, Line, histories, steps, verdict};
+use crate::lines::{ANSWERS, Line, every, histories, steps, verdict};
 use proptest::prelude::*;
 use secondlook::domain::{DecidedBy, Label, LabelStatus, Level, Outcome, Region, Route, Shape};
 use secondlook::review::{self, ReviewError};
@@ -125,6 +125,47 @@ fn a_reason_follows_a_change_of_mind() {
 }
 
 #[test]
+fn a_check_that_agrees_changes_nothing_and_one_that_contradicts_takes_a_second_look() {
+    for (p, right, wrong) in [(0.05, "good", "crack"), (0.95, "crack", "good")] {
+        let mut line = Line::new(1);
+        line.audits = every(1.0);
+        let items = [line.arrive(p), line.arrive(p), line.arrive(p)];
+        let station = line.store.view().decision(items[0]).unwrap().unwrap();
+        let in_force = |line: &Line, item| line.store.view().decision(item).unwrap().unwrap();
+        let waiting = |line: &Line| line.store.view().queue(None, 9).unwrap();
+        // Nothing about a waiting check says what the station thinks of it.
+        for row in waiting(&line) {
+            assert!(row.prediction.is_none() && row.reason.starts_with("asked without"), "{}", row.reason);
+        }
+        line.answer(items[0], "ann", right).unwrap();
+        assert_eq!(in_force(&line, items[0]), station, "it stands as the model's own");
+        assert_eq!(waiting(&line).len(), 2);
+        // The unit is stopped at once; what becomes of it takes another look, as blind as the first.
+        line.answer(items[1], "ann", wrong).unwrap();
+        assert_eq!(in_force(&line, items[1]).0, Outcome::Review);
+        assert!(line.store.view().is_blind(items[1]).unwrap());
+        line.answer(items[1], "ben", wrong).unwrap();
+        let (outcome, by, _) = in_force(&line, items[1]);
+        assert!(outcome != station.0 && outcome != Outcome::Review && by == DecidedBy::Person);
+        // A second look that agrees with the station after all.
+        line.answer(items[2], "ann", wrong).unwrap();
+        line.answer(items[2], "ann", right).unwrap();
+        let (outcome, by, _) = in_force(&line, items[2]);
+        assert_eq!((outcome, by), (station.0, DecidedBy::Person));
+        assert!(waiting(&line).is_empty());
+        // All the way back.
+        for _ in 0..5 {
+            let who = if line.undo("ben").is_ok() { "ben" } else { "ann" };
+            if who == "ann" {
+                line.undo("ann").unwrap();
+            }
+        }
+        assert!(items.iter().all(|&item| in_force(&line, item) == station));
+        assert_eq!(waiting(&line).len(), 3);
+    }
+}
+
+#[test]
 fn an_incomplete_inspection_never_passes() {
     // The one picture that came: passed by the model, or answered good before or after the end.
     for (p, answer_first) in [(0.1, false), (0.1, true), (0.5, false), (0.5, true)] {
@@ -159,6 +200,7 @@ proptest! {
         answers in proptest::collection::vec((0..ANSWERS.len(), 0_usize..6), 1..8),
     ) {
         let mut line = Line::new(items);
+        line.audits = every(0.4);
         line.arrive(0.5);
         line.take_all(&history);
         let mut states = vec![line.in_force()];
@@ -180,6 +222,7 @@ proptest! {
         history in steps(HISTORY_STEPS_MAX), items in 1..=2_u32,
     ) {
         let mut line = Line::new(items);
+        line.audits = every(0.4);
         for step in &history {
             line.take(step);
             let view = line.store.view();
@@ -191,8 +234,9 @@ proptest! {
                 let label = view.label(id).unwrap();
                 let may_pass = match &label {
                     None => by == DecidedBy::Model,
+                    // A check that agrees leaves the model's decision as it is.
                     Some(label) => {
-                        by == DecidedBy::Person
+                        by != DecidedBy::Station
                             && label.status == LabelStatus::Confirmed
                             && label.classes().iter().all(|class| line.plan.route(class) == Some(Route::Pass))
                     }
@@ -206,9 +250,11 @@ proptest! {
                 if state.decision.is_some_and(|(outcome, _)| outcome == Outcome::Review) {
                     prop_assert!(state.items.iter().any(|(_, outcome, _)| *outcome == Outcome::Review));
                 }
-                let waits = outcome == Outcome::Review;
+                let is_check = by == DecidedBy::Model && view.is_blind(id).unwrap();
+                prop_assert!(!is_check || label.is_none(), "an answered check waits");
+                let waits = outcome == Outcome::Review || is_check;
                 let queue = view.queue(None, usize::MAX).unwrap();
-                prop_assert_eq!(queue.iter().any(|row| row.item.id == id), waits, "asked if and only if in review");
+                prop_assert_eq!(queue.iter().any(|row| row.item.id == id), waits, "asked if in review or checked");
             }
         }
     }

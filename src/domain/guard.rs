@@ -16,7 +16,7 @@ pub struct AuditRule {
 
 impl Default for AuditRule {
     fn default() -> Self {
-        Self { share: 0.05, floor: 0.5, blind: 0.2 }
+        Self { share: 0.05, floor: 0.7, blind: 0.2 }
     }
 }
 

@@ -2,13 +2,13 @@
 //! model knows, and a model that fails or is too slow.
 
 use super::EngineError;
-use crate::domain::{Alarm, AlarmKind, ModelRef, Plan, Prediction, Reason};
+use crate::domain::{Alarm, AlarmKind, Plan, Prediction, Reason};
 use crate::store::Store;
 use crate::watch::{InputWatch, Norms};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Items of a model that make out what is normal where its package does not say.
+/// Items of a model on the line that make out what is normal.
 const BASELINE: usize = 200;
 /// How often it is looked whether there are enough of them.
 const LOOK_EVERY: u64 = 50;
@@ -24,11 +24,13 @@ pub(super) struct Guard {
     /// Of the model that is live.
     faults: VecDeque<bool>,
     seen: u64,
+    /// Number of items at which it is looked again whether what is normal can be made out.
+    look_at: u64,
 }
 
 impl Guard {
     pub fn new(plan: Arc<Plan>) -> Self {
-        Self { plan, watch: None, norms: None, faults: VecDeque::new(), seen: 0 }
+        Self { plan, watch: None, norms: None, faults: VecDeque::new(), seen: 0, look_at: 0 }
     }
 
     /// What pictures look like where all is well, once that is known.
@@ -71,33 +73,24 @@ impl Guard {
         })
     }
 
-    /// Makes out what is normal for the live model, where that is not known yet: from its package, else
-    /// from the first items that it saw on this line.
-    pub fn learn(&mut self, store: &Store, own: Option<Norms>) -> Result<(), EngineError> {
+    /// Makes out what is normal for the live model, where that is not known yet: from the first items that
+    /// it saw on this line.
+    pub fn learn(&mut self, store: &Store) -> Result<(), EngineError> {
         let settings = store.view().settings()?;
         let (Some(model), Some(since)) = (settings.model, settings.live_since) else { return Ok(()) };
-        if self.watch.as_ref().is_some_and(|watch| *watch.model() == model) {
+        let is_known = self.watch.as_ref().is_some_and(|watch| *watch.model() == model);
+        if is_known || self.seen < self.look_at {
             return Ok(());
         }
+        self.look_at = self.seen + LOOK_EVERY;
         (self.watch, self.norms) = (None, None);
-        if let Some(norms) = own {
-            self.begin(norms, model);
-            return Ok(());
-        }
-        if !self.seen.is_multiple_of(LOOK_EVERY) {
-            return Ok(());
-        }
         let first = store.view().first_predictions(&model.hash, since, BASELINE)?;
         if first.len() == BASELINE
             && let Some(norms) = Norms::of(&self.plan, &first)
         {
-            self.begin(norms, model);
+            self.norms = Some(Arc::new(norms.clone()));
+            self.watch = Some(InputWatch::new(&self.plan, norms, model));
         }
         Ok(())
-    }
-
-    fn begin(&mut self, norms: Norms, model: ModelRef) {
-        self.norms = Some(Arc::new(norms.clone()));
-        self.watch = Some(InputWatch::new(&self.plan, norms, model));
     }
 }

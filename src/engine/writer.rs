@@ -82,6 +82,9 @@ type Work = Box<dyn FnOnce(&Tx<'_>) -> Result<Recorded, StoreError> + Send>;
 impl Writer<'_> {
     /// Commits a group, again and again while the disk is full; nothing is given out before.
     fn commit(&mut self, group: Vec<Finished>, to_source: &Sender<Written>) {
+        if let Err(error) = self.guard.learn(&self.store) {
+            self.shared.tell(StationEvent::Trouble(error.to_string()));
+        }
         let mut waiting: Vec<(Arc<Inspected>, Finished)> =
             group.into_iter().map(|finished| (Arc::new(finished.item.clone()), finished)).collect();
         while !waiting.is_empty() {
@@ -177,9 +180,7 @@ impl Writer<'_> {
             return;
         }
         self.seen = version;
-        let looked =
-            self.guard.learn(&self.store, None).and_then(|()| steward::tend(&mut self.store, &self.plan));
-        match looked {
+        match steward::tend(&mut self.store, &self.plan) {
             Ok(None) => {}
             Ok(Some(alarm)) => self.shared.tell(StationEvent::Alarm(alarm.text)),
             Err(error) => self.shared.tell(StationEvent::Trouble(error.to_string())),

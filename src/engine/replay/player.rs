@@ -154,7 +154,7 @@ impl<'a> Player<'a> {
             self.places.insert(id, at);
             self.count(id, item)?;
         }
-        self.guard.learn(&self.line.store, None)?;
+        self.guard.learn(&self.line.store)?;
         if let Some(alarm) = self.guard.saw(&seen.prediction) {
             self.alarmed(at, &alarm)?;
         }

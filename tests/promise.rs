@@ -1,0 +1,185 @@
+//! Promise: the station decides alone only while its evidence holds, and steps back by itself when it does
+//! not; only a person raises it again.
+
+use crate::floor::{Floor, encoded, picture};
+use crate::lines::verdict;
+use image::ImageFormat;
+use secondlook::domain::{AlarmKind, DecidedBy, Event, Level, Limit, Outcome, Plan, Probability};
+use secondlook::domain::{Filter, SimulatorSettings};
+use secondlook::engine::{self, DatasetSource, EngineError, Line, ReplayOptions, Reviewer};
+use std::fmt::Write;
+use std::sync::atomic::AtomicBool;
+
+/// Everything that is decided alone is checked.
+fn checked(plan: &mut Plan) {
+    let p = Probability::saturating;
+    plan.promise.outgoing = Some(Limit { limit: p(0.05), confidence: p(0.95) });
+    (plan.audit.share, plan.audit.floor) = (1.0, 1.0);
+}
+
+fn changes(line: &Line) -> Vec<(String, Option<Level>, Level)> {
+    let head = line.store.head().unwrap().count;
+    let raw = rusqlite::Connection::open(line.store.folder().join("secondlook.db")).unwrap();
+    let mut statement = raw
+        .prepare("SELECT actor, payload FROM events WHERE kind = 'LevelChanged' AND seq <= ?1 ORDER BY seq")
+        .unwrap();
+    let rows =
+        statement.query_map([head], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
+    rows.map(|row| {
+        let (actor, payload) = row.unwrap();
+        let text = format!("{{\"kind\":\"LevelChanged\",\"payload\":{payload}}}");
+        match serde_json::from_str(&text).unwrap() {
+            Event::LevelChanged { from, to, .. } => (actor, from, to),
+            other => panic!("{other:?}"),
+        }
+    })
+    .collect()
+}
+
+#[test]
+fn a_broken_promise_lowers_the_level_at_once_and_only_a_person_raises_it() {
+    let floor = Floor::permissive(checked);
+    for seed in 0..8 {
+        floor.put(format!("inbox/{seed}.png"), &encoded(&picture(seed, false).into(), ImageFormat::Png));
+    }
+    let ran = floor.run_once();
+    assert_eq!((ran.summary.passed, ran.summary.review), (8, 0));
+    let mut line = floor.line();
+    let waiting = line.store.view().queue(None, 99).unwrap();
+    assert_eq!(waiting.len(), 8, "all of them are checked");
+    // Whoever checks finds escapes, and a second person agrees.
+    let mut lowered_after = None;
+    for (looked, row) in waiting.iter().enumerate() {
+        for who in ["ann", "ben"] {
+            line.answer(&verdict(row.item.id, who, "crack")).unwrap();
+        }
+        if line.store.view().settings().unwrap().level == Level::Assist {
+            lowered_after = Some(looked + 1);
+            break;
+        }
+    }
+    assert!(lowered_after.is_some_and(|after| after <= 4), "{lowered_after:?}");
+    let alarms = line.store.view().alarms().unwrap();
+    assert_eq!(alarms[0].1.kind, AlarmKind::Promise);
+    // From now on people decide.
+    floor.put("inbox/later.png", &encoded(&picture(77, false).into(), ImageFormat::Png));
+    assert_eq!(floor.run_once().summary.review, 1);
+    // Up again takes what is on the check list, and a reason to clear the alarm.
+    let refused = line.set_level(Level::Partial, "ann", "again").unwrap_err();
+    assert!(matches!(&refused, EngineError::Refused { why, .. } if why.contains("no alarm")), "{refused}");
+    assert!(line.clear_alarm(AlarmKind::Promise, "ann", " ").is_err());
+    line.clear_alarm(AlarmKind::Promise, "ann", "the lens was dirty").unwrap();
+    assert!(line.store.view().alarms().unwrap().is_empty());
+    assert!(line.set_level(Level::Partial, "ann", "again").is_err(), "the evidence does not support it");
+    let rises = changes(&line).into_iter().filter(|(_, from, to)| from.is_some_and(|from| *to > from));
+    assert!(rises.into_iter().all(|(actor, ..)| actor != "station"));
+    assert!(line.store.verify(None).unwrap().ok);
+}
+
+#[test]
+fn pictures_that_drift_go_to_people_and_lower_the_level() {
+    let floor = Floor::permissive(|plan| {
+        checked(plan);
+        plan.audit.share = 0.1;
+    });
+    // The seed shows in a corner: a picture's must not tell when it came.
+    let mixed = |number: u32| picture(number.wrapping_mul(40_503) & 0xffff, false);
+    for number in 0..260_u32 {
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&mixed(number).into(), ImageFormat::Png));
+    }
+    let ran = floor.run_once();
+    assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Partial, "{:?}", ran.said);
+    // The lamp fails.
+    for number in 300..330_u32 {
+        let mut dark = mixed(number);
+        dark.pixels_mut().for_each(|pixel| pixel.0[0] /= 3);
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&dark.into(), ImageFormat::Png));
+    }
+    let ran = floor.run_once();
+    // What is normal was not forgotten between two runs of the station.
+    assert!(ran.said.iter().any(|said| said.starts_with("alarm: ")), "{:?}", ran.said);
+    let line = floor.line();
+    assert_eq!(line.store.view().settings().unwrap().level, Level::Assist);
+    let rows = floor.rows();
+    let dark: Vec<_> = rows.iter().filter(|row| row.unit.as_str() >= "0300").collect();
+    assert_eq!(dark.len(), 30);
+    assert!(dark.iter().all(|row| row.outcome == "review"), "no dark picture is passed unseen");
+    assert!(dark.iter().any(|row| row.code == "unlike"));
+}
+
+#[test]
+fn a_replay_keeps_its_promise_and_tells_what_it_took() {
+    let floor = Floor::with_model(checked);
+    let set = floor.beside("set");
+    std::fs::create_dir_all(&set).unwrap();
+    let mut rows = String::new();
+    for seed in 0..400_u32 {
+        let crack = seed % 10 == 1;
+        let bytes = encoded(&picture(1000 + seed, crack).into(), ImageFormat::Png);
+        std::fs::write(set.join(format!("{seed}.png")), bytes).unwrap();
+        let label = if crack { "crack" } else { "good" };
+        writeln!(rows, "{{\"media\": \"{seed}.png\", \"group\": \"u{seed}\", \"label\": \"{label}\"}}")
+            .unwrap();
+    }
+    std::fs::write(set.join("items.jsonl"), rows).unwrap();
+    let open = || {
+        DatasetSource::Folder(set.clone()).open(&Filter::default(), &SimulatorSettings::default()).unwrap()
+    };
+    let options = ReplayOptions {
+        model: None,
+        from_nothing: false,
+        reviewer: Reviewer::Oracle,
+        seed: 3,
+        runs: 2,
+        prevalence: None,
+        level: Level::Partial,
+    };
+    let line = floor.line();
+    let cancel = AtomicBool::new(false);
+    let replay = engine::replay(&line, &open(), None, &options, &cancel, &mut |_, _, _| {}).unwrap();
+    for run in &replay.runs {
+        assert_eq!(run.inspections, 400);
+        assert_eq!(run.passed + run.diverted + run.review, 400);
+        assert!(run.supported && run.passed > 50, "{run:?}");
+        assert!(run.escapes as f64 <= 0.05 * run.passed as f64, "{run:?}");
+        // Everything is asked until the evidence is there.
+        assert!(run.level_changes.first().is_some_and(|change| change.at >= 80), "{:?}", run.level_changes);
+        assert!(run.labels_used >= 400 - run.passed, "what passes is checked too");
+        assert_eq!(run.over_time.last().map(|moment| moment.at), Some(400));
+    }
+    assert_ne!(replay.runs[0].over_time, replay.runs[1].over_time, "seeds differ");
+    let again = engine::replay(&line, &open(), None, &options, &cancel, &mut |_, _, _| {}).unwrap();
+    assert_eq!(again.runs[0].passed + again.runs[0].escapes, replay.runs[0].passed + replay.runs[0].escapes);
+    // The line itself is as it was.
+    assert_eq!(line.store.view().tallies().unwrap().arrived, 0);
+    engine::write_page(&floor.beside("page"), &replay, Reviewer::Oracle).unwrap();
+    let page = std::fs::read_to_string(floor.beside("page").join("index.html")).unwrap();
+    assert!(page.contains("Escapes among the passed") && page.contains("assist → partial"));
+    assert_eq!(
+        std::fs::read_to_string(floor.beside("page").join("over_time.csv")).unwrap().lines().count(),
+        1 + 2 * replay.runs[0].over_time.len()
+    );
+}
+
+#[test]
+fn a_full_queue_follows_the_plan_and_never_passes() {
+    use secondlook::domain::WhenFull;
+    let floor = Floor::permissive(|plan| {
+        plan.queue.most = 3;
+        plan.queue.when_full = WhenFull::Divert;
+    });
+    floor.adopt(Level::Partial, None, None);
+    for seed in 0..6_u32 {
+        floor.put(
+            format!("inbox/{seed}.png"),
+            &encoded(&picture(seed, seed % 2 == 1).into(), ImageFormat::Png),
+        );
+    }
+    let ran = floor.run_once();
+    assert_eq!((ran.summary.passed, ran.summary.review, ran.summary.diverted), (0, 3, 3));
+    assert!(ran.said.iter().any(|said| said.contains("queue is full")), "{:?}", ran.said);
+    let line = floor.line();
+    let diverted = floor.rows().into_iter().filter(|row| row.outcome == Outcome::Divert.as_str());
+    assert!(diverted.into_iter().all(|row| row.decided_by == DecidedBy::Station.as_str()));
+    assert_eq!(line.store.view().settings().unwrap().level, Level::Partial, "no level changes by it");
+}
