@@ -133,6 +133,7 @@ fn a_replay_keeps_its_promise_and_tells_what_it_took() {
         runs: 2,
         prevalence: None,
         level: Level::Partial,
+        keep: None,
     };
     let line = floor.line();
     let cancel = AtomicBool::new(false);

@@ -353,6 +353,9 @@ pub struct Replay {
     /// Write a page and a table into this folder
     #[arg(long, value_name = "DIR")]
     pub page: Option<PathBuf>,
+    /// Keep the first run's line here, to look at it in the window
+    #[arg(long, value_name = "LINE")]
+    pub keep: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]

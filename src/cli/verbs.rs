@@ -390,6 +390,7 @@ pub fn replay(args: &args::Replay) -> Result<Report, EngineError> {
         runs: args.runs,
         prevalence: args.prevalence,
         level: args.level,
+        keep: args.keep.clone(),
     };
     let bar = output::bar("replaying", 1);
     let replay =

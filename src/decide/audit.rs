@@ -112,28 +112,27 @@ pub fn allocate(budget: AuditBudget, kinds: &[Expected]) -> Vec<f64> {
 
 const SCALE_MAX: f64 = 1e9;
 const SCALE_HALVINGS: u32 = 60;
-/// Evidence of a kind of decision is joined by this many imagined units, half of one wrong.
-const PRIOR_UNITS: f64 = 1.0;
+/// What the calibrated scores alone say counts as so many units beside the evidence.
+const PRIOR_UNITS: f64 = 4.0;
 
-/// The rates for decisions by these thresholds, from what the evidence says of each kind.
+/// The rates for decisions by these thresholds, from what scores and evidence say of each kind.
 #[must_use]
 pub fn audit_rates(rule: &AuditRule, evidence: &Evidence, thresholds: Thresholds) -> AuditRates {
     let decided = |outcome: Outcome, wanted: Band| {
+        let threshold = match outcome {
+            Outcome::Pass => thresholds.pass_below.or(thresholds.accept_below),
+            _ => thresholds.divert_above,
+        };
         let is_of = |p: Probability| {
-            let is_decided = match outcome {
-                Outcome::Pass => thresholds.pass_below.or(thresholds.accept_below).is_some_and(|t| p < t),
-                _ => thresholds.divert_above.is_some_and(|t| p > t),
-            };
+            let is_decided = threshold.is_some_and(|t| if outcome == Outcome::Pass { p < t } else { p > t });
             is_decided && band(outcome, p, thresholds) == wanted
         };
-        let of_kind = evidence.units.iter().filter(|unit| is_of(unit.score));
-        let (mut n, mut share, mut errors) = (PRIOR_UNITS, 0.0, PRIOR_UNITS / 2.0);
-        for unit in of_kind {
+        let (mut n, mut errors) = (PRIOR_UNITS, PRIOR_UNITS * middle_error(outcome, wanted, threshold));
+        for unit in evidence.units.iter().filter(|unit| is_of(unit.score)) {
             n += unit.weight;
-            share += unit.weight;
             errors += if unit.defective == (outcome == Outcome::Pass) { unit.weight } else { 0.0 };
         }
-        Expected { share, errors: errors / n }
+        Expected { share: n, errors: errors / n }
     };
     let budget = AuditBudget { share: rule.share, floor: rule.floor };
     let of = |outcome| {
@@ -142,6 +141,19 @@ pub fn audit_rates(rule: &AuditRule, evidence: &Evidence, thresholds: Thresholds
     };
     let ([pass_safe, pass_near], [divert_safe, divert_near]) = (of(Outcome::Pass), of(Outcome::Divert));
     AuditRates { pass_safe, pass_near, divert_near, divert_safe, asked: Probability::saturating(rule.blind) }
+}
+
+/// How often a calibrated score in the middle of a band is wrong.
+fn middle_error(outcome: Outcome, band: Band, threshold: Option<Probability>) -> f64 {
+    let Some(t) = threshold.map(Probability::get) else { return 0.5 };
+    // Of passing, that it is defective; of diverting, that it is good.
+    let wrong = if outcome == Outcome::Pass { t } else { 1.0 - t };
+    let odds = wrong / (1.0 - wrong).max(f64::MIN_POSITIVE);
+    let middle = match band {
+        Band::Near => odds / NEAR_ODDS.sqrt(),
+        Band::Safe => odds / NEAR_ODDS.powf(1.5),
+    };
+    middle / (1.0 + middle)
 }
 
 /// What spot checks say of all decisions of a kind.
@@ -254,6 +266,14 @@ mod tests {
         };
         assert!(variance([rates[0], rates[1]]) < 0.6 * variance([0.05, 0.05]));
         assert_eq!(allocate(budget, &[Expected { share: 0.0, errors: 0.0 }]), vec![0.05]);
+    }
+
+    #[test]
+    fn without_evidence_the_scores_alone_say_where_to_look_more() {
+        let rule = AuditRule::default();
+        let rates = audit_rates(&rule, &Evidence::default(), thresholds());
+        assert!(rates.pass_near > rates.pass_safe && rates.divert_near > rates.divert_safe, "{rates:?}");
+        assert!(rates.pass_safe.get() >= rule.share * rule.floor - 1e-12);
     }
 
     #[test]

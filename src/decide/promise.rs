@@ -12,7 +12,7 @@
 
 mod study;
 
-use super::gamma::{lower_weighted, upper_weighted};
+use super::gamma::lower_weighted;
 use super::tally::Method;
 use crate::domain::{Limit, Probability, Promise, Thresholds};
 use serde::Serialize;
@@ -397,7 +397,8 @@ pub struct CurvePoint {
 /// the promise.
 #[must_use]
 pub fn risk_curve(promise: &Promise, evidence: &Evidence, confidence: Probability) -> Vec<CurvePoint> {
-    let study = Study::new(evidence, evidence.method(), 1.0);
+    let method = evidence.method();
+    let study = Study::new(evidence, method, 1.0);
     let stated = stated_limits(promise);
     let of_escapes = stated.iter().map(|(kind, _)| *kind).find(|kind| kind.is_on_escapes());
     let kind = of_escapes.unwrap_or(LimitKind::Miss);
@@ -420,7 +421,7 @@ pub fn risk_curve(promise: &Promise, evidence: &Evidence, confidence: Probabilit
             coverage,
             risk,
             low: lower_weighted(&tally.answers, half) / all,
-            high: (upper_weighted(&tally.answers, half) / all).min(1.0),
+            high: tally.upper_bound(method, Probability::saturating(1.0 - half)).get(),
             n: study::whole(tally.n()),
             errors: study::whole(tally.errors()),
         });

@@ -8,7 +8,7 @@ use crate::watch::{InputWatch, Norms};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Items of a model on the line that make out what is normal.
+/// Units of a model on the line that make out what is normal.
 const BASELINE: usize = 200;
 /// How often it is looked whether there are enough of them.
 const LOOK_EVERY: u64 = 50;
@@ -24,13 +24,23 @@ pub(super) struct Guard {
     /// Of the model that is live.
     faults: VecDeque<bool>,
     seen: u64,
+    /// Of the newest item.
+    unit: String,
     /// Number of items at which it is looked again whether what is normal can be made out.
     look_at: u64,
 }
 
 impl Guard {
     pub fn new(plan: Arc<Plan>) -> Self {
-        Self { plan, watch: None, norms: None, faults: VecDeque::new(), seen: 0, look_at: 0 }
+        Self {
+            plan,
+            watch: None,
+            norms: None,
+            faults: VecDeque::new(),
+            seen: 0,
+            unit: String::new(),
+            look_at: 0,
+        }
     }
 
     /// What pictures look like where all is well, once that is known.
@@ -38,14 +48,18 @@ impl Guard {
         self.norms.clone()
     }
 
-    /// Takes one finished item in; the alarm that it sets off.
-    pub fn saw(&mut self, result: &Result<Prediction, Reason>) -> Option<Alarm> {
+    /// Takes one finished item in; the alarm that it sets off. Pictures of one unit resemble each other:
+    /// of those that follow each other only the first goes into the charts.
+    pub fn saw(&mut self, unit: &str, result: &Result<Prediction, Reason>) -> Option<Alarm> {
         self.seen += 1;
+        let is_same_unit = self.unit == unit;
+        unit.clone_into(&mut self.unit);
         if let Some(alarm) = self.judge_model(result) {
             return Some(alarm);
         }
         let prediction = result.as_ref().ok()?;
-        let watch = self.watch.as_mut().filter(|watch| *watch.model() == prediction.model)?;
+        let watch =
+            self.watch.as_mut().filter(|watch| !is_same_unit && *watch.model() == prediction.model)?;
         watch.push(&self.plan, prediction)
     }
 

@@ -24,11 +24,14 @@ mod steward;
 mod task;
 mod writer;
 
-pub use crate::decide::Requirement;
+pub use crate::decide::{
+    CurvePoint, Estimate, LimitKind, LimitSupport, Origin, Outlook, Requirement, SourceCount, Support,
+};
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
 pub use crate::learn::{Progress, ViewChoice};
 pub use crate::media::Raster;
+pub use crate::watch::{Estimates, SeriesPoint};
 pub use card::{Card, Sight};
 pub use data::{Dataset, DatasetSource};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};

@@ -2,11 +2,11 @@
 //! what is in force, what escapes, and what more labels would buy.
 
 use super::{EngineError, Line, find_model, steward};
-use crate::decide::{CurvePoint, Outlook, Support, outlook, risk_curve, support};
-use crate::domain::{Alarm, AuditRates, Level, ModelRef, Policy, Probability, Timestamp};
-use crate::store::StoreError;
+use crate::decide::{CurvePoint, Evidence, Outlook, Requirement, Support, outlook, risk_curve, support};
+use crate::domain::{Alarm, AuditRates, Level, ModelRef, Outcome, Policy, Probability, Promise, Timestamp};
 use crate::watch::{self, Estimates, SeriesPoint};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Multiples of the evidence that the outlook looks at.
 const TIMES: [f64; 5] = [1.0, 1.25, 1.5, 2.0, 4.0];
@@ -28,7 +28,21 @@ pub struct PromiseReport {
     pub outlook: Vec<Outlook>,
     pub estimates: Estimates,
     pub series: Vec<SeriesPoint>,
+    /// Checks that nobody has answered yet.
+    pub pending: usize,
     pub alarms: Vec<(Timestamp, Alarm)>,
+    /// What each level takes that lets the model decide.
+    pub checklists: BTreeMap<Level, Vec<Requirement>>,
+    #[serde(skip)]
+    evidence: Evidence,
+}
+
+impl PromiseReport {
+    /// What the same evidence would support of another promise. Changes nothing.
+    #[must_use]
+    pub fn what_if(&self, promise: &Promise) -> Support {
+        support(promise, &self.evidence)
+    }
 }
 
 /// Of the live model, or of the named one.
@@ -50,17 +64,31 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
     let since = steward::live_since(&settings, reference);
     let verified = watch::verified(&view, &line.plan, reference, since)?;
     let promise = &line.plan.promise;
+    let support = support(promise, &evidence);
+    let alarms = view.alarms()?;
+    let now = steward::circumstances(&line.plan, &settings, Some(&support), &alarms);
+    let pending = view
+        .checks(&reference.hash, since)?
+        .iter()
+        .filter(|check| check.outcome != Outcome::Review && check.label.is_none())
+        .count();
     Ok(PromiseReport {
         model: reference.clone(),
         is_live,
         level: settings.level,
-        support: support(promise, &evidence),
+        support,
         policy: settings.policy.filter(|_| is_live),
         audits: settings.audits.filter(|_| is_live),
         curve: risk_curve(promise, &evidence, Probability::saturating(CURVE_CONFIDENCE)),
         outlook: outlook(promise, &evidence, &TIMES),
         estimates: watch::estimates(&view, reference, since, &verified)?,
         series: watch::series(&verified, SERIES_POINTS),
-        alarms: view.alarms().map_err(|error: StoreError| EngineError::from(error))?,
+        pending,
+        alarms,
+        checklists: [Level::Partial, Level::Full]
+            .into_iter()
+            .map(|level| (level, steward::checklist(level, &now)))
+            .collect(),
+        evidence,
     })
 }

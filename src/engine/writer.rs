@@ -140,7 +140,7 @@ impl Writer<'_> {
         let path = finished.taken.file.path;
         let is_recorded = result.is_ok();
         if matches!(result, Ok(Recorded::Decided { .. }))
-            && let Some(alarm) = self.guard.saw(&finished.item.prediction)
+            && let Some(alarm) = self.guard.saw(&finished.item.unit, &finished.item.prediction)
         {
             self.raise(&alarm);
         }

@@ -6,6 +6,7 @@ use super::labels::LabelsPage;
 use super::line_page;
 use super::models::ModelsPage;
 use super::page::Page;
+use super::promise::PromisePage;
 use super::review::ReviewPage;
 use super::session::{News, Opening, Session};
 use super::settings::SettingsPage;
@@ -45,7 +46,10 @@ pub struct App {
     pub review: ReviewPage,
     labels: LabelsPage,
     models: ModelsPage,
+    promise: PromisePage,
     settings: SettingsPage,
+    /// Alarms that were told already.
+    alarmed: Vec<String>,
     backup: Option<Task<String>>,
     pub toasts: Toasts,
     palette: Option<Palette>,
@@ -87,7 +91,9 @@ impl App {
             review: ReviewPage::default(),
             labels: LabelsPage::default(),
             models: ModelsPage::default(),
+            promise: PromisePage::default(),
             settings: SettingsPage::default(),
+            alarmed: Vec::new(),
             backup: None,
             toasts,
             palette: None,
@@ -168,6 +174,7 @@ impl App {
                 }
             }
         }
+        self.tell_alarms();
         if let Some(done) = self.backup.as_mut().and_then(Task::result) {
             self.backup = None;
             match done {
@@ -175,6 +182,18 @@ impl App {
                 Err(error) => self.toasts.trouble(error.to_string()),
             }
         }
+    }
+
+    /// What the station has found out by itself is said once, loudly, and stands on the pages meanwhile.
+    fn tell_alarms(&mut self) {
+        let Some(session) = &self.session else { return };
+        let standing: Vec<String> =
+            session.station.alarms.iter().map(|(_, alarm)| alarm.text.clone()).collect();
+        for text in standing.iter().filter(|text| !self.alarmed.contains(text)) {
+            let level = session.level();
+            self.toasts.trouble(format!("{}: {text}. {} {level}", tr("Alarm"), tr("The level is")));
+        }
+        self.alarmed = standing;
     }
 
     fn opened(&mut self, ctx: &egui::Context, done: Result<Session, String>) {
@@ -186,6 +205,7 @@ impl App {
                 self.review = ReviewPage::default();
                 self.labels = LabelsPage::default();
                 self.models = ModelsPage::default();
+                self.promise = PromisePage::default();
                 self.settings = SettingsPage::default();
                 self.start.close();
                 if let Some(before) = self.session.replace(session) {
@@ -262,6 +282,7 @@ impl App {
                 Place::Review => app.review.ui(ui, page),
                 Place::Line => line_page::ui(ui, page),
                 Place::Labels => app.labels.ui(ui, page),
+                Place::Promise => app.promise.ui(ui, page),
                 Place::Models => app.models.ui(ui, page),
                 Place::Settings => app.settings.ui(ui, page, app.config),
             }
@@ -290,7 +311,7 @@ impl App {
         if changes.any() {
             self.keep();
         }
-        if changes.plan
+        if (changes.plan || self.promise.take_plan_change())
             && let Some(session) = &self.session
         {
             // A station reads its plan once: it starts again with the new one.
@@ -329,6 +350,7 @@ impl App {
             review: &mut self.review,
             labels: &mut self.labels,
             models: &mut self.models,
+            promise: &mut self.promise,
             settings: &mut self.settings,
             config: &mut self.config,
         };
@@ -341,6 +363,7 @@ impl App {
             Verb::PageLine => self.place = Place::Line,
             Verb::PageLabels => self.place = Place::Labels,
             Verb::PageModels => self.place = Place::Models,
+            Verb::PagePromise => self.place = Place::Promise,
             Verb::PageSettings => self.place = Place::Settings,
             Verb::Stop => self.stop(),
             Verb::Pause => self.pause(),
@@ -414,6 +437,7 @@ struct Parts<'a> {
     review: &'a mut ReviewPage,
     labels: &'a mut LabelsPage,
     models: &'a mut ModelsPage,
+    promise: &'a mut PromisePage,
     settings: &'a mut SettingsPage,
     config: &'a mut Config,
 }

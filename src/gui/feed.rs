@@ -1,7 +1,7 @@
 //! What the line does now, fetched on a thread of its own: it owns the station and a connection to the
 //! store, and sends a fresh picture of the line a few times a second.
 
-use crate::domain::{Level, Outcome};
+use crate::domain::{Alarm, Level, Outcome, Timestamp};
 use crate::engine::{Command, EngineError, LatencyMs, Line, Station, StationEvent, StationOptions, Summary};
 use crate::store::{StoreError, Tallies};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -49,6 +49,8 @@ pub struct Snapshot {
     /// Why no station runs in this window.
     pub no_station: Option<String>,
     pub is_paused: bool,
+    /// Alarms that stand, and since when.
+    pub alarms: Vec<(Timestamp, Alarm)>,
     pub trouble: Option<String>,
     /// Newest first.
     pub recent: VecDeque<Recent>,
@@ -187,6 +189,7 @@ fn read(line: &Line, next: &mut Snapshot) -> Result<(), EngineError> {
     let view = line.store.view();
     next.tallies = view.tallies()?;
     let settings = view.settings()?;
+    next.alarms = view.alarms()?;
     next.level = Some(settings.level);
     next.model = settings.model.map(|model| model.name);
     Ok(())

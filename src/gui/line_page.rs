@@ -38,6 +38,9 @@ fn alarms_ui(ui: &mut Ui, page: &mut Page<'_>) {
     let station = &page.session.station;
     let budget = page.session.plan.budget;
     let mut alarms: Vec<String> = Vec::new();
+    alarms.extend(station.alarms.iter().map(|(since, alarm)| {
+        format!("{} {}: {}", tr("Alarm since"), super::time::clock(*since), alarm.text)
+    }));
     alarms.extend(station.trouble.clone());
     alarms.extend(station.no_station.clone());
     let LatencyMs { p99, n, .. } = station.latency_ms;

@@ -15,6 +15,7 @@ mod line_page;
 mod models;
 mod page;
 mod plots;
+mod promise;
 mod review;
 mod session;
 mod settings;

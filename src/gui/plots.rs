@@ -65,4 +65,5 @@ pub fn still(id: &str, height: f32, t: Tokens) -> Plot<'static> {
         .allow_scroll(false)
         .allow_boxed_zoom(false)
         .show_background(false)
+        .show_crosshair(false)
 }

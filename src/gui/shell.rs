@@ -20,15 +20,17 @@ pub enum Place {
     Line,
     Labels,
     Models,
+    Promise,
     Settings,
 }
 
 impl Place {
-    pub const ALL: [(Self, Verb, Icon); 5] = [
+    pub const ALL: [(Self, Verb, Icon); 6] = [
         (Self::Review, Verb::PageReview, Icon::Review),
         (Self::Line, Verb::PageLine, Icon::Line),
         (Self::Labels, Verb::PageLabels, Icon::Labels),
         (Self::Models, Verb::PageModels, Icon::Models),
+        (Self::Promise, Verb::PagePromise, Icon::Promise),
         (Self::Settings, Verb::PageSettings, Icon::Settings),
     ];
 }
@@ -183,6 +185,10 @@ fn lights_ui(ui: &mut Ui, page: &Page<'_>) {
     let t = page.tokens;
     let station = &page.session.station;
     let (health, why) = match (&station.trouble, station.is_paused) {
+        _ if !station.alarms.is_empty() => {
+            let texts: Vec<&str> = station.alarms.iter().map(|(_, alarm)| alarm.text.as_str()).collect();
+            (t.stop, format!("{}: {}", tr("Alarm"), texts.join("; ")))
+        }
         (Some(trouble), _) => (t.stop, trouble.clone()),
         (None, true) => (t.review, tr("The line pauses").to_owned()),
         (None, false)

@@ -70,6 +70,7 @@ pub enum Verb {
     PageLine,
     PageLabels,
     PageModels,
+    PagePromise,
     PageSettings,
     Stop,
     Pause,
@@ -298,6 +299,14 @@ pub const TABLE: &[About] = &[
     about(Verb::PageLine, Pages, Everywhere, "F2", "Line", "What the line does now"),
     about(Verb::PageLabels, Pages, Everywhere, "F3", "Labels", "What is known of the items"),
     about(Verb::PageModels, Pages, Everywhere, "F4", "Models", "Packages, and training"),
+    about(
+        Verb::PagePromise,
+        Pages,
+        Everywhere,
+        "F6",
+        "Promise",
+        "What the model may decide alone, on what evidence, and what escapes",
+    ),
     about(Verb::PageSettings, Pages, Everywhere, "F5", "Settings", "The plan, keys and looks"),
     about(Verb::Stop, Program, Everywhere, "F12", "STOP", "Every item goes to a person, from now on"),
     about(

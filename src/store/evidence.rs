@@ -5,6 +5,7 @@ use super::query::{json, parsed, word};
 use super::{StoreError, View};
 use crate::domain::{Alarm, Band, InspectionId, ItemId, Label, Outcome, Prediction, Probability, Timestamp};
 use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeSet;
 
 /// An item that a person looks at, or has looked at: asked, or drawn for a check.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +91,7 @@ impl View<'_> {
         Ok(Automatic { passed: count(Outcome::Pass)?, diverted: count(Outcome::Divert)? })
     }
 
-    /// The first predictions that a model made on arriving items since a time.
+    /// The first predictions that a model made since a time, of each unit one.
     pub fn first_predictions(
         &self,
         model_hash: &str,
@@ -98,12 +99,20 @@ impl View<'_> {
         limit: usize,
     ) -> Result<Vec<Prediction>, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT payload FROM predictions WHERE item_id >= ?1
-             AND json_extract(payload, '$.model.hash') = ?2 ORDER BY item_id LIMIT ?3",
+            "SELECT p.payload, i.unit FROM predictions p JOIN items i ON i.item_id = p.item_id
+             WHERE p.item_id >= ?1 AND json_extract(p.payload, '$.model.hash') = ?2 ORDER BY p.item_id",
         )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![first_id_at(since), model_hash, limit], |row| json(row, 0))?;
-        rows.map(|row| row.map_err(StoreError::from)).collect()
+        let mut rows = statement.query(params![first_id_at(since), model_hash])?;
+        let (mut units, mut found) = (BTreeSet::new(), Vec::new());
+        while let Some(row) = rows.next()? {
+            if units.insert(row.get::<_, String>(1)?) {
+                found.push(json(row, 0)?);
+            }
+            if found.len() == limit {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Alarms that stand, and since when.

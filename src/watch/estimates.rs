@@ -52,7 +52,8 @@ pub fn estimates(
 
 fn checked(verified: &[Verified], outcome: Outcome, decided: u64) -> Option<Estimate> {
     let mut tally = Tally::default();
-    for one in verified.iter().filter(|one| one.outcome == outcome) {
+    // Pictures of one unit resemble each other: each unit counts once.
+    for one in verified.iter().filter(|one| one.outcome == outcome && one.is_first_of_unit) {
         tally.add(
             one.evidence.weight,
             one.evidence.stake,
@@ -74,7 +75,8 @@ pub struct SeriesPoint {
 /// How the estimate of escapes came about, check by check, at most `points` of them.
 #[must_use]
 pub fn series(verified: &[Verified], points: usize) -> Vec<SeriesPoint> {
-    let passed: Vec<&Verified> = verified.iter().filter(|one| one.outcome == Outcome::Pass).collect();
+    let passed: Vec<&Verified> =
+        verified.iter().filter(|one| one.outcome == Outcome::Pass && one.is_first_of_unit).collect();
     let step = passed.len().div_ceil(points.max(1)).max(1);
     let mut tally = Tally::default();
     let mut found = Vec::new();

@@ -20,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use score::{Scored, score_all};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
 
@@ -69,6 +70,8 @@ pub struct ReplayOptions {
     pub prevalence: Option<f64>,
     /// The simulated person raises the level as far as this, where the evidence is there.
     pub level: Level,
+    /// Keep the line of the first run here, with its pictures, to look at it in the window.
+    pub keep: Option<PathBuf>,
 }
 
 /// An alarm, and when it came.
@@ -175,14 +178,15 @@ pub fn replay(
             .prefix("secondlook-replay-")
             .tempdir()
             .map_err(EngineError::io("cannot create", &std::env::temp_dir()))?;
-        let folder = absolute(scratch.path()).join("line");
+        let kept = options.keep.as_ref().filter(|_| seed == options.seed);
+        let folder = kept.map_or_else(|| absolute(scratch.path()).join("line"), |kept| absolute(kept));
         let request = LineRequest { plan: plan.clone(), level: Level::Assist, model: None };
         let mut played = Line::create(&folder, request, player::ACTOR)?;
         played.store = Store::open(&folder)?.without_sync()?;
         if let Some(model) = &model {
             played.promote(model, player::ACTOR, "the model to begin with")?;
         }
-        let player = Player::new(played, options, seed, stream.len());
+        let player = Player::new(played, options, seed, kept.is_some());
         runs.push(player.play(&stream, cancel, &mut |done, all| progress("playing", done, all))?);
     }
     let name =

@@ -38,6 +38,7 @@ pub(super) struct Player<'a> {
     options: &'a ReplayOptions,
     guard: Guard,
     random: ChaCha8Rng,
+    keeps_pictures: bool,
     /// Replaces the cached scores after a training.
     trained: Option<Model>,
     /// What people have said so far, by place in the stream.
@@ -50,7 +51,7 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    pub fn new(line: Line, options: &'a ReplayOptions, seed: u64, _items: usize) -> Self {
+    pub fn new(line: Line, options: &'a ReplayOptions, seed: u64, keeps_pictures: bool) -> Self {
         let plan = Arc::new(line.plan.clone());
         Self {
             guard: Guard::new(Arc::clone(&plan)),
@@ -59,6 +60,7 @@ impl<'a> Player<'a> {
             options,
             // Another stream of numbers than the order's.
             random: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed_0fa0_0b5e_12e5),
+            keeps_pictures,
             trained: None,
             answered: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -135,6 +137,10 @@ impl<'a> Player<'a> {
             Some(model) => score(item, Some(model)),
             None => scored.clone(),
         };
+        if self.keeps_pictures {
+            let bytes = std::fs::read(&item.path).map_err(EngineError::io("cannot read", &item.path))?;
+            self.line.store.blobs().put(&bytes)?;
+        }
         let seen = Inspected {
             source: "replay".into(),
             // Names repeat where two sets follow each other.
@@ -155,7 +161,7 @@ impl<'a> Player<'a> {
             self.count(id, item)?;
         }
         self.guard.learn(&self.line.store)?;
-        if let Some(alarm) = self.guard.saw(&seen.prediction) {
+        if let Some(alarm) = self.guard.saw(&seen.unit, &seen.prediction) {
             self.alarmed(at, &alarm)?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 use super::{RenderedPicture, RenderedUnit, Simulator};
 use crate::domain::{Label, MediaKind, SimulatorSettings};
 use crate::media::{MediaError, encode_jpeg};
+use rayon::prelude::*;
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write};
@@ -35,6 +36,9 @@ fn write_picture(dir: &Path, picture: &RenderedPicture) -> Result<PathBuf, Simul
     Ok(path)
 }
 
+/// Units rendered beside each other; their files stand in order all the same.
+const CHUNK: u64 = 32;
+
 /// Writes the first `count` units and their truth: the pictures' files and `items.jsonl` with
 /// media, kind, label or regions, group and position. The folder is made when absent.
 pub fn write_dataset(dir: &Path, settings: &SimulatorSettings, count: u64) -> Result<(), SimulatorError> {
@@ -46,11 +50,20 @@ pub fn write_dataset(dir: &Path, settings: &SimulatorSettings, count: u64) -> Re
     let simulator = Simulator::new(settings.clone());
     let list = dir.join("items.jsonl");
     let mut out = io::BufWriter::new(fs::File::create(&list).map_err(failed(&list))?);
-    for index in 0..count {
-        let unit = simulator.render(index);
-        write_unit(dir, &unit)?;
-        for picture in &unit.pictures {
-            writeln!(out, "{}", truth(&unit, picture)).map_err(failed(&list))?;
+    let mut next = 0;
+    while next < count {
+        let chunk = next..(next + CHUNK).min(count);
+        next = chunk.end;
+        let rows: Vec<Result<Vec<serde_json::Value>, SimulatorError>> = chunk
+            .into_par_iter()
+            .map(|index| {
+                let unit = simulator.render(index);
+                write_unit(dir, &unit)?;
+                Ok(unit.pictures.iter().map(|picture| truth(&unit, picture)).collect())
+            })
+            .collect();
+        for row in rows.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            writeln!(out, "{row}").map_err(failed(&list))?;
         }
     }
     out.flush().map_err(failed(&list))
