@@ -2,7 +2,7 @@
 //! estimate of escapes, the alarm of a broken promise. Prints the tables of `docs/PROMISES.md`.
 //!
 //! `cargo bench --profile dev --bench promise`; `-- PART` runs one of `thresholds`, `looks`, `escapes`,
-//! `alarm`; `-- SCORES.jsonl` takes the population from predictions of `evaluate` on units of the line
+//! `alarm`, `resplits` (with a file only); `-- SCORES.jsonl` takes the population from predictions of `evaluate` on units of the line
 //! instead of from a formula. Nothing here is timed; seeds are fixed, and the numbers are the same on
 //! every machine.
 
@@ -20,6 +20,7 @@ use secondlook::decide::{
     capital_above, estimate, lower_bound, support_by, upper_bound,
 };
 use secondlook::domain::{Limit, Probability, Promise};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Enough to tell 5 % from 6 %: the standard error is 0.3 %.
@@ -48,6 +49,9 @@ fn main() {
     if runs("looks") {
         looks(&population);
     }
+    if parts.iter().any(|name| *name == "resplits") {
+        resplits(&population);
+    }
     if runs("escapes") {
         escapes();
     }
@@ -61,6 +65,8 @@ fn main() {
 struct Population {
     name: String,
     units: Vec<(f64, bool)>,
+    /// Which of them belong together.
+    groups: Vec<String>,
     /// For each candidate threshold: share below, outgoing and miss rate.
     truth: Vec<[f64; 3]>,
 }
@@ -80,7 +86,7 @@ impl Population {
                 [n / units.len() as f64, if n > 0.0 { bad / n } else { 0.0 }, bad / defective]
             })
             .collect();
-        Self { name, units, truth }
+        Self { name, units, groups: Vec::new(), truth }
     }
 
     /// A calibrated model of middling quality: log-odds are normal, and a unit is defective with exactly
@@ -100,15 +106,16 @@ impl Population {
     /// Predictions that `evaluate --predictions` has written.
     fn read(path: &str) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
-        let units = text
+        let (units, groups) = text
             .lines()
             .map(|line| {
                 let row: serde_json::Value = serde_json::from_str(line).unwrap();
                 let good = row["probabilities"]["good"].as_f64().unwrap();
-                (1.0 - good, row["defective"].as_bool().unwrap())
+                let group = row["group"].as_str().unwrap_or_default().to_owned();
+                ((1.0 - good, row["defective"].as_bool().unwrap()), group)
             })
-            .collect();
-        Self::of(format!("scores of {path}"), units)
+            .unzip();
+        Self { groups, ..Self::of(format!("scores of {path}"), units) }
     }
 
     fn draw(&self, random: &mut ChaCha8Rng, n: usize) -> Vec<EvidenceUnit> {
@@ -240,6 +247,65 @@ fn thresholds(population: &Population) {
                     percent(population.oracle(kind, limit)),
                 );
             }
+        }
+    }
+}
+
+/// Half of the units choose a threshold, the other half shows what it does: counting units, and as if
+/// every photograph were one. Halves overlap from split to split: descriptive only.
+fn resplits(population: &Population) {
+    const SPLITS: u64 = 1000;
+    let mut groups: BTreeMap<&str, Vec<(f64, bool)>> = BTreeMap::new();
+    for (unit, group) in population.units.iter().zip(&population.groups) {
+        groups.entry(group).or_default().push(*unit);
+    }
+    let groups: Vec<Vec<(f64, bool)>> = groups.into_values().collect();
+    println!(
+        "\n### Re-splits: {}, {} photographs of {} units\n",
+        population.name,
+        population.units.len(),
+        groups.len()
+    );
+    println!("| outgoing | counted | supported | above the limit on the other half | passed there |");
+    println!("|---|---|---|---|---|");
+    for limit in [0.01, 0.05, 0.1] {
+        for counts_units in [true, false] {
+            let found: Vec<Option<(bool, f64)>> = (0..SPLITS)
+                .into_par_iter()
+                .map(|seed| {
+                    let mut random = ChaCha8Rng::seed_from_u64(seed);
+                    let (mut choosing, mut other) = (Vec::new(), Vec::new());
+                    for group in &groups {
+                        if random.random_bool(0.5) { choosing.push(group) } else { other.push(group) }
+                    }
+                    let items = |group: &Vec<(f64, bool)>| {
+                        group.iter().map(|&(score, bad)| (bad, p(score))).collect::<Vec<_>>()
+                    };
+                    let units = if counts_units {
+                        choosing.iter().filter_map(|group| EvidenceUnit::of_items(items(group))).collect()
+                    } else {
+                        let all = choosing.iter().flat_map(|group| items(group));
+                        all.map(|(bad, score)| EvidenceUnit::known(bad, score)).collect()
+                    };
+                    let evidence = Evidence { units, population: true };
+                    let promise = Kind::Outgoing.promise(limit);
+                    let t = support_by(Method::Exact, 1.0, &promise, &evidence).thresholds.pass_below?;
+                    let photographs: Vec<(f64, bool)> = other.into_iter().flatten().copied().collect();
+                    let passed = photographs.iter().filter(|unit| unit.0 < t.get()).count();
+                    let bad = photographs.iter().filter(|unit| unit.0 < t.get() && unit.1).count();
+                    Some((bad as f64 > limit * passed as f64, passed as f64 / photographs.len() as f64))
+                })
+                .collect();
+            let supported: Vec<(bool, f64)> = found.into_iter().flatten().collect();
+            let n = supported.len().max(1) as f64;
+            println!(
+                "| {} | {} | {} | {} | {} |",
+                percent(limit),
+                if counts_units { "units" } else { "photographs, as if independent" },
+                percent(supported.len() as f64 / SPLITS as f64),
+                percent(supported.iter().filter(|run| run.0).count() as f64 / n),
+                percent(supported.iter().map(|run| run.1).sum::<f64>() / n),
+            );
         }
     }
 }

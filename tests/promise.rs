@@ -6,7 +6,7 @@ use crate::lines::verdict;
 use image::ImageFormat;
 use secondlook::domain::{AlarmKind, DecidedBy, Event, Level, Limit, Outcome, Plan, Probability};
 use secondlook::domain::{Filter, SimulatorSettings};
-use secondlook::engine::{self, DatasetSource, EngineError, Line, ReplayOptions, Reviewer};
+use secondlook::engine::{self, DatasetSource, EngineError, Line, ReplayOptions, ReplaySet, Reviewer};
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
@@ -123,7 +123,8 @@ fn a_replay_keeps_its_promise_and_tells_what_it_took() {
     }
     std::fs::write(set.join("items.jsonl"), rows).unwrap();
     let open = || {
-        DatasetSource::Folder(set.clone()).open(&Filter::default(), &SimulatorSettings::default()).unwrap()
+        let folder = DatasetSource::Folder(set.clone());
+        ReplaySet::Pictures(folder.open(&Filter::default(), &SimulatorSettings::default()).unwrap())
     };
     let options = ReplayOptions {
         model: None,

@@ -320,7 +320,8 @@ pub struct Answer {
 #[derive(clap::Args)]
 pub struct Replay {
     pub line: PathBuf,
-    /// A folder with items.jsonl, or simulator:N[,light=0.6,new-defect=0.3,…]
+    /// A folder with items.jsonl, simulator:N[,light=0.6,new-defect=0.3,…], or predictions of one model in
+    /// a file of evaluate's or cross-validate's --predictions
     pub dataset: DatasetSource,
     /// Another data set that follows the first: what changes in the middle
     #[arg(long)]

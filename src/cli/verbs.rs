@@ -8,7 +8,9 @@ use crate::domain::{
     Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict,
     VerdictMode, VerdictStatus,
 };
-use crate::engine::{self, EngineError, Line, LineRequest, ReplayOptions, TrainJob, find_model};
+use crate::engine::{
+    self, DatasetSource, EngineError, Line, LineRequest, ReplayOptions, ReplaySet, TrainJob, find_model,
+};
 use crate::store::{self, Head, Store};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -380,8 +382,12 @@ pub fn replay(args: &args::Replay) -> Result<Report, EngineError> {
     let simulator = line.plan.simulator.clone().unwrap_or_default();
     let filter = parse_filter(&args.filter)?;
     let cancel = cancel_flag()?;
-    let dataset = args.dataset.open(&filter, &simulator)?;
-    let then = args.then.as_ref().map(|then| then.open(&filter, &simulator)).transpose()?;
+    let open = |source: &DatasetSource| match source {
+        DatasetSource::Folder(path) if path.is_file() => Ok(ReplaySet::Scores(path.clone())),
+        source => source.open(&filter, &simulator).map(ReplaySet::Pictures),
+    };
+    let dataset = open(&args.dataset)?;
+    let then = args.then.as_ref().map(open).transpose()?;
     let options = ReplayOptions {
         model: args.model.clone(),
         from_nothing: args.from_nothing,

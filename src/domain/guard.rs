@@ -70,7 +70,7 @@ impl Default for WatchRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrainRule {
-    /// New labels after which it is due; 0 for never.
+    /// Labels with which it is due first, and again whenever they have doubled; 0 for never.
     pub labels: u32,
     /// Time for one training; chosen from the data when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

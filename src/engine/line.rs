@@ -6,7 +6,7 @@ use crate::decide::{
     Circumstances, Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support,
 };
 use crate::domain::{
-    AlarmKind, Class, Event, Level, Plan, Policy, Probability, Route, Task, Thresholds, Verdict,
+    AlarmKind, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds, Verdict,
 };
 use crate::infer::Model;
 use crate::review::{self, Recorded};
@@ -89,8 +89,15 @@ impl Line {
         let Some(live) = self.store.view().settings()?.model else {
             return Ok(None);
         };
-        let model = find_model(Some(self.store.folder()), &live.name)?;
-        Ok(Some(self.support_of(&model)?))
+        Ok(Some(support(&self.plan.promise, &self.live_evidence(&live)?)))
+    }
+
+    /// A package that cannot be read any more brings no evidence of its own; what was verified here stays.
+    fn live_evidence(&self, live: &ModelRef) -> Result<Evidence, EngineError> {
+        match find_model(Some(self.store.folder()), &live.name) {
+            Ok(model) => self.evidence_of(&model),
+            Err(_) => self.with_verified(Evidence::default(), live),
+        }
     }
 
     /// What the evidence for `model` supports of the plan's promise.
@@ -100,10 +107,13 @@ impl Line {
 
     /// The package's own evidence, and what people have verified of the model's work on this line.
     pub fn evidence_of(&self, model: &Model) -> Result<Evidence, EngineError> {
+        self.with_verified(package_evidence(&self.plan, model), model.model_ref())
+    }
+
+    fn with_verified(&self, mut evidence: Evidence, model: &ModelRef) -> Result<Evidence, EngineError> {
         let view = self.store.view();
-        let mut evidence = package_evidence(&self.plan, model);
-        let since = steward::live_since(&view.settings()?, model.model_ref());
-        let verified = watch::verified(&view, &self.plan, model.model_ref(), since)?;
+        let since = steward::live_since(&view.settings()?, model);
+        let verified = watch::verified(&view, &self.plan, model, since)?;
         evidence.units.extend(watch::evidence(&verified));
         Ok(evidence)
     }
@@ -135,8 +145,7 @@ impl Line {
         if reason.trim().is_empty() {
             return Err(EngineError::Usage("adopting thresholds needs a reason".into()));
         }
-        let model = find_model(Some(self.store.folder()), &live.name)?;
-        let evidence = self.evidence_of(&model)?;
+        let evidence = self.live_evidence(&live)?;
         self.adopt_by(&evidence, actor, reason, None, &live.name)?;
         self.store
             .view()

@@ -8,9 +8,9 @@ use super::metrics::{
     detection_precision, reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{BoxPx, Label, LabelledItem, ModelRef, Probability, Region};
+use crate::domain::{BoxPx, ImageStats, Label, LabelledItem, ModelRef, Probability, Region};
 use crate::infer::{Metric, Model, Output};
-use crate::media::Raster;
+use crate::media::{Raster, image_stats};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -145,6 +145,8 @@ pub struct PredictionRow {
     pub regions: Vec<PredictedRegion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
+    /// What the picture measures.
+    pub inputs: ImageStats,
     /// Filled by whoever knows the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
@@ -166,6 +168,7 @@ pub(super) struct Measured {
     /// By class; only where the truth has places.
     detections: Option<BTreeMap<String, Detections>>,
     seconds: f64,
+    inputs: ImageStats,
     hash: blake3::Hash,
 }
 
@@ -244,6 +247,7 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
         uncalibrated: 1.0 / (1.0 + (-raw).exp()),
         output,
         seconds,
+        inputs: image_stats(&image),
         hash: blake3::hash(&bytes),
     })
 }
@@ -314,6 +318,7 @@ fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
             .map(|r| PredictedRegion { class: r.class.clone(), score: r.score, box_px: r.shape.bounds() })
             .collect(),
         transcript: None,
+        inputs: measured.inputs,
         decision: None,
     }
 }

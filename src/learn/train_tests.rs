@@ -208,6 +208,7 @@ fn evidence_of_items_with_one_name_stays_apart() {
         defective,
         regions: vec![],
         transcript: None,
+        inputs: crate::domain::ImageStats::default(),
         decision: None,
     };
     let rows =

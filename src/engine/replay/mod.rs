@@ -10,15 +10,16 @@ pub use page::write_page;
 
 use super::data::{Dataset, absolute};
 use super::{EngineError, Line, LineRequest, find_model};
-use crate::domain::{AlarmKind, LabelledItem, Level, Plan};
+use crate::domain::{AlarmKind, Event, LabelledItem, Level, ModelRef, Plan};
 use crate::infer::Model;
 use crate::store::Store;
 use player::Player;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use score::{Scored, score_all};
+use score::{Scored, read_scores, score_all};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -142,35 +143,61 @@ pub struct Replay {
     pub runs: Vec<ReplayRun>,
 }
 
+/// What is played.
+pub enum ReplaySet {
+    Pictures(Dataset),
+    /// Predictions of one model, as `evaluate` or `cross-validate` has written them: takes seconds.
+    Scores(PathBuf),
+}
+
+impl ReplaySet {
+    fn name(&self) -> String {
+        match self {
+            Self::Pictures(set) => set.name.clone(),
+            Self::Scores(path) => path.display().to_string(),
+        }
+    }
+}
+
 /// Plays `dataset`, and then `then`, on a scratch line with the plan of `line`.
 pub fn replay(
     line: &Line,
-    dataset: &Dataset,
-    then: Option<&Dataset>,
+    dataset: &ReplaySet,
+    then: Option<&ReplaySet>,
     options: &ReplayOptions,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(&str, usize, usize),
 ) -> Result<Replay, EngineError> {
     let plan = scratch_plan(&line.plan);
-    let model = first_model(line, options)?;
-    let sets: Vec<&[LabelledItem]> =
-        std::iter::once(dataset).chain(then).map(|set| set.items.as_slice()).collect();
-    let scored: Vec<Vec<Scored>> = sets
-        .iter()
-        .map(|items| {
-            score_all(items, model.as_ref(), cancel, &mut |done, all| progress("scoring", done, all))
-        })
-        .collect::<Result<_, _>>()?;
+    let model = first_model(line, dataset, options)?;
+    let sets: Vec<&ReplaySet> = std::iter::once(dataset).chain(then).collect();
+    let mut loaded: Vec<(Cow<'_, [LabelledItem]>, Vec<Scored>)> = Vec::new();
+    for set in sets {
+        loaded.push(match (set, &model) {
+            (ReplaySet::Pictures(set), First::Package(model)) => {
+                let mut told = |done, all| progress("scoring", done, all);
+                (Cow::Borrowed(&set.items[..]), score_all(&set.items, Some(model), cancel, &mut told)?)
+            }
+            (ReplaySet::Pictures(set), First::Nothing) => {
+                let mut told = |done, all| progress("reading", done, all);
+                (Cow::Borrowed(&set.items[..]), score_all(&set.items, None, cancel, &mut told)?)
+            }
+            (ReplaySet::Scores(path), First::Scores(reference)) => {
+                let (items, scored) = read_scores(path, reference)?;
+                (Cow::Owned(items), scored)
+            }
+            _ => return Err(EngineError::Usage("pictures and scores cannot follow each other".into())),
+        });
+    }
     let mut runs = Vec::new();
     let mut change_at = None;
     for seed in options.seed..options.seed + options.runs.max(1) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let orders: Vec<Vec<usize>> =
-            sets.iter().map(|items| order(&plan, items, options.prevalence, &mut random)).collect();
+            loaded.iter().map(|(items, _)| order(&plan, items, options.prevalence, &mut random)).collect();
         change_at = then.is_some().then(|| orders.first().map_or(0, Vec::len));
-        let stream: Vec<(&LabelledItem, &Scored)> = sets
+        let stream: Vec<(&LabelledItem, &Scored)> = loaded
             .iter()
-            .zip(&scored)
             .zip(&orders)
             .flat_map(|((items, scored), order)| order.iter().map(|&at| (&items[at], &scored[at])))
             .collect();
@@ -183,15 +210,32 @@ pub fn replay(
         let request = LineRequest { plan: plan.clone(), level: Level::Assist, model: None };
         let mut played = Line::create(&folder, request, player::ACTOR)?;
         played.store = Store::open(&folder)?.without_sync()?;
-        if let Some(model) = &model {
-            played.promote(model, player::ACTOR, "the model to begin with")?;
+        match &model {
+            First::Nothing => {}
+            First::Package(model) => played.promote(model, player::ACTOR, "the model to begin with")?,
+            First::Scores(reference) => {
+                let (model, reason) = (reference.clone(), "its scores are read".to_owned());
+                played.store.transact::<_, EngineError>(player::ACTOR, |tx| {
+                    Ok(tx.append(&Event::ModelPromoted { model, reason })?)
+                })?;
+                played.adopt(player::ACTOR, "nothing is known yet")?;
+            }
         }
-        let player = Player::new(played, options, seed, kept.is_some());
+        let keeps_pictures = kept.is_some() && matches!(dataset, ReplaySet::Pictures(_));
+        let player = Player::new(played, options, seed, keeps_pictures);
         runs.push(player.play(&stream, cancel, &mut |done, all| progress("playing", done, all))?);
     }
     let name =
-        then.map_or_else(|| dataset.name.clone(), |then| format!("{}, then {}", dataset.name, then.name));
+        then.map_or_else(|| dataset.name(), |then| format!("{}, then {}", dataset.name(), then.name()));
     Ok(Replay { dataset: name, change_at, plan, runs })
+}
+
+/// What decides first.
+enum First {
+    Nothing,
+    Package(Box<Model>),
+    /// A model that is known by its scores alone.
+    Scores(ModelRef),
 }
 
 /// The line's plan without what belongs to its cameras and disks.
@@ -204,14 +248,19 @@ fn scratch_plan(plan: &Plan) -> Plan {
     plan
 }
 
-fn first_model(line: &Line, options: &ReplayOptions) -> Result<Option<Model>, EngineError> {
+fn first_model(line: &Line, dataset: &ReplaySet, options: &ReplayOptions) -> Result<First, EngineError> {
+    if let ReplaySet::Scores(path) = dataset {
+        let bytes = std::fs::read(path).map_err(EngineError::io("cannot read", path))?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        return Ok(First::Scores(ModelRef { name: "scores".into(), hash }));
+    }
     if options.from_nothing {
-        return Ok(None);
+        return Ok(First::Nothing);
     }
     let live = line.store.view().settings()?.model.map(|model| model.name);
     match options.model.as_ref().or(live.as_ref()) {
-        Some(name) => Ok(Some(find_model(Some(line.store.folder()), name)?)),
-        None => Ok(None),
+        Some(name) => Ok(First::Package(Box::new(find_model(Some(line.store.folder()), name)?))),
+        None => Ok(First::Nothing),
     }
 }
 

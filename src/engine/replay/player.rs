@@ -260,10 +260,13 @@ impl<'a> Player<'a> {
 
     /// What the person says, right or wrong.
     fn look_at(&mut self, truth: &Label) -> Label {
-        if !errs(&mut self.random, self.options.reviewer) {
+        let is_wrong = errs(&mut self.random, self.options.reviewer);
+        let is_known = truth.classes().iter().all(|class| self.plan.route(class).is_some());
+        if !is_wrong && is_known {
             return truth.clone();
         }
-        let wanted = if is_bad(&self.plan, truth) { Route::Pass } else { Route::Divert };
+        // A kind of defect that the plan does not know is answered with one that it knows.
+        let wanted = if is_bad(&self.plan, truth) == is_wrong { Route::Pass } else { Route::Divert };
         let other = self.plan.classes.iter().find(|class| class.route == wanted);
         other.map_or_else(|| truth.clone(), |class| Label::confirmed(&class.name))
     }
@@ -312,7 +315,7 @@ impl<'a> Player<'a> {
     fn is_training_due(&self) -> bool {
         let due = self.plan.retrain.labels as usize;
         let labels = self.answered.len();
-        due > 0 && labels >= LABELS_MIN && labels - self.labels_trained >= due
+        due > 0 && labels >= LABELS_MIN.max(due) && labels >= 2 * self.labels_trained
     }
 
     /// On everything that was answered; the model goes live at once, as a person would who trusts the

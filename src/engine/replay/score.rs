@@ -1,10 +1,15 @@
-//! What a model says of the items of a data set: once, for as many plays as one likes.
+//! What a model says of the items of a data set: once, for as many plays as one likes; computed here, or
+//! read from what `evaluate` or `cross-validate` has written.
 
 use super::super::EngineError;
-use crate::domain::{LabelledItem, MediaHash, Prediction, Reason, Timing};
+use crate::domain::{
+    ImageStats, Label, LabelledItem, MediaHash, MediaKind, ModelRef, Prediction, Probability, Reason, Timing,
+};
 use crate::infer::Model;
 use crate::media::{Raster, decode_image, image_stats};
 use rayon::prelude::*;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -84,4 +89,51 @@ fn read(path: &Path) -> Result<Raster, String> {
 
 fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
+}
+
+/// A row of `--predictions`.
+#[derive(Deserialize)]
+struct Row {
+    media: String,
+    group: String,
+    probabilities: BTreeMap<String, Probability>,
+    truth: String,
+    #[serde(default)]
+    inputs: Option<ImageStats>,
+}
+
+/// Items and scores from a file of predictions; there are no pictures.
+pub(super) fn read_scores(
+    path: &Path,
+    model: &ModelRef,
+) -> Result<(Vec<LabelledItem>, Vec<Scored>), EngineError> {
+    let text = std::fs::read_to_string(path).map_err(EngineError::io("cannot read", path))?;
+    let (mut items, mut scored) = (Vec::new(), Vec::new());
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let row: Row = serde_json::from_str(line).map_err(|error| {
+            EngineError::Failed(format!("line {}: {error}: {}", number + 1, path.display()))
+        })?;
+        // The file's name keeps two sets apart that number their pictures alike.
+        let media = MediaHash::of(format!("{}/{}", path.display(), row.media).as_bytes());
+        items.push(LabelledItem {
+            path: row.media.clone().into(),
+            name: row.media,
+            kind: MediaKind::Image,
+            reference: None,
+            group: format!("{}/{}", path.display(), row.group),
+            label: Label::confirmed(&row.truth),
+            votes: Vec::new(),
+            extra: BTreeMap::new(),
+        });
+        let prediction = Prediction {
+            model: model.clone(),
+            probabilities: row.probabilities,
+            regions: Vec::new(),
+            transcript: None,
+            timing: Timing::default(),
+            inputs: row.inputs,
+        };
+        scored.push(Scored { media, bytes: 0, prediction: Ok(prediction) });
+    }
+    Ok((items, scored))
 }

@@ -138,7 +138,7 @@ impl PromisePage {
                 ui.horizontal(|ui| {
                     self.reason_ui(ui, tr("What was done about it?"));
                     let name = format!("{} {}", tr("Clear the alarm:"), alarm.kind);
-                    if self.can_act() && button_ui(ui, &name, false).clicked() {
+                    if self.button_ui(ui, &name, false) {
                         let (kind, reason) = (alarm.kind, self.reason.clone());
                         self.act(ui.ctx(), page, move |line, actor| clear(line, kind, actor, &reason));
                     }
@@ -183,7 +183,7 @@ impl PromisePage {
             self.reason_ui(ui, tr("Why?"));
             ui.horizontal(|ui| {
                 let name = if is_other { tr("Apply this promise") } else { tr("Apply these thresholds") };
-                if self.can_act() && button_ui(ui, name, true).clicked() {
+                if self.button_ui(ui, name, true) {
                     let (reason, change) = (self.reason.clone(), is_other.then_some(promise));
                     self.act(ui.ctx(), page, move |line, actor| apply(line, change, actor, &reason));
                 }
@@ -209,7 +209,7 @@ impl PromisePage {
             } else if is_ready && report.level < level {
                 self.reason_ui(ui, tr("Why now?"));
                 let button = format!("{} {name}", tr("Raise to"));
-                if self.can_act() && button_ui(ui, &button, true).clicked() {
+                if self.button_ui(ui, &button, true) {
                     let reason = self.reason.clone();
                     self.act(ui.ctx(), page, move |line, actor| raise(line, level, actor, &reason));
                 }
@@ -228,8 +228,9 @@ impl PromisePage {
     }
 
     /// Nothing is done without a reason, and one thing at a time.
-    fn can_act(&self) -> bool {
-        self.doing.is_none() && !self.reason.trim().is_empty()
+    fn button_ui(&self, ui: &mut Ui, name: &str, is_loud: bool) -> bool {
+        let can_act = self.doing.is_none() && !self.reason.trim().is_empty();
+        ui.add_enabled_ui(can_act, |ui| button_ui(ui, name, is_loud)).inner.clicked()
     }
 
     fn act(

@@ -8,9 +8,9 @@ use super::app::{App, Places};
 use super::shell::Place;
 use super::verbs::{TABLE, Verb};
 use crate::domain::{
-    Arrival, BoxPx, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Label, LabelStatus, Level,
-    MediaHash, MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region, ReviewMode,
-    Route, Shape, Task, Thresholds, Timing, Verdict, VerdictMode,
+    Arrival, Audit, Band, BoxPx, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Label, LabelStatus,
+    Level, Limit, MediaHash, MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region,
+    ReviewMode, Route, Shape, Task, Thresholds, Timing, Verdict, VerdictMode,
 };
 use crate::engine::{Ask, Line, LineRequest, StationOptions};
 use crate::store::{LabelFilter, QueueFilter, Store};
@@ -101,22 +101,7 @@ fn arrive_beside(
         Outcome::Pass => (DecidedBy::Model, Reason::BelowPass { p, pass_below: p }),
         Outcome::Divert => (DecidedBy::Model, Reason::AboveDivert { p, divert_above: p }),
     };
-    let arrival = Arrival {
-        item,
-        inspection: Some(inspection),
-        unit: format!("U{number:03}"),
-        position: None,
-        kind: MediaKind::Image,
-        media: media_hash,
-        bytes: media.len() as u64,
-        reference,
-        name: format!("U{number:03}.png"),
-        source: "folder:inbox".into(),
-        modified_at: None,
-        label: None,
-        votes: Vec::new(),
-        extra: BTreeMap::new(),
-    };
+    let arrival = Arrival { item, inspection: Some(inspection), ..arrival(number, media_hash, reference) };
     store
         .transact::<_, crate::store::StoreError>("station", |tx| {
             tx.append(&Event::ItemArrived(arrival))?;
@@ -128,6 +113,25 @@ fn arrive_beside(
         })
         .unwrap();
     item
+}
+
+fn arrival(number: u8, media: MediaHash, reference: Option<MediaHash>) -> Arrival {
+    Arrival {
+        item: ItemId::generate(),
+        inspection: None,
+        unit: format!("U{number:03}"),
+        position: None,
+        kind: MediaKind::Image,
+        bytes: 0,
+        media,
+        reference,
+        name: format!("U{number:03}.png"),
+        source: "folder:inbox".into(),
+        modified_at: None,
+        label: None,
+        votes: Vec::new(),
+        extra: BTreeMap::new(),
+    }
 }
 
 impl Bench {

@@ -110,7 +110,7 @@ fn every_verb_is_in_the_palette_and_none_breaks_the_window() {
 #[test]
 fn everything_that_can_be_pressed_has_a_name() {
     let mut bench = Bench::new(ReviewMode::Shown, 2);
-    for key in [Key::F1, Key::F2, Key::F3, Key::F4, Key::F5] {
+    for key in [Key::F1, Key::F2, Key::F3, Key::F4, Key::F5, Key::F6] {
         bench.press(key);
         bench.harness.run_steps(4);
         let root = bench.harness.root();
@@ -319,4 +319,96 @@ fn the_demo_line_is_one_command_away() {
     bench.wait("demo line", |app| {
         app.session().is_some_and(|session| session.folder.ends_with("demo-line") && session.board.is_some())
     });
+}
+
+/// A line whose model has decided some alone, all of them drawn for a check.
+fn checked_line(dir: &Path) -> PathBuf {
+    let folder = dir.join("line");
+    let mut plan = plan(ReviewMode::Shown);
+    let p = Probability::saturating;
+    plan.promise.outgoing = Some(Limit { limit: p(0.02), confidence: p(0.95) });
+    let request = LineRequest { plan, level: Level::Assist, model: Some("phone-line".into()) };
+    // Classes of the shipped package, so that it may be live here.
+    let request = LineRequest { plan: Plan { classes: Vec::new(), ..request.plan }, ..request };
+    let mut line = Line::create(&folder, request, "test").unwrap();
+    let live = line.store.view().settings().unwrap().model.unwrap();
+    for number in 1..=3 {
+        let (item, inspection) = (ItemId::generate(), InspectionId::generate());
+        let media = line.store.blobs().put(&picture(number)).unwrap();
+        let sure = Prediction { model: live.clone(), ..prediction(0.01) };
+        let audit = Audit { probability: p(0.5), least: p(0.5), drawn: true, band: Band::Safe };
+        line.store
+            .transact::<_, crate::store::StoreError>("station", |tx| {
+                let arrival = Arrival { item, inspection: Some(inspection), ..arrival(number, media, None) };
+                tx.append(&Event::ItemArrived(arrival))?;
+                tx.append(&Event::ItemPredicted { item, prediction: sure })?;
+                let reason = Reason::BelowPass { p: p(0.01), pass_below: p(0.1) };
+                let decision = Decision {
+                    outcome: Outcome::Pass,
+                    decided_by: DecidedBy::Model,
+                    reason,
+                    policy: None,
+                    model: Some(live.clone()),
+                    audit: Some(audit),
+                };
+                tx.append(&Event::ItemDecided { item, inspection, decision })?;
+                crate::review::redecide(tx, &line.plan, inspection, false)
+            })
+            .unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_check_looks_like_any_question_until_it_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = checked_line(dir.path());
+    let mut bench = Bench::open(dir, folder);
+    bench.wait("picture", |app| app.review.is_ready());
+    bench.press(Key::I);
+    bench.press(Key::M);
+    for given_away in ["pass below", "0.010", ".01", "phone-line:", "by model", "below 0.1"] {
+        assert!(!bench.shows(given_away), "{given_away} gives the check away");
+    }
+    bench.answer(Key::G);
+    let store = bench.store();
+    let checks = store.view().tallies().unwrap();
+    assert_eq!(
+        (checks.automatic, checks.verdicts),
+        (3, 1),
+        "the agreeing answer leaves the decision the model's"
+    );
+}
+
+#[test]
+fn the_promise_page_says_what_is_known_and_changes_nothing_until_it_is_applied() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = checked_line(dir.path());
+    let mut bench = Bench::open(dir, folder);
+    bench.press(Key::F6);
+    bench.see("What passing more would risk");
+    bench.see("Level: Partial");
+    bench.see("evidence that supports the promise:");
+    bench.see("Random checks");
+    let policy = |bench: &Bench| bench.store().view().settings().unwrap().policy;
+    let before = policy(&bench);
+    bench.harness.get_by_label_contains("What if: outgoing").focus();
+    bench.harness.run_steps(2);
+    for _ in 0..10 {
+        bench.harness.key_press(Key::ArrowUp);
+        bench.harness.run_steps(2);
+    }
+    bench.see("Apply this promise");
+    assert_eq!(policy(&bench), before);
+    // Without a reason nothing is applied.
+    bench.harness.get_by_role_and_label(egui::Role::TextInput, "Why?").focus();
+    bench.harness.step();
+    bench.harness.event(egui::Event::Text("the customer allows more".into()));
+    bench.harness.run_steps(2);
+    bench.harness.get_by_label("Apply this promise").click();
+    bench.wait("policy", |app| app.toasts.newest().is_some_and(|text| text.contains("in force")));
+    assert!(policy(&bench) != before);
+    let plan = std::fs::read_to_string(Store::plan_path(&bench.folder)).unwrap();
+    let limit = Plan::from_toml(&plan).unwrap().promise.outgoing.unwrap().limit;
+    assert!(limit.get() > 0.02, "{limit}");
 }
