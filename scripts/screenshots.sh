@@ -34,7 +34,8 @@ open_window() {
     id=$(xdotool search --name "Second Look" 2>/dev/null | tail -1) && [ -n "$id" ] && break
     sleep 0.1
   done
-  xdotool windowfocus "$id"
+  # A window that is not on the screen yet takes no focus.
+  for _ in $(seq 100); do xdotool windowfocus "$id" 2>/dev/null && break; sleep 0.1; done
   xdotool mousemove 1439 899
 }
 close_window() { kill "$WINDOW"; wait "$WINDOW" 2>/dev/null || true; sleep 1; }
@@ -87,5 +88,24 @@ sleep 5
 keys g; both_themes review
 keys m; shot heat-dark; keys m
 keys e; both_themes edit
+close_window
+
+# The promise: tiles replayed with a model that has seen most of them, so that there is something to see.
+"$PROGRAM" replay "$WORK/tiles" "$DATA/magnetic-tile" --promise outgoing=0.1@0.95,overkill=0.1@0.95 \
+  --keep "$WORK/promised" >/dev/null 2>&1
+open_window --line "$WORK/promised"
+sleep 5
+keys F6; sleep 3; both_themes promise
+xdotool mousemove 500 700; for _ in $(seq 20); do xdotool click 5; done; xdotool mousemove 1439 899
+both_themes checks
+close_window
+
+# A lamp fails: the level has dropped by itself.
+"$PROGRAM" new "$WORK/phones" --plan assets/phone-line.toml >/dev/null
+"$PROGRAM" replay "$WORK/phones" simulator:500 --then simulator:60,light=0.5 --model phone-line \
+  --promise outgoing=0.08@0.95 --keep "$WORK/dark" >/dev/null 2>&1
+open_window --line "$WORK/dark"
+sleep 5
+keys F6; sleep 3; shot alarm-dark
 close_window
 ls -l "$OUT"
