@@ -20,7 +20,7 @@ const MIGRATIONS: [(&str, &str); 6] = [
     ("03-views", "b146dcb93ec34d7954e4e6ca51d2770cc5d69c503fbfe469b7c0193a9909dd85"),
     ("04-before-answers", "73c7c7fb271d356d8de50f7841903b3670b55442f1818e59dc9fff2d417de3bf"),
     ("05-review", "97c7abc5db1a74c43be6d159a43b0ea83acd90b20fd1733ef18c0bfbc7cf13e7"),
-    ("06-promise", "003c274bab7d3dc78dae831766b6fb70fb5b7da05adf1a94c55941bb1d64a4ba"),
+    ("06-promise", "98de2ca031490b6a530c58bc8de6eddd6edd5df51c340a2d6877513df65ed322"),
 ];
 
 /// The same history each time, long enough that every kind of event is in it.

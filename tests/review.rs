@@ -250,6 +250,13 @@ proptest! {
                 if state.decision.is_some_and(|(outcome, _)| outcome == Outcome::Review) {
                     prop_assert!(state.items.iter().any(|(_, outcome, _)| *outcome == Outcome::Review));
                 }
+                if (outcome, by) == (Outcome::Pass, DecidedBy::Model) {
+                    // Only what its policy passes: strictly below the threshold, at a level that lets it.
+                    let decision = view.decision_before_answers(id).unwrap().unwrap();
+                    let policy = decision.policy.unwrap();
+                    let p = view.prediction(id).unwrap().unwrap().divert_probability(&line.plan);
+                    prop_assert!(policy.level.is_automatic() && Some(p) < policy.thresholds.pass_below);
+                }
                 let is_check = by == DecidedBy::Model && view.is_blind(id).unwrap();
                 prop_assert!(!is_check || label.is_none(), "an answered check waits");
                 let waits = outcome == Outcome::Review || is_check;

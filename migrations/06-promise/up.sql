@@ -14,7 +14,7 @@ CREATE TABLE checks (
     least         REAL    NOT NULL,     -- the smallest that the rules of its time could give
     decided_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX checks_model ON checks (model, seq);
+CREATE INDEX checks_model ON checks (model, decided_at, seq);
 
 -- Inspections that a model decided alone, whatever people said of them later.
 CREATE TABLE automatic (

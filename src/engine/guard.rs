@@ -23,6 +23,7 @@ pub(super) struct Guard {
     norms: Option<Arc<Norms>>,
     /// Of the model that is live.
     faults: VecDeque<bool>,
+    has_model: bool,
     seen: u64,
     /// Of the newest item.
     unit: String,
@@ -37,6 +38,7 @@ impl Guard {
             watch: None,
             norms: None,
             faults: VecDeque::new(),
+            has_model: false,
             seen: 0,
             unit: String::new(),
             look_at: 0,
@@ -67,7 +69,10 @@ impl Guard {
         let budget_ms = self.plan.budget.latency_ms_p99;
         let is_fault = match result {
             Ok(prediction) => prediction.timing.network_ms + prediction.timing.prepare_ms > budget_ms,
-            Err(reason) => matches!(reason, Reason::ModelFault { .. } | Reason::NoModel { .. }),
+            Err(Reason::ModelFault { .. }) => true,
+            // A line that has no model yet has none that could fail.
+            Err(Reason::NoModel { .. }) => self.has_model,
+            Err(_) => false,
         };
         if self.faults.len() == RECENT {
             self.faults.pop_front();
@@ -91,12 +96,15 @@ impl Guard {
     /// it saw on this line.
     pub fn learn(&mut self, store: &Store) -> Result<(), EngineError> {
         let settings = store.view().settings()?;
+        self.has_model = settings.model.is_some();
         let (Some(model), Some(since)) = (settings.model, settings.live_since) else { return Ok(()) };
         let is_known = self.watch.as_ref().is_some_and(|watch| *watch.model() == model);
         if is_known || self.seen < self.look_at {
             return Ok(());
         }
         self.look_at = self.seen + LOOK_EVERY;
+        // Faults of another model say nothing of this one.
+        self.faults.clear();
         (self.watch, self.norms) = (None, None);
         let first = store.view().first_predictions(&model.hash, since, BASELINE)?;
         if first.len() == BASELINE

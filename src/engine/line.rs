@@ -171,6 +171,9 @@ impl Line {
         self.store.transact::<_, EngineError>(actor, |tx| {
             let settings = tx.settings()?;
             let mut level = settings.level;
+            if before.is_none() && settings.model.as_ref().map(|live| live.name.as_str()) != Some(model) {
+                return Err(EngineError::Failed("another model has been released meanwhile".into()));
+            }
             if let Some(event) = before {
                 tx.append(&event)?;
             }
@@ -219,8 +222,13 @@ impl Line {
 
     /// Records one verdict, durably, with what follows from it.
     pub fn answer(&mut self, verdict: &Verdict) -> Result<Recorded, EngineError> {
+        // Only what was asked blind can be a check, and only checks can break a promise.
+        let may_be_check = self.store.view().is_blind(verdict.item)?;
         let recorded = review::answer(&mut self.store, &self.plan, verdict)?;
-        steward::tend(&mut self.store, &self.plan)?;
+        if may_be_check {
+            // The answer is on the disk whatever comes of this; the station looks again within a second.
+            let _ = steward::tend(&mut self.store, &self.plan);
+        }
         Ok(recorded)
     }
 
@@ -251,16 +259,22 @@ impl Line {
     /// Changes the automation level. Upwards it takes all that stands on the level's check list.
     pub fn set_level(&mut self, to: Level, actor: &str, reason: &str) -> Result<(), EngineError> {
         let mut evidence = None;
+        let is_rise = to > self.store.view().settings()?.level;
         if to.is_automatic() {
             let support = self.support()?;
             let list = self.checklist_by(to, support.as_ref())?;
-            if to > self.store.view().settings()?.level {
+            if is_rise {
                 require(&list, support, to)?;
+                // The thresholds that the evidence supports now, and not those of an earlier day.
+                self.adopt(actor, reason)?;
             }
             evidence = serde_json::to_value(&list).ok();
         }
         self.store.transact::<_, EngineError>(actor, |tx| {
             let from = tx.settings()?.level;
+            if is_rise && to.is_automatic() && !tx.alarms()?.is_empty() {
+                return Err(EngineError::Failed("an alarm has come meanwhile; the level stays".into()));
+            }
             if from != to {
                 let reason = reason.to_owned();
                 tx.append(&Event::LevelChanged { from: Some(from), to, reason, evidence })?;

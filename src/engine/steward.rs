@@ -4,8 +4,8 @@
 use super::EngineError;
 use super::station::ACTOR;
 use crate::decide::{Circumstances, Requirement, Support, highest_justified, requirements};
-use crate::domain::{Alarm, AlarmKind, Event, Level, ModelRef, Plan, Timestamp};
-use crate::store::{Settings, Store, StoreError, Tx};
+use crate::domain::{Alarm, AlarmKind, Event, Level, ModelRef, Outcome, Plan, Timestamp};
+use crate::store::{Automatic, Settings, Store, StoreError, Tx, View};
 use crate::watch::{Verified, broken_promise, verified};
 
 const DAY_SECS: f64 = 86_400.0;
@@ -20,23 +20,38 @@ pub(super) fn tend(store: &mut Store, plan: &Plan) -> Result<Option<Alarm>, Engi
         return Ok(None);
     };
     let seen = verified(&store.view(), plan, model, since)?;
-    let alarm = broken_promise(plan, &seen).or_else(|| stale(plan, &seen, since, store.now()));
+    let alarm = match broken_promise(plan, &seen) {
+        Some(alarm) => Some(alarm),
+        None => stale(&store.view(), plan, model, &seen, since, store.now())?,
+    };
     let Some(alarm) = alarm else { return Ok(None) };
     let alarm = Alarm { model: Some(model.clone()), ..alarm };
     Ok(raise(store, &alarm)?.then_some(alarm))
 }
 
-/// Nothing has been checked for too long.
-fn stale(plan: &Plan, seen: &[Verified], since: Timestamp, now: Timestamp) -> Option<Alarm> {
-    let newest = seen.iter().map(|one| one.decided_at).fold(since, Timestamp::max);
+/// Decisions are made alone, and none of them has been checked for too long.
+fn stale(
+    view: &View<'_>,
+    plan: &Plan,
+    model: &ModelRef,
+    seen: &[Verified],
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Alarm>, StoreError> {
+    let checked = seen.iter().filter(|one| one.outcome != Outcome::Review);
+    let newest = checked.map(|one| one.decided_at).fold(since, Timestamp::max);
     let days = now.secs_since(newest) / DAY_SECS;
-    (days > plan.watch.stale_days).then(|| Alarm {
+    if days <= plan.watch.stale_days {
+        return Ok(None);
+    }
+    let Automatic { passed, diverted } = view.automatic(&model.hash, newest.plus_secs(1e-6))?;
+    Ok((passed + diverted > 0).then(|| Alarm {
         kind: AlarmKind::Stale,
         text: format!("no decision was checked for {days:.0} days"),
         value: days,
         limit: plan.watch.stale_days,
         model: None,
-    })
+    }))
 }
 
 /// Writes an alarm down and lowers the level to what is still justified, at once. `false` where it
@@ -47,10 +62,10 @@ pub(super) fn raise(store: &mut Store, alarm: &Alarm) -> Result<bool, EngineErro
 
 /// As [`raise`], inside a transaction.
 pub(super) fn raise_in(tx: &Tx<'_>, alarm: &Alarm) -> Result<bool, StoreError> {
-    if tx.alarms()?.iter().any(|(_, standing)| standing.kind == alarm.kind) {
-        return Ok(false);
+    let is_new = tx.alarms()?.iter().all(|(_, standing)| standing.kind != alarm.kind);
+    if is_new {
+        tx.append(&Event::AlarmRaised { alarm: alarm.clone() })?;
     }
-    tx.append(&Event::AlarmRaised { alarm: alarm.clone() })?;
     let from = tx.settings()?.level;
     let now = Circumstances { alarms: vec![alarm.text.clone()], ..Circumstances::default() };
     let to = highest_justified(from, &now);
@@ -59,7 +74,7 @@ pub(super) fn raise_in(tx: &Tx<'_>, alarm: &Alarm) -> Result<bool, StoreError> {
         let reason = alarm.text.clone();
         tx.append(&Event::LevelChanged { from: Some(from), to, reason, evidence })?;
     }
-    Ok(true)
+    Ok(is_new)
 }
 
 /// What the levels of a line rest on now.

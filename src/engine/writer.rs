@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const GROUP_MAX: usize = 16;
 /// How often overdue inspections are looked for.
 const TICK: Duration = Duration::from_millis(200);
+/// How often it looks whether anything was checked at all.
+const STALE_EVERY: Duration = Duration::from_mins(10);
 /// How often the station looks whether its promise still holds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETENTION_EVERY: Duration = Duration::from_hours(1);
@@ -46,6 +48,7 @@ pub(super) fn run_writer(
         guard,
         retention_due: now,
         look_due: now,
+        stale_due: now,
         seen: None,
         is_troubled: false,
     };
@@ -72,6 +75,7 @@ struct Writer<'a> {
     guard: Guard,
     retention_due: Instant,
     look_due: Instant,
+    stale_due: Instant,
     /// Version of the store's content that was looked at last.
     seen: Option<i64>,
     is_troubled: bool,
@@ -176,9 +180,11 @@ impl Writer<'_> {
     fn look(&mut self) {
         self.look_due = Instant::now() + LOOK_EVERY;
         let version = self.store.view().data_version().ok();
-        if version == self.seen {
+        // Where nobody answers nothing changes, and just that makes evidence stale.
+        if version == self.seen && Instant::now() < self.stale_due {
             return;
         }
+        self.stale_due = Instant::now() + STALE_EVERY;
         self.seen = version;
         match steward::tend(&mut self.store, &self.plan) {
             Ok(None) => {}

@@ -184,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn calibration_error_agrees_with_numpy() {
+        // numpy 2.4.6: ten bins of equal numbers of the stably sorted probabilities.
+        let pairs: Vec<(f64, bool)> = (0..500_u32)
+            .map(|i| ((f64::from(i * 37 % 101) + 0.5) / 101.0, (i * i + 3 * i) % 7 < 3))
+            .collect();
+        assert!((calibration_error(&pairs).unwrap() - 0.296_198_019_801_980_2).abs() < 1e-9);
+    }
+
+    #[test]
     fn detections_that_miss_half_score_half() {
         let item = Detections { predicted: vec![(0.9, true), (0.2, false)], truths: 2 };
         assert!((detection_precision([item].iter()).unwrap() - 0.5).abs() < 1e-12);

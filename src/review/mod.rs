@@ -130,15 +130,18 @@ fn follow(tx: &Tx<'_>, plan: &Plan, item: &Item) -> Result<(), StoreError> {
         Some(label) => {
             let answer = by_person(consequence(plan, label));
             match before.as_ref().filter(|before| is_check(before)) {
-                // A check that agrees changes nothing: the station's decision stands as its own.
-                Some(before)
-                    if answer.outcome == before.outcome && is_in_force(before, in_force.as_ref()) =>
-                {
+                // A check that agrees changes nothing: the station's decision stands as its own, unless a look
+                // that still counts has contradicted it.
+                Some(before) if answer.outcome == before.outcome && !contradicts(plan, &standing, before) => {
                     before.clone()
                 }
                 // One look against the station is not enough, and the unit must not be away meanwhile.
                 Some(before) if answer.outcome != before.outcome && standing.len() < LOOKS => {
                     Decision { audit: before.audit, ..by_person((Outcome::Review, Reason::SecondLook)) }
+                }
+                // Whoever decides between two looks is to see as little as they did.
+                Some(before) if answer.outcome == Outcome::Review => {
+                    Decision { audit: before.audit, ..answer }
                 }
                 _ => answer,
             }
@@ -157,6 +160,13 @@ const LOOKS: usize = 2;
 /// Whether the station decided alone and the item was drawn for a check.
 fn is_check(decision: &Decision) -> bool {
     decision.decided_by == DecidedBy::Model && decision.outcome != Outcome::Review && decision.is_blind()
+}
+
+/// Whether any of these looks, each for itself, says something else than the station.
+fn contradicts(plan: &Plan, looks: &[Verdict], station: &Decision) -> bool {
+    looks.iter().any(|look| {
+        settle(std::slice::from_ref(look)).is_some_and(|label| consequence(plan, &label).0 != station.outcome)
+    })
 }
 
 fn is_in_force(decision: &Decision, in_force: Option<&(Outcome, DecidedBy, String)>) -> bool {

@@ -7,6 +7,9 @@ use crate::domain::{Alarm, Band, InspectionId, ItemId, Label, Outcome, Predictio
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 
+/// Predictions that are read for each unit that is wanted, at most.
+const PICTURES_PER_UNIT: usize = 20;
+
 /// An item that a person looks at, or has looked at: asked, or drawn for a check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedItem {
@@ -49,7 +52,8 @@ impl View<'_> {
                     c.least, c.decided_at, p.payload, l.payload,
                     (SELECT count(*) FROM verdicts v WHERE v.item_id = c.item_id AND v.undone = 0),
                     NOT EXISTS (SELECT 1 FROM inspections e WHERE e.unit = n.unit
-                                AND e.opened_at >= ?2 AND e.opened_at < n.opened_at)
+                                AND e.opened_at >= ?2
+                                AND (e.opened_at, e.inspection_id) < (n.opened_at, n.inspection_id))
              FROM checks c JOIN inspections n ON n.inspection_id = c.inspection_id
              JOIN predictions p ON p.item_id = c.item_id
              LEFT JOIN labels l ON l.item_id = c.item_id
@@ -100,9 +104,12 @@ impl View<'_> {
     ) -> Result<Vec<Prediction>, StoreError> {
         let mut statement = self.conn.prepare_cached(
             "SELECT p.payload, i.unit FROM predictions p JOIN items i ON i.item_id = p.item_id
-             WHERE p.item_id >= ?1 AND json_extract(p.payload, '$.model.hash') = ?2 ORDER BY p.item_id",
+             WHERE p.item_id >= ?1 AND json_extract(p.payload, '$.model.hash') = ?2
+             ORDER BY p.item_id LIMIT ?3",
         )?;
-        let mut rows = statement.query(params![first_id_at(since), model_hash])?;
+        // A line on which the same few units go round has no end of predictions and never enough units.
+        let most = i64::try_from(limit.saturating_mul(PICTURES_PER_UNIT)).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![first_id_at(since), model_hash, most])?;
         let (mut units, mut found) = (BTreeSet::new(), Vec::new());
         while let Some(row) = rows.next()? {
             if units.insert(row.get::<_, String>(1)?) {
@@ -133,16 +140,25 @@ impl View<'_> {
         Ok(code.as_deref() == Some(BLIND))
     }
 
+    /// Whether this person has looked at the item already.
+    pub(super) fn has_looked(&self, item: ItemId, reviewer: &str) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM verdicts WHERE item_id = ?1 AND reviewer = ?2 AND undone = 0)";
+        Ok(self.conn.prepare_cached(sql)?.query_row(params![item.to_string(), reviewer], |row| row.get(0))?)
+    }
+
     /// Pairs of first answers that two people gave to one item independently, and how many disagree
-    /// about whether it is good.
+    /// about whether it is good. Second looks at checks are left out: they are only asked for where the
+    /// first contradicted, and would make everybody look careless.
     pub fn answer_pairs(&self) -> Result<(u64, u64), StoreError> {
         let sql = "WITH firsts AS (
                  SELECT item_id, reviewer, coalesce(class_before, class) AS class,
                         row_number() OVER (PARTITION BY item_id ORDER BY seq) AS number
                  FROM verdicts WHERE undone = 0 AND status = 'answered' AND mode != 'shown')
              SELECT count(*), coalesce(sum((a.class = 'good') != (b.class = 'good')), 0)
-             FROM firsts a JOIN firsts b ON b.item_id = a.item_id AND b.number = 2
-             WHERE a.number = 1";
+             FROM firsts a JOIN firsts b ON b.item_id = a.item_id AND b.number = 2 AND b.reviewer != a.reviewer
+             WHERE a.number = 1 AND NOT EXISTS
+                 (SELECT 1 FROM checks c WHERE c.item_id = a.item_id AND c.outcome != 'review')";
         Ok(self.conn.prepare_cached(sql)?.query_row([], |row| {
             let count = |n: i64| u64::try_from(n).unwrap_or_default();
             Ok((count(row.get(0)?), count(row.get(1)?)))

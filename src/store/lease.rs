@@ -24,10 +24,15 @@ impl Store {
         const PAGE: usize = 64;
         self.passing(|conn, now| {
             let view = super::View { conn };
-            let mut after = None;
+            let (mut after, mut own) = (None, None);
             loop {
                 let page = view.places(filter, after.as_ref(), PAGE)?;
-                let Some(last) = page.last() else { return Ok(None) };
+                let Some(last) = page.last() else {
+                    // Nobody else is there for it.
+                    let Some(item) = own else { return Ok(None) };
+                    take(conn, item, reviewer, now.plus_secs(secs).as_micros())?;
+                    return view.queued(item);
+                };
                 after = Some(last.clone());
                 for place in page {
                     let item: ItemId = place.item.parse().map_err(|_| {
@@ -35,6 +40,11 @@ impl Store {
                     })?;
                     let is_free = holder(conn, item)?.is_none_or(|other| other == reviewer);
                     if is_free && !put_off.contains(&item) {
+                        // A second look is for somebody else, or comes after everything else.
+                        if view.has_looked(item, reviewer)? {
+                            own = own.or(Some(item));
+                            continue;
+                        }
                         take(conn, item, reviewer, now.plus_secs(secs).as_micros())?;
                         return view.queued(item);
                     }

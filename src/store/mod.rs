@@ -170,21 +170,31 @@ impl Store {
         conn.pragma_update(None, "synchronous", DURABLE)?;
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);
+        let version = |conn: &Connection| -> Result<i64, StoreError> {
+            Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+        };
+        let before = version(&conn)?;
         migrate(&mut conn, folder)?;
+        let is_older = before != version(&conn)?;
         let station: String = conn
             .query_row("SELECT station FROM line", [], |row| row.get(0))
             .optional()?
             .ok_or_else(|| StoreError::Damaged("it holds no line".into()))?;
         let station =
             station.parse().map_err(|_| StoreError::Damaged(format!("\"{station}\" is not a station id")))?;
-        Ok(Self {
+        let mut store = Self {
             conn,
             folder: folder.to_owned(),
             station,
             blobs: Blobs::of_line(folder),
             clock,
             durability: DURABLE,
-        })
+        };
+        if is_older {
+            // New projections begin with the whole history of the line.
+            store.rebuild()?;
+        }
+        Ok(store)
     }
 
     /// From now on nothing of this connection waits for the disk: for scratch lines that nobody misses

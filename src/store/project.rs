@@ -227,7 +227,8 @@ fn item_decided(
     }
     tally(conn, &format!("items_{}", decision.outcome), 1)?;
     check_drawn(conn, record, &item, inspection, decision)?;
-    if decision.is_blind() {
+    let is_answered = decision.outcome != Outcome::Review && is_labelled(conn, &item)?;
+    if decision.is_blind() && !is_answered {
         queue_blind(conn, &item, &inspection.to_string())?;
     } else if decision.outcome == Outcome::Review {
         let seen = predicted(conn, &item)?;
@@ -251,7 +252,8 @@ fn item_decided(
     Ok(())
 }
 
-/// Notes that a person will look at what a model has decided or asked.
+/// Notes that a person will look at what a model has decided or asked: once, however often an answer to it
+/// is taken back.
 fn check_drawn(
     conn: &Connection,
     record: &Record,
@@ -268,7 +270,7 @@ fn check_drawn(
     }
     let audit = decision.audit.filter(|_| !is_asked);
     let band = audit.map(|audit| text(&audit.band)).transpose()?;
-    conn.prepare_cached("INSERT OR REPLACE INTO checks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?.execute(
+    conn.prepare_cached("INSERT OR IGNORE INTO checks VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")?.execute(
         params![
             item,
             inspection.to_string(),
@@ -282,6 +284,11 @@ fn check_drawn(
         ],
     )?;
     Ok(())
+}
+
+fn is_labelled(conn: &Connection, item: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM labels WHERE item_id = ?1)";
+    Ok(conn.prepare_cached(sql)?.query_row([item], |row| row.get(0))?)
 }
 
 /// A check whose answer was taken back waits again.

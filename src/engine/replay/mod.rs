@@ -245,6 +245,8 @@ fn scratch_plan(plan: &Plan) -> Plan {
     plan.retention.clear();
     plan.inspection.items = 1;
     plan.source.reference = None;
+    // How long this machine takes beside other work says nothing of the line.
+    plan.budget.latency_ms_p99 = f64::from(u32::MAX);
     plan
 }
 
