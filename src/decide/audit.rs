@@ -1,6 +1,7 @@
 //! Which automatic decisions a person checks, and what the checks say of all of them.
 
 use super::betting::Answers;
+use super::bisect::smallest;
 use super::gamma::{lower_weighted, upper_weighted};
 use super::promise::Evidence;
 use crate::domain::{Audit, AuditRates, AuditRule, Band, Outcome, Probability, Thresholds};
@@ -95,23 +96,15 @@ pub fn allocate(budget: AuditBudget, kinds: &[Expected]) -> Vec<f64> {
             .sum()
     };
     // What is spent grows with the scale: find the one that spends the budget.
-    let (mut low, mut high) = (0.0, 1.0);
+    let mut high = 1.0;
     while spent(high) < share && high < SCALE_MAX {
         high *= 2.0;
     }
-    for _ in 0..SCALE_HALVINGS {
-        let middle = 0.5 * (low + high);
-        if spent(middle) < share {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    kinds.iter().map(|kind| (high * kind.errors.max(0.0).sqrt()).clamp(least, 1.0)).collect()
+    let scale = smallest(0.0, high, |scale| spent(scale) >= share);
+    kinds.iter().map(|kind| (scale * kind.errors.max(0.0).sqrt()).clamp(least, 1.0)).collect()
 }
 
 const SCALE_MAX: f64 = 1e9;
-const SCALE_HALVINGS: u32 = 60;
 /// What the calibrated scores alone say counts as so many units beside the evidence.
 const PRIOR_UNITS: f64 = 4.0;
 

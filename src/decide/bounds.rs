@@ -3,13 +3,10 @@
 //!
 //! Knows nothing of what is counted.
 
+use super::bisect::smallest;
 use crate::domain::Probability;
 use statrs::function::beta::checked_beta_reg;
 use thiserror::Error;
-
-/// Halvings of [0, 1] in the search for a quantile: 2⁻²⁰⁰ is far below the spacing of `f64`, and
-/// the search stops by itself when no number lies between its ends.
-const HALVINGS_MAX: u32 = 200;
 
 /// More labels than any line will ever collect for one promise; an answer beyond it is "none
 /// suffices".
@@ -172,26 +169,17 @@ fn check(errors: u64, n: u64, confidence: Probability) -> Result<f64, BoundError
     Ok(1.0 - confidence.get())
 }
 
-/// The x at which the regularised incomplete beta function of `a` and `b` reaches `p`, by
-/// bisection: it always ends, and the function grows with x.
+/// The x at which the regularised incomplete beta function of `a` and `b` reaches `p`.
 fn beta_quantile(p: f64, a: f64, b: f64) -> Result<Probability, BoundError> {
-    let (mut low, mut high) = (0.0_f64, 1.0_f64);
-    for _ in 0..HALVINGS_MAX {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
-            break;
+    let mut is_sound = true;
+    let found = smallest(0.0, 1.0, |x| match checked_beta_reg(a, b, x) {
+        Ok(reached) if !reached.is_nan() => reached >= p,
+        _ => {
+            is_sound = false;
+            true
         }
-        let reached = checked_beta_reg(a, b, middle).map_err(|_| BoundError::Numeric)?;
-        if reached.is_nan() {
-            return Err(BoundError::Numeric);
-        }
-        if reached < p {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(Probability::saturating(high))
+    });
+    if is_sound { Ok(Probability::saturating(found)) } else { Err(BoundError::Numeric) }
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 //! approximations fail exactly where escapes are: near zero.
 
 use super::betting::Answers;
+use super::bisect::smallest;
 use statrs::function::gamma::checked_gamma_lr;
 
-const HALVINGS_MAX: u32 = 200;
 const DOUBLINGS_MAX: u32 = 64;
 
 /// Upper end of the weighted sum of errors, exceeded with probability `delta`. Infinite where nothing
@@ -39,7 +39,7 @@ fn weighted(answers: &[Answers], power: i32) -> f64 {
     answers.iter().map(|a| a.weight.powi(power) * a.errors).sum()
 }
 
-/// The x at which the regularised lower incomplete gamma function of `shape` reaches `p`, by bisection.
+/// The x at which the regularised lower incomplete gamma function of `shape` reaches `p`.
 fn gamma_quantile(p: f64, shape: f64) -> f64 {
     let reached = |x: f64| checked_gamma_lr(shape, x).unwrap_or(1.0);
     let mut high = shape.max(1.0);
@@ -49,19 +49,7 @@ fn gamma_quantile(p: f64, shape: f64) -> f64 {
         }
         high *= 2.0;
     }
-    let mut low = 0.0;
-    for _ in 0..HALVINGS_MAX {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
-            break;
-        }
-        if reached(middle) < p {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    high
+    smallest(0.0, high, |x| reached(x) >= p)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod audit;
 mod betting;
+mod bisect;
 mod bounds;
 mod gamma;
 mod levels;
@@ -17,6 +18,7 @@ pub use audit::{
     AuditBudget, Estimate, Expected, allocate, audit_of, audit_rates, estimate, judge_errors, reviewer_error,
 };
 pub use betting::{Answers, capital_above, capital_below};
+pub use bisect::smallest;
 pub use bounds::{
     BoundError, binomial_cdf, binomial_tail, labels_needed, lower_bound, mcnemar, upper_bound,
     zero_error_sample,

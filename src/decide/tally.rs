@@ -1,6 +1,7 @@
 //! What evidence says of one rate, and the ways to bound it.
 
 use super::betting::{Answers, capital_below};
+use super::bisect::smallest_within;
 use super::bounds::{holds, rate_bound};
 use super::gamma::upper_weighted;
 use crate::domain::Probability;
@@ -87,12 +88,6 @@ impl Tally {
         Self { answers: self.answers.iter().map(clean).collect() }
     }
 
-    /// Whether all have one weight, so that counting is exact.
-    #[must_use]
-    pub fn is_even(&self) -> bool {
-        self.answers.len() < 2
-    }
-
     /// Whether the rate is shown to be at most `limit`.
     #[must_use]
     pub fn holds(&self, method: Method, limit: Probability, confidence: Probability) -> bool {
@@ -110,16 +105,8 @@ impl Tally {
             Method::Exact => rate_bound(self.errors(), self.n(), confidence),
             Method::Gamma => Probability::saturating(self.gamma(confidence)),
             Method::Betting => {
-                let (mut low, mut high) = (0.0_f64, 1.0_f64);
-                for _ in 0..BOUND_HALVINGS {
-                    let middle = 0.5 * (low + high);
-                    if self.holds(method, Probability::saturating(middle), confidence) {
-                        high = middle;
-                    } else {
-                        low = middle;
-                    }
-                }
-                Probability::saturating(high)
+                let holds = |limit| self.holds(method, Probability::saturating(limit), confidence);
+                Probability::saturating(smallest_within(0.0, 1.0, BOUND_HALVINGS, holds))
             }
         }
     }
@@ -143,16 +130,7 @@ impl Tally {
                 return None;
             }
         }
-        let mut low = high / 2.0;
-        while high - low > high * TIMES_PRECISION {
-            let middle = 0.5 * (low + high);
-            if shows(middle) {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Some(high)
+        Some(smallest_within(high / 2.0, high, TIMES_HALVINGS, shows))
     }
 }
 
@@ -160,5 +138,5 @@ impl Tally {
 const BOUND_HALVINGS: u32 = 30;
 /// More than anybody collects: none suffices.
 const TIMES_MAX: f64 = 1e6;
-/// A forecast needs no more digits.
-const TIMES_PRECISION: f64 = 1e-4;
+/// A forecast needs no more than four digits.
+const TIMES_HALVINGS: u32 = 13;

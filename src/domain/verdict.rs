@@ -60,3 +60,25 @@ pub struct Verdict {
     /// From showing the item to the answer.
     pub seconds: f64,
 }
+
+impl Verdict {
+    /// A class and nothing else, given without seeing anything of the model.
+    #[must_use]
+    pub fn of_class(item: ItemId, reviewer: impl Into<String>, class: impl Into<String>) -> Self {
+        Self {
+            item,
+            reviewer: reviewer.into(),
+            status: VerdictStatus::Answered,
+            class: Some(class.into()),
+            regions: Vec::new(),
+            transcript: None,
+            mode: VerdictMode::Hidden,
+            class_before: None,
+            model: None,
+            policy: None,
+            regions_shown: Vec::new(),
+            comment: None,
+            seconds: 0.0,
+        }
+    }
+}

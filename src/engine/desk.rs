@@ -5,7 +5,7 @@
 //! differ from the store's. A board that follows an answer is sent after that answer is on the disk.
 
 use super::{Card, EngineError, Line, find_model};
-use crate::domain::{ItemId, Label, Level, Timestamp, Verdict, VerdictMode, VerdictStatus};
+use crate::domain::{ItemId, Label, Level, Timestamp, Verdict};
 use crate::store::{AnswerPace, LabelFilter, LabelPlace, Labelled, QueueFilter, StoreError, Waiting};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::path::{Path, PathBuf};
@@ -371,19 +371,9 @@ impl Sitting {
                 break;
             }
             self.line.answer(&Verdict {
-                item,
-                reviewer: self.reviewer.clone(),
-                status: VerdictStatus::Answered,
-                class: Some(class.to_owned()),
                 regions: self.kept_regions(item, class)?,
-                transcript: None,
-                mode: VerdictMode::Hidden,
-                class_before: None,
-                model: None,
-                policy: None,
-                regions_shown: Vec::new(),
                 comment: Some("corrected in a list".into()),
-                seconds: 0.0,
+                ..Verdict::of_class(item, &self.reviewer, class)
             })?;
             self.did(Action::Answered);
             done += 1;

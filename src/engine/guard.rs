@@ -2,7 +2,7 @@
 //! model knows, and a model that fails or is too slow.
 
 use super::EngineError;
-use crate::domain::{Alarm, AlarmKind, Plan, Prediction, Reason};
+use crate::domain::{Alarm, AlarmKind, ModelRef, Plan, Prediction, Reason};
 use crate::store::Store;
 use crate::watch::{InputWatch, Norms};
 use std::collections::VecDeque;
@@ -21,9 +21,9 @@ pub(super) struct Guard {
     plan: Arc<Plan>,
     watch: Option<InputWatch>,
     norms: Option<Arc<Norms>>,
-    /// Of the model that is live.
+    /// The live one, as far as it was looked at, and its newest faults.
+    model: Option<ModelRef>,
     faults: VecDeque<bool>,
-    has_model: bool,
     seen: u64,
     /// Of the newest item.
     unit: String,
@@ -37,8 +37,8 @@ impl Guard {
             plan,
             watch: None,
             norms: None,
+            model: None,
             faults: VecDeque::new(),
-            has_model: false,
             seen: 0,
             unit: String::new(),
             look_at: 0,
@@ -71,7 +71,7 @@ impl Guard {
             Ok(prediction) => prediction.timing.network_ms + prediction.timing.prepare_ms > budget_ms,
             Err(Reason::ModelFault { .. }) => true,
             // A line that has no model yet has none that could fail.
-            Err(Reason::NoModel { .. }) => self.has_model,
+            Err(Reason::NoModel { .. }) => self.model.is_some(),
             Err(_) => false,
         };
         if self.faults.len() == RECENT {
@@ -96,16 +96,18 @@ impl Guard {
     /// it saw on this line.
     pub fn learn(&mut self, store: &Store) -> Result<(), EngineError> {
         let settings = store.view().settings()?;
-        self.has_model = settings.model.is_some();
+        if self.model != settings.model {
+            // Faults of another model say nothing of this one, nor what is normal for it.
+            self.model.clone_from(&settings.model);
+            self.faults.clear();
+            (self.watch, self.norms) = (None, None);
+            self.look_at = self.seen;
+        }
         let (Some(model), Some(since)) = (settings.model, settings.live_since) else { return Ok(()) };
-        let is_known = self.watch.as_ref().is_some_and(|watch| *watch.model() == model);
-        if is_known || self.seen < self.look_at {
+        if self.watch.is_some() || self.seen < self.look_at {
             return Ok(());
         }
         self.look_at = self.seen + LOOK_EVERY;
-        // Faults of another model say nothing of this one.
-        self.faults.clear();
-        (self.watch, self.norms) = (None, None);
         let first = store.view().first_predictions(&model.hash, since, BASELINE)?;
         if first.len() == BASELINE
             && let Some(norms) = Norms::of(&self.plan, &first)

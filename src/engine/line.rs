@@ -2,9 +2,7 @@
 //! change: level and live model.
 
 use super::{EngineError, StationOptions, find_model, steward};
-use crate::decide::{
-    Circumstances, Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support,
-};
+use crate::decide::{Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
     AlarmKind, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds, Verdict,
 };
@@ -59,15 +57,7 @@ impl Line {
         plan.check().map_err(|error| EngineError::Plan { error, path: Store::plan_path(folder) })?;
         if request.level.is_automatic() {
             let support = model.as_ref().map(|model| package_support(&plan, model));
-            let now = Circumstances {
-                has_model: model.is_some(),
-                has_promise: !plan.promise.is_empty(),
-                is_supported: support.as_ref().is_some_and(|support| support.supported),
-                is_supported_full: support.as_ref().is_some_and(|support| support.supported_full),
-                is_audited: true,
-                alarms: Vec::new(),
-                missing: support.as_ref().and_then(Support::missing),
-            };
+            let now = steward::circumstances(&plan, model.is_some(), support.as_ref(), &[]);
             require(&requirements(request.level, &now), support, request.level)?;
         }
         let mut line = Self { store: Store::create(folder, &plan, actor)?, plan };
@@ -98,11 +88,6 @@ impl Line {
             Ok(model) => self.evidence_of(&model),
             Err(_) => self.with_verified(Evidence::default(), live),
         }
-    }
-
-    /// What the evidence for `model` supports of the plan's promise.
-    pub fn support_of(&self, model: &Model) -> Result<Support, EngineError> {
-        Ok(support(&self.plan.promise, &self.evidence_of(model)?))
     }
 
     /// The package's own evidence, and what people have verified of the model's work on this line.
@@ -203,8 +188,9 @@ impl Line {
 
     fn checklist_by(&self, level: Level, support: Option<&Support>) -> Result<Vec<Requirement>, EngineError> {
         let view = self.store.view();
-        let now = steward::circumstances(&self.plan, &view.settings()?, support, &view.alarms()?);
-        Ok(steward::checklist(level, &now))
+        let has_model = view.settings()?.model.is_some();
+        let now = steward::circumstances(&self.plan, has_model, support, &view.alarms()?);
+        Ok(requirements(level, &now))
     }
 
     /// A person has seen to an alarm.

@@ -2,7 +2,9 @@
 //! what is in force, what escapes, and what more labels would buy.
 
 use super::{EngineError, Line, find_model, steward};
-use crate::decide::{CurvePoint, Evidence, Outlook, Requirement, Support, outlook, risk_curve, support};
+use crate::decide::{
+    CurvePoint, Evidence, Outlook, Requirement, Support, outlook, requirements, risk_curve, support,
+};
 use crate::domain::{Alarm, AuditRates, Level, ModelRef, Outcome, Policy, Probability, Promise, Timestamp};
 use crate::watch::{self, Estimates, SeriesPoint};
 use serde::Serialize;
@@ -66,7 +68,7 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
     let promise = &line.plan.promise;
     let support = support(promise, &evidence);
     let alarms = view.alarms()?;
-    let now = steward::circumstances(&line.plan, &settings, Some(&support), &alarms);
+    let now = steward::circumstances(&line.plan, settings.model.is_some(), Some(&support), &alarms);
     let pending = view
         .checks(&reference.hash, since)?
         .iter()
@@ -87,7 +89,7 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
         alarms,
         checklists: [Level::Partial, Level::Full]
             .into_iter()
-            .map(|level| (level, steward::checklist(level, &now)))
+            .map(|level| (level, requirements(level, &now)))
             .collect(),
         evidence,
     })

@@ -3,8 +3,8 @@
 
 use super::EngineError;
 use super::station::ACTOR;
-use crate::decide::{Circumstances, Requirement, Support, highest_justified, requirements};
-use crate::domain::{Alarm, AlarmKind, Event, Level, ModelRef, Outcome, Plan, Timestamp};
+use crate::decide::{Circumstances, Support, highest_justified};
+use crate::domain::{Alarm, AlarmKind, Event, ModelRef, Outcome, Plan, Timestamp};
 use crate::store::{Automatic, Settings, Store, StoreError, Tx, View};
 use crate::watch::{Verified, broken_promise, verified};
 
@@ -80,12 +80,12 @@ pub(super) fn raise_in(tx: &Tx<'_>, alarm: &Alarm) -> Result<bool, StoreError> {
 /// What the levels of a line rest on now.
 pub(super) fn circumstances(
     plan: &Plan,
-    settings: &Settings,
+    has_model: bool,
     support: Option<&Support>,
     alarms: &[(Timestamp, Alarm)],
 ) -> Circumstances {
     Circumstances {
-        has_model: settings.model.is_some(),
+        has_model,
         has_promise: !plan.promise.is_empty(),
         is_supported: support.is_some_and(|support| support.supported),
         is_supported_full: support.is_some_and(|support| support.supported_full),
@@ -93,11 +93,6 @@ pub(super) fn circumstances(
         alarms: alarms.iter().map(|(_, alarm)| alarm.text.clone()).collect(),
         missing: support.and_then(Support::missing),
     }
-}
-
-/// The check list of a level.
-pub(super) fn checklist(level: Level, now: &Circumstances) -> Vec<Requirement> {
-    requirements(level, now)
 }
 
 /// Since when a model's decisions on this line count: since it is live, or ever where it is not.

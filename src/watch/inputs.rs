@@ -5,6 +5,7 @@
 //! of items between false alarms that the plan asks for, by Siegmund's approximation (1985), shared
 //! among all charts.
 
+use crate::decide::smallest;
 use crate::domain::{Alarm, AlarmKind, ImageStats, ModelRef, Norm, Plan, Prediction, Probability};
 
 /// A shift of one normal deviation is found soonest with half of it.
@@ -13,6 +14,8 @@ const SLACK: f64 = 0.5;
 const STEP_MAX: f64 = 4.0;
 /// Siegmund's correction for steps that overshoot.
 const OVERSHOOT: f64 = 1.166;
+/// A chart with this limit alarms once in e⁶⁰ items.
+const LIMIT_MAX: f64 = 60.0;
 
 const SCORE: usize = ImageStats::NAMES.len();
 const MEASURES: usize = SCORE + 1;
@@ -124,16 +127,7 @@ fn chart_limit(items: f64) -> f64 {
         let x = 2.0 * SLACK * (limit + OVERSHOOT);
         (x.exp() - x - 1.0) / (2.0 * SLACK * SLACK)
     };
-    let (mut low, mut high) = (0.0, 60.0);
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if mean_items(middle) < items {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    high
+    smallest(0.0, LIMIT_MAX, |limit| mean_items(limit) >= items)
 }
 
 #[cfg(test)]

@@ -6,10 +6,7 @@ use super::super::record::{Inspected, Recorded, record};
 use super::super::{EngineError, Line, steward};
 use super::score::{Scored, score};
 use super::{AlarmAt, LevelChange, Moment, ReplayOptions, ReplayRun, Reviewer, errs};
-use crate::domain::{
-    Alarm, AlarmKind, DecidedBy, Label, LabelledItem, Level, Outcome, Plan, Route, Verdict, VerdictMode,
-    VerdictStatus,
-};
+use crate::domain::{Alarm, AlarmKind, DecidedBy, Label, LabelledItem, Level, Outcome, Plan, Route, Verdict};
 use crate::infer::Model;
 use crate::learn::{self, TrainSettings};
 use crate::watch::is_bad;
@@ -229,21 +226,11 @@ impl<'a> Player<'a> {
                 let looks = self.line.store.view().verdicts(row.item.id)?.len();
                 let truth = &stream[place].0.label;
                 let said = self.look_at(truth);
+                // Each look is somebody else's.
+                let reviewer = format!("person {}", looks + 1);
                 let verdict = Verdict {
-                    item: row.item.id,
-                    // Each look is somebody else's.
-                    reviewer: format!("person {}", looks + 1),
-                    status: VerdictStatus::Answered,
-                    class: Some(said.main_class().to_owned()),
                     regions: said.regions.clone(),
-                    transcript: None,
-                    mode: VerdictMode::Hidden,
-                    class_before: None,
-                    model: None,
-                    policy: None,
-                    regions_shown: Vec::new(),
-                    comment: None,
-                    seconds: 0.0,
+                    ..Verdict::of_class(row.item.id, reviewer, said.main_class())
                 };
                 let from = self.line.store.view().settings()?.level;
                 let before = self.line.store.view().alarms()?.len();

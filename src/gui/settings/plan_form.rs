@@ -5,7 +5,7 @@ use super::super::theme::{SPACE, tokens};
 use super::super::widgets::{Mark, button_ui, note, secondary, warning_ui};
 use crate::domain::{
     AfterIngest, Class, Label, Limit, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorSettings,
-    Task,
+    Task, WhenFull,
 };
 use eframe::egui::{self, DragValue, Role, Ui, WidgetInfo, vec2};
 use std::ops::RangeInclusive;
@@ -94,6 +94,7 @@ impl PlanForm {
         section(ui, tr("Budget and baseline"), |ui| self.budget_ui(ui));
         section(ui, tr("Source"), |ui| self.source_ui(ui));
         section(ui, tr("Review"), |ui| self.review_ui(ui));
+        section(ui, tr("Keeping the promise"), |ui| self.guard_ui(ui));
         section(ui, tr("Kept media"), |ui| self.retention_ui(ui));
         section(ui, tr("Simulator"), |ui| self.simulator_ui(ui));
     }
@@ -263,6 +264,52 @@ impl PlanForm {
         });
     }
 
+    /// Random checks, watching, a full queue, and when a replay trains.
+    fn guard_ui(&mut self, ui: &mut Ui) {
+        let Plan { audit, watch, queue, retrain, .. } = &mut self.plan;
+        for (name, value, range) in [
+            (tr("Share of automatic decisions that is checked"), &mut audit.share, 0.001..=1.0),
+            (tr("Of that, at least this part everywhere"), &mut audit.floor, 0.01..=1.0),
+            (tr("Share of questions that is asked blind"), &mut audit.blind, 0.01..=0.99),
+            (tr("Chance of calling a kept promise broken"), &mut watch.false_alarm, 0.001..=0.5),
+        ] {
+            row(ui, name, |ui| number(ui, value, range, "", name));
+        }
+        for (name, value, range, unit) in [
+            (
+                tr("Between two false alarms of the input charts"),
+                &mut watch.items_between_false_alarms,
+                100.0..=1e9,
+                tr(" items"),
+            ),
+            (tr("Evidence is stale without a check for"), &mut watch.stale_days, 0.01..=3650.0, tr(" days")),
+            (tr("A picture is strange from"), &mut watch.outlier, 3.0..=100.0, tr(" deviations")),
+        ] {
+            row(ui, name, |ui| number(ui, value, range, unit, name));
+        }
+        row(ui, tr("The queue is full with"), |ui| {
+            number_u32(ui, &mut queue.most, 1..=10_000_000, tr(" questions"), tr("The queue is full with"));
+        });
+        row(ui, tr("Then"), |ui| {
+            let name = |rule| match rule {
+                WhenFull::Hold => tr("nothing is taken in"),
+                WhenFull::Divert => tr("what would be asked is diverted"),
+                WhenFull::Call => tr("people are called"),
+            };
+            egui::ComboBox::from_id_salt("when-full")
+                .width(220.0)
+                .selected_text(name(queue.when_full))
+                .show_ui(ui, |ui| {
+                    for rule in [WhenFull::Hold, WhenFull::Divert, WhenFull::Call] {
+                        ui.selectable_value(&mut queue.when_full, rule, name(rule));
+                    }
+                });
+        });
+        row(ui, tr("A replay trains from"), |ui| {
+            number_u32(ui, &mut retrain.labels, 0..=1_000_000, tr(" labels"), tr("A replay trains from"));
+        });
+    }
+
     fn retention_ui(&mut self, ui: &mut Ui) {
         let t = tokens(ui);
         ui.label(note(
@@ -416,6 +463,10 @@ mod tests {
         form.plan.classes.pop();
         form.plan.source.pattern = "{position}".into();
         assert!(form.plan().unwrap_err().contains("{unit}"));
+        form.plan.source.pattern = "{unit}".into();
+        form.plan.audit.share = 0.0;
+        assert!(form.plan().unwrap_err().contains("audit.share"));
+        form.plan.audit.share = 0.05;
         form.plan.name = " ".into();
         assert!(form.plan().is_err());
     }
