@@ -98,6 +98,30 @@ pub enum Verb {
         #[arg(long, default_value = "promoted from the command line")]
         reason: String,
     },
+    /// Let a model predict beside the live one, without deciding anything
+    Shadow {
+        line: PathBuf,
+        model: String,
+        #[arg(long, default_value = "from the command line")]
+        reason: String,
+    },
+    /// Let a candidate decide a share of the units
+    Canary(Canary),
+    /// Show a candidate beside the live model and the people
+    Compare { line: PathBuf, model: String },
+    /// Take a candidate out of shadow, or off its share of the line
+    Retire {
+        line: PathBuf,
+        model: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Make the model live again that was so before
+    Rollback {
+        line: PathBuf,
+        #[arg(long, default_value = "rolled back from the command line")]
+        reason: String,
+    },
     /// Change the automation level: manual, shadow, assist, partial or full
     Level {
         line: PathBuf,
@@ -357,6 +381,20 @@ pub struct Replay {
     /// Keep the first run's line here, to look at it in the window
     #[arg(long, value_name = "LINE")]
     pub keep: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct Canary {
+    pub line: PathBuf,
+    pub model: String,
+    /// Of the units, 0 to 1; the plan's next step when absent
+    #[arg(long)]
+    pub share: Option<f64>,
+    /// Even where its check list is not met
+    #[arg(long, requires = "reason")]
+    pub force: bool,
+    #[arg(long)]
+    pub reason: Option<String>,
 }
 
 #[derive(clap::Args)]

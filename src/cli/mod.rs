@@ -4,6 +4,7 @@
 mod args;
 mod doctor;
 mod output;
+mod release;
 mod station;
 mod verbs;
 
@@ -102,8 +103,13 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
             verbs::alarms(&line, clear.as_deref(), reason.as_deref()).map(Some)
         }
         Verb::Replay(replay) => verbs::replay(&replay).map(Some),
-        Verb::Models { line } => verbs::models(&line).map(Some),
-        Verb::Promote { line, model, reason } => verbs::promote(&line, &model, &reason).map(Some),
+        Verb::Models { line } => release::models(&line).map(Some),
+        Verb::Promote { line, model, reason } => release::promote(&line, &model, &reason).map(Some),
+        Verb::Shadow { line, model, reason } => release::shadow(&line, &model, &reason).map(Some),
+        Verb::Canary(canary) => release::canary(&canary).map(Some),
+        Verb::Compare { line, model } => release::compare(&line, &model).map(Some),
+        Verb::Retire { line, model, reason } => release::retire(&line, &model, &reason).map(Some),
+        Verb::Rollback { line, reason } => release::rollback(&line, &reason).map(Some),
         Verb::Level { line, level, reason } => verbs::level(&line, level, &reason).map(Some),
         Verb::Export(export) => verbs::export(&export).map(Some),
         Verb::CheckExport { out, line } => verbs::check_export(&out, line.as_deref()).map(Some),

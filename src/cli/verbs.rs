@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Who writes events from the command line where no reviewer is named.
 pub(super) const ACTOR: &str = "command line";
 
-fn to_json<T: Serialize>(value: &T) -> Result<Value, EngineError> {
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<Value, EngineError> {
     serde_json::to_value(value)
         .map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))
 }
@@ -417,35 +417,6 @@ pub fn replay(args: &args::Replay) -> Result<Report, EngineError> {
         json["runs"] = to_json(&replay.runs)?;
     }
     Ok(Report::ok(json))
-}
-
-pub fn models(folder: &Path) -> Result<Report, EngineError> {
-    let line = Line::open(folder, ACTOR)?;
-    let released = line.store.view().settings()?.model;
-    let rows: Vec<Value> = engine::model_names(Some(folder))
-        .into_iter()
-        .map(|name| match find_model(Some(folder), &name) {
-            Ok(model) => {
-                let reference = model.model_ref();
-                let is_live = released.as_ref() == Some(reference);
-                json!({ "model": name, "state": if is_live { "live" } else { "candidate" }, "hash": reference.hash })
-            }
-            Err(error) => json!({ "model": name, "state": "broken", "reason": error.to_string() }),
-        })
-        .collect();
-    Ok(Report::ok(Value::Array(rows)))
-}
-
-pub fn promote(folder: &Path, model: &str, reason: &str) -> Result<Report, EngineError> {
-    let mut line = Line::open(folder, ACTOR)?;
-    let model = find_model(Some(folder), model)?;
-    line.promote(&model, ACTOR, reason)?;
-    let settings = line.store.view().settings()?;
-    Ok(Report::ok(json!({
-        "model": settings.model,
-        "level": settings.level,
-        "policy": settings.policy,
-    })))
 }
 
 pub fn level(folder: &Path, level: Level, reason: &str) -> Result<Report, EngineError> {

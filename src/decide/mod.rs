@@ -12,6 +12,7 @@ mod gamma;
 mod levels;
 mod policy;
 mod promise;
+mod release;
 mod tally;
 
 pub use audit::{
@@ -29,4 +30,5 @@ pub use promise::{
     CurvePoint, Evidence, EvidenceUnit, LimitKind, LimitSupport, Origin, Outlook, SourceCount, Support,
     UnitKind, candidates, outlook, risk_curve, support, support_by,
 };
+pub use release::{Comparison, Pair, capital_worse, comparison, falls_on};
 pub use tally::{Method, Tally};

@@ -49,6 +49,9 @@ pub enum AlarmKind {
     Model,
     /// Nothing was checked for too long.
     Stale,
+    /// A candidate was taken off its share of the line. It decides nothing any more, so that the level
+    /// stays.
+    Canary,
 }
 
 impl AlarmKind {
@@ -59,6 +62,7 @@ impl AlarmKind {
             Self::Inputs => "inputs",
             Self::Model => "model",
             Self::Stale => "stale",
+            Self::Canary => "canary",
         }
     }
 }

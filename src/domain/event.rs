@@ -4,8 +4,8 @@
 //! erased without touching the log.
 
 use super::{
-    Alarm, AlarmKind, AuditRates, Decision, EventId, InspectionId, ItemId, Label, Level, MediaHash,
-    MediaKind, ModelRef, Policy, Prediction, Timestamp, Verdict, Vote,
+    Alarm, AlarmKind, AuditRates, Canary, Decision, EventId, InspectionId, ItemId, Label, Level, MediaHash,
+    MediaKind, ModelRef, Policy, Prediction, Probability, ReleaseState, Timestamp, Verdict, Vote,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,9 +62,44 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<serde_json::Value>,
     },
+    /// Live from now on; the one before is retired by it.
     ModelPromoted {
         model: ModelRef,
         reason: String,
+        /// What it has proven in shadow and as a canary.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<serde_json::Value>,
+    },
+    /// To any state but live; `from` is absent for a model that the line did not know.
+    ModelMoved {
+        model: ModelRef,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<ReleaseState>,
+        to: ReleaseState,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        canary: Option<Canary>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<serde_json::Value>,
+    },
+    /// What a model says that does not decide the item.
+    ShadowPredicted {
+        item: ItemId,
+        prediction: Prediction,
+    },
+    /// Items that a model in shadow should have looked at and did not: the station had no time.
+    ShadowDropped {
+        model: ModelRef,
+        items: u64,
+    },
+    /// A person is asked about an item that is decided, because two models see it alike or not.
+    ComparisonAsked {
+        item: ItemId,
+        /// That does not decide.
+        model: ModelRef,
+        agree: bool,
+        /// Of being asked.
+        probability: Probability,
     },
     PolicyAdopted {
         policy: Policy,

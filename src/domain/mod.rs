@@ -17,6 +17,7 @@ mod plan;
 mod plan_text;
 mod prediction;
 mod region;
+mod release;
 mod units;
 mod verdict;
 
@@ -36,6 +37,7 @@ pub use plan::{
 };
 pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};
+pub use release::{Canary, Release, ReleaseRule, ReleaseState};
 pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
 pub use units::{Probability, Timestamp};
 pub use verdict::{Verdict, VerdictMode, VerdictStatus};

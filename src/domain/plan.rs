@@ -3,7 +3,7 @@
 //! Every key has a default that is safe on a real line; unknown keys are refused with a
 //! suggestion (see `plan_text`).
 
-use super::{AuditRule, LabelledItem, Probability, QueueRule, RetrainRule, WatchRule};
+use super::{AuditRule, LabelledItem, Probability, QueueRule, ReleaseRule, RetrainRule, WatchRule};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -348,6 +348,8 @@ pub struct Plan {
     #[serde(default)]
     pub retrain: RetrainRule,
     #[serde(default)]
+    pub release: ReleaseRule,
+    #[serde(default)]
     pub baseline: Baseline,
     #[serde(default)]
     pub threads: Threads,
@@ -373,6 +375,7 @@ impl Plan {
             queue: QueueRule::default(),
             watch: WatchRule::default(),
             retrain: RetrainRule::default(),
+            release: ReleaseRule::default(),
             baseline: Baseline::default(),
             threads: Threads::default(),
             simulator: None,

@@ -73,6 +73,7 @@ impl Plan {
             return refuse(format!("retention \"{}\": days must be 0 or more", rule.name));
         }
         self.check_guard()?;
+        self.check_release()?;
         if let Some(simulator) = &self.simulator {
             check_simulator(simulator)?;
         }
@@ -108,6 +109,33 @@ impl Plan {
         }
         if self.queue.most == 0 {
             return refuse("queue.most must be at least 1".into());
+        }
+        Ok(())
+    }
+
+    fn check_release(&self) -> Result<(), PlanError> {
+        let refuse = |message: String| Err(PlanError::Meaning(message));
+        let rule = &self.release;
+        for (name, value) in [
+            ("release.shadow_share", rule.shadow_share),
+            ("release.agreements", rule.agreements),
+            ("release.audit", rule.audit),
+        ] {
+            if !(value > 0.0 && value <= 1.0) {
+                return refuse(format!("{name} must lie above 0 and be at most 1, not {value}"));
+            }
+        }
+        if !(rule.false_abort > 0.0 && rule.false_abort < 1.0) {
+            let value = rule.false_abort;
+            return refuse(format!("release.false_abort must lie strictly between 0 and 1, not {value}"));
+        }
+        let is_share = |step: &f64| *step > 0.0 && *step < 1.0;
+        let grows = rule.steps.windows(2).all(|pair| pair[0] < pair[1]);
+        if rule.steps.is_empty() || !rule.steps.iter().all(is_share) || !grows {
+            return refuse("release.steps must be shares between 0 and 1, each larger than the last".into());
+        }
+        if rule.step_inspections == 0 {
+            return refuse("release.step_inspections must be at least 1".into());
         }
         Ok(())
     }

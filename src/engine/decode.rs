@@ -2,12 +2,13 @@
 //! prediction. Panics are caught here; whatever goes wrong becomes a reason to ask a person.
 
 use super::record::Inspected;
-use super::station::{Finished, Loaded, Prepared, Shared, StationEvent, Taken};
+use super::fleet::{Fleet, Loaded};
+use super::station::{Finished, Prepared, Shared, StationEvent, Taken};
 use crate::domain::{ImageStats, Level, MediaHash, MediaKind, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};
 use crate::ingest::pattern::{Captures, reference_path};
 use crate::media::{FILE_BYTES_MAX, Raster, decode_image, image_stats, sniff};
-use crate::store::{Blobs, StoreError};
+use crate::store::{Blobs, ShadowItem, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,8 +23,7 @@ const DISK_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn run_decode(shared: &Shared, from_source: &Receiver<Taken>, to_network: &Sender<Prepared>) {
     for taken in from_source {
-        let loaded = shared.loaded();
-        let prepared = match prepare(shared, taken, loaded) {
+        let prepared = match prepare(shared, taken, &shared.fleet()) {
             Ok(prepared) => prepared,
             Err(why) => {
                 shared.in_flight.fetch_sub(1, Ordering::AcqRel);
@@ -60,7 +60,7 @@ fn network_threads(shared: &Shared) -> usize {
 }
 
 /// `Err` only when there is nothing to record: the file is gone, or the station stops.
-fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepared, String> {
+fn prepare(shared: &Shared, taken: Taken, fleet: &Fleet) -> Result<Prepared, String> {
     let (bytes, unreadable) = match read_file(&taken) {
         Ok(bytes) => (bytes, None),
         Err(ReadFailure::Gone) => return Err(format!("{} vanished before it was read", taken.file.name)),
@@ -68,6 +68,7 @@ fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepare
     };
     let blobs = Blobs::of_line(&shared.folder);
     let named = shared.pattern.read(&taken.file.name);
+    let loaded = Arc::clone(fleet.for_unit(&named.unit));
     // The disk works while the processor decodes; both are done before the item goes on.
     let (media, seen) = std::thread::scope(|scope| {
         let put = || put_blob(shared, &blobs, &bytes);
@@ -98,6 +99,7 @@ fn prepare(shared: &Shared, taken: Taken, loaded: Arc<Loaded>) -> Result<Prepare
         bytes: bytes.len() as u64,
         modified_at: Some(taken.file.modified),
         reference,
+        asked: loaded.wanted.clone(),
         // Overwritten where there is an input.
         prediction: Err(reason),
     };
@@ -177,6 +179,25 @@ fn predict(
         timing,
         inputs,
     })
+}
+
+/// What a model says of an item that is recorded already.
+pub(super) fn predict_alone(shared: &Shared, model: &Model, item: &ShadowItem) -> Result<Prediction, String> {
+    let blobs = Blobs::of_line(&shared.folder);
+    let read = |media: &MediaHash| -> Result<Raster, String> {
+        let bytes = blobs.read(media).map_err(|error| error.to_string())?;
+        decode_image(&bytes).map_err(|error| error.to_string())
+    };
+    let mut timing = Timing::default();
+    let start = Instant::now();
+    let raster = read(&item.media)?;
+    let golden = item.reference.as_ref().map(read).transpose()?;
+    timing.decode_ms = millis(start);
+    let start = Instant::now();
+    let input = guarded(|| model.prepare(&raster, golden.as_ref()).map_err(|error| error.to_string()))?;
+    timing.prepare_ms = millis(start);
+    let inputs = item.prediction.as_ref().and_then(|prediction| prediction.inputs);
+    predict(model, &input, 1, timing, inputs).map_err(|reason| reason.to_string())
 }
 
 /// A panic in somebody's decoder or network is one item's problem, not the line's.

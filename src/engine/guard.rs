@@ -5,7 +5,7 @@ use super::EngineError;
 use crate::domain::{Alarm, AlarmKind, ModelRef, Plan, Prediction, Reason};
 use crate::store::Store;
 use crate::watch::{InputWatch, Norms};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Units of a model on the line that make out what is normal.
@@ -21,9 +21,10 @@ pub(super) struct Guard {
     plan: Arc<Plan>,
     watch: Option<InputWatch>,
     norms: Option<Arc<Norms>>,
-    /// The live one, as far as it was looked at, and its newest faults.
+    /// The live one, as far as it was looked at.
     model: Option<ModelRef>,
-    faults: VecDeque<bool>,
+    /// The newest faults of each model that was asked, by its hash.
+    faults: BTreeMap<String, VecDeque<bool>>,
     seen: u64,
     /// Of the newest item.
     unit: String,
@@ -38,7 +39,7 @@ impl Guard {
             watch: None,
             norms: None,
             model: None,
-            faults: VecDeque::new(),
+            faults: BTreeMap::new(),
             seen: 0,
             unit: String::new(),
             look_at: 0,
@@ -52,11 +53,16 @@ impl Guard {
 
     /// Takes one finished item in; the alarm that it sets off. Pictures of one unit resemble each other:
     /// of those that follow each other only the first goes into the charts.
-    pub fn saw(&mut self, unit: &str, result: &Result<Prediction, Reason>) -> Option<Alarm> {
+    pub fn saw(
+        &mut self,
+        unit: &str,
+        asked: Option<&ModelRef>,
+        result: &Result<Prediction, Reason>,
+    ) -> Option<Alarm> {
         self.seen += 1;
         let is_same_unit = self.unit == unit;
         unit.clone_into(&mut self.unit);
-        if let Some(alarm) = self.judge_model(result) {
+        if let Some(alarm) = self.judge_model(asked, result) {
             return Some(alarm);
         }
         let prediction = result.as_ref().ok()?;
@@ -65,30 +71,35 @@ impl Guard {
         watch.push(&self.plan, prediction)
     }
 
-    fn judge_model(&mut self, result: &Result<Prediction, Reason>) -> Option<Alarm> {
+    /// A line that has no model yet has none that could fail.
+    fn judge_model(
+        &mut self,
+        asked: Option<&ModelRef>,
+        result: &Result<Prediction, Reason>,
+    ) -> Option<Alarm> {
+        let model = asked?;
         let budget_ms = self.plan.budget.latency_ms_p99;
         let is_fault = match result {
             Ok(prediction) => prediction.timing.network_ms + prediction.timing.prepare_ms > budget_ms,
-            Err(Reason::ModelFault { .. }) => true,
-            // A line that has no model yet has none that could fail.
-            Err(Reason::NoModel { .. }) => self.model.is_some(),
+            Err(Reason::ModelFault { .. } | Reason::NoModel { .. }) => true,
             Err(_) => false,
         };
-        if self.faults.len() == RECENT {
-            self.faults.pop_front();
+        let faults = self.faults.entry(model.hash.clone()).or_default();
+        if faults.len() == RECENT {
+            faults.pop_front();
         }
-        self.faults.push_back(is_fault);
-        let faults = self.faults.iter().filter(|fault| **fault).count();
-        if faults < FAULTS {
+        faults.push_back(is_fault);
+        let count = faults.iter().filter(|fault| **fault).count();
+        if count < FAULTS {
             return None;
         }
-        self.faults.clear();
+        faults.clear();
         Some(Alarm {
             kind: AlarmKind::Model,
-            text: format!("the model failed or took more than {budget_ms:.0} ms {faults} times"),
-            value: faults as f64,
+            text: format!("{} failed or took more than {budget_ms:.0} ms {count} times", model.name),
+            value: count as f64,
             limit: FAULTS as f64,
-            model: result.as_ref().ok().map(|prediction| prediction.model.clone()),
+            model: Some(model.clone()),
         })
     }
 

@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Items under one commit; a cancelled import keeps what is committed.
 const IMPORT_CHUNK: usize = 64;
 const SHEET_QUALITY: u8 = 90;
+/// Who notes a new candidate.
+const TRAINER: &str = "training";
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ImportReport {
@@ -155,6 +157,7 @@ pub fn train(
     settings.population = population_of(line)?;
     let report = learn::train(&items, &settings, init.as_ref(), cancel, progress)?;
     report.model.save(&folder).map_err(|error| EngineError::Model { name, error })?;
+    Line::open(line.store.folder(), TRAINER)?.register(&report.model, TRAINER, "trained on this line")?;
     Ok(report)
 }
 
@@ -229,7 +232,7 @@ pub fn evaluate(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, EngineError> {
     let mut evaluation = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
-    let policy = policy_in_force(&line.store.view().settings()?, Some(&model.model_ref().hash));
+    let policy = policy_in_force(&line.store.view().settings()?, None, Some(&model.model_ref().hash));
     for row in &mut evaluation.predictions {
         row.decision = Some(decision_on(&line.plan, &policy, model, row));
     }

@@ -4,7 +4,7 @@
 use super::{EngineError, StationOptions, find_model, steward};
 use crate::decide::{Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
-    AlarmKind, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds, Verdict,
+    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds, Verdict,
 };
 use crate::infer::Model;
 use crate::review::{self, Recorded};
@@ -107,17 +107,27 @@ impl Line {
     /// promise, the level falls back to assist by itself.
     pub fn promote(&mut self, model: &Model, actor: &str, reason: &str) -> Result<(), EngineError> {
         self.check_classes(model)?;
-        let folder = self.store.folder().join("models").join(&model.model_ref().name);
-        if !folder.exists() {
-            model
-                .save(&folder)
-                .map_err(|error| EngineError::Model { name: model.model_ref().name.clone(), error })?;
-        }
+        self.keep(model)?;
+        let unproven = self.unproven(model)?;
         // Only what travels in the package: what was verified of it here before counts again when a
         // person asks for it, since the line may have changed meanwhile.
         let evidence = package_evidence(&self.plan, model);
-        let event = Event::ModelPromoted { model: model.model_ref().clone(), reason: reason.to_owned() };
-        self.adopt_by(&evidence, actor, reason, Some(event), &model.model_ref().name)
+        let event = Event::ModelPromoted {
+            model: model.model_ref().clone(),
+            reason: reason.to_owned(),
+            evidence: Some(serde_json::json!({ "unproven": unproven })),
+        };
+        self.adopt_by(&evidence, actor, reason, Some((event, unproven)), &model.model_ref().name)
+    }
+
+    /// A copy of the package in the line, so that it stays what it was.
+    pub(super) fn keep(&self, model: &Model) -> Result<(), EngineError> {
+        let name = &model.model_ref().name;
+        let folder = self.store.folder().join("models").join(name);
+        if folder.exists() {
+            return Ok(());
+        }
+        model.save(&folder).map_err(|error| EngineError::Model { name: name.clone(), error })
     }
 
     /// Takes thresholds over that the live model's evidence supports now, wider or narrower than those in
@@ -146,7 +156,7 @@ impl Line {
         evidence: &Evidence,
         actor: &str,
         reason: &str,
-        before: Option<Event>,
+        before: Option<(Event, Option<String>)>,
         model: &str,
     ) -> Result<(), EngineError> {
         let found = support(&self.plan.promise, evidence);
@@ -159,11 +169,14 @@ impl Line {
             if before.is_none() && settings.model.as_ref().map(|live| live.name.as_str()) != Some(model) {
                 return Err(EngineError::Failed("another model has been released meanwhile".into()));
             }
-            if let Some(event) = before {
+            let mut unproven = None;
+            if let Some((event, missing)) = before {
                 tx.append(&event)?;
+                unproven = missing.map(|missing| format!("{model} has not shown itself here: {missing}"));
             }
-            if !may_run_at(level, &found) {
-                let reason = format!("{model}'s evidence does not support the promise");
+            let unsupported = (!may_run_at(level, &found))
+                .then(|| format!("{model}'s evidence does not support the promise"));
+            if let Some(reason) = unsupported.or(unproven).filter(|_| level.is_automatic()) {
                 let evidence = serde_json::to_value(&found.limits).ok();
                 tx.append(&Event::LevelChanged { from: Some(level), to: Level::Assist, reason, evidence })?;
                 level = Level::Assist;
@@ -271,7 +284,7 @@ impl Line {
 
     /// A model may know fewer classes than the plan (a new kind of defect has no examples yet),
     /// but none that the plan has not given a route.
-    fn check_classes(&self, model: &Model) -> Result<(), EngineError> {
+    pub(super) fn check_classes(&self, model: &Model) -> Result<(), EngineError> {
         let unknown: Vec<&str> = model
             .manifest()
             .classes
@@ -291,17 +304,27 @@ impl Line {
     }
 }
 
-/// The policy in force for predictions of `model`: thresholds are evidence about one model and
-/// void for any other.
-pub(super) fn policy_in_force(settings: &crate::store::Settings, model: Option<&str>) -> Policy {
+/// The policy in force for predictions of `model`: thresholds are evidence about one model and void for
+/// any other. `canary` holds those of the model where it decides a share of the line.
+pub(super) fn policy_in_force(
+    settings: &crate::store::Settings,
+    canary: Option<&Canary>,
+    model: Option<&str>,
+) -> Policy {
     let live = settings.model.as_ref().map(|live| live.hash.as_str());
     let valid = live.is_some() && live == model;
-    let policy = settings.policy.as_ref();
-    Policy {
-        level: settings.level,
-        thresholds: policy.filter(|_| valid).map_or_else(Thresholds::default, |policy| policy.thresholds),
-        version: policy.map_or(0, |policy| policy.version),
-    }
+    let thresholds = match (canary, &settings.policy) {
+        (Some(canary), _) => canary.policy.thresholds,
+        (None, Some(policy)) if valid => policy.thresholds,
+        _ => Thresholds::default(),
+    };
+    policy_of(settings, thresholds)
+}
+
+/// These thresholds at the line's level.
+pub(super) fn policy_of(settings: &crate::store::Settings, thresholds: Thresholds) -> Policy {
+    let version = settings.policy.as_ref().map_or(0, |policy| policy.version);
+    Policy { level: settings.level, thresholds, version }
 }
 
 fn package_support(plan: &Plan, model: &Model) -> Support {

@@ -3,10 +3,12 @@
 //! `Command`s go in, events come out; front ends never reach behind it.
 
 mod card;
+mod compare;
 mod data;
 mod decode;
 mod desk;
 mod error;
+mod fleet;
 mod guard;
 mod jobs;
 mod latency;
@@ -16,7 +18,9 @@ mod network;
 mod pictures;
 mod promise;
 mod record;
+mod release;
 mod replay;
+mod shadow;
 mod sheet;
 mod source;
 mod station;
@@ -25,7 +29,7 @@ mod task;
 mod writer;
 
 pub use crate::decide::{
-    CurvePoint, Estimate, LimitKind, LimitSupport, Origin, Outlook, Requirement, SourceCount, Support,
+    Comparison, CurvePoint, Estimate, LimitKind, LimitSupport, Origin, Outlook, Requirement, SourceCount, Support,
 };
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
@@ -33,6 +37,7 @@ pub use crate::learn::{Progress, ViewChoice};
 pub use crate::media::Raster;
 pub use crate::watch::{Estimates, SeriesPoint};
 pub use card::{Card, Sight};
+pub use compare::{CompareReport, Disagreement, Slice, compare};
 pub use data::{Dataset, DatasetSource};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
 pub use error::EngineError;
@@ -46,6 +51,7 @@ pub use model::{find_model, model_names};
 pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, network_hardware, start_threads};
 pub use pictures::{Fetched, Pictures, Pyramid, Seen, Want};
 pub use promise::{PromiseReport, promise_report};
+pub use release::Proof;
 pub use replay::{Replay, ReplayOptions, ReplaySet, Reviewer, replay, write_page};
 pub use sheet::write_sheet;
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};

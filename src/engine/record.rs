@@ -4,11 +4,11 @@
 use super::line::policy_in_force;
 use crate::decide::{Evidence, Seen, audit_of, audit_rates, decide_item};
 use crate::domain::{
-    Arrival, Audit, DecidedBy, Decision, Event, InspectionId, ItemId, MediaHash, MediaKind, Outcome, Plan,
-    Prediction, Reason, Task, Thresholds, Timestamp, WhenFull,
+    Arrival, Audit, AuditRates, DecidedBy, Decision, Event, InspectionId, ItemId, MediaHash, MediaKind, ModelRef, Outcome,
+    Plan, Prediction, Reason, Task, Thresholds, Timestamp, WhenFull,
 };
 use crate::review::redecide;
-use crate::store::{Settings, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 use crate::watch::{Norms, deviations};
 
 /// An item on its way to the log.
@@ -23,6 +23,8 @@ pub(super) struct Inspected {
     pub bytes: u64,
     pub modified_at: Option<Timestamp>,
     pub reference: Option<MediaHash>,
+    /// The model that was to look at it.
+    pub asked: Option<ModelRef>,
     /// Or why there is none.
     pub prediction: Result<Prediction, Reason>,
 }
@@ -78,13 +80,16 @@ pub(super) fn record(
     }
     let model = seen.prediction.as_ref().ok().map(|prediction| prediction.model.hash.as_str());
     let settings = tx.settings()?;
-    let policy = policy_in_force(&settings, model);
+    let canary = tx.canary()?.filter(|canary| Some(canary.model.hash.as_str()) == model);
+    let canary = canary.and_then(|release| release.canary);
+    let policy = policy_in_force(&settings, canary.as_ref(), model);
     let mut decision = match (&failure, &seen.prediction) {
         (None, Ok(prediction)) => decide_item(plan, &policy, Seen::Predicted(prediction)),
         (Some(reason), _) | (None, Err(reason)) => decide_item(plan, &policy, Seen::Failed(reason)),
     };
     if let (DecidedBy::Model, Ok(prediction)) = (decision.decided_by, &seen.prediction) {
-        decision.audit = Some(draw(tx, plan, &settings, inspection, &decision, prediction));
+        let rates = canary.map(|canary| canary.audits).or(settings.audits);
+        decision.audit = Some(draw(tx, plan, rates, inspection, &decision, prediction));
     }
     divert_when_full(tx, plan, &mut decision)?;
     let recorded = Recorded::Decided {
@@ -101,13 +106,13 @@ pub(super) fn record(
 fn draw(
     tx: &Tx<'_>,
     plan: &Plan,
-    settings: &Settings,
+    rates: Option<AuditRates>,
     inspection: InspectionId,
     decision: &Decision,
     prediction: &Prediction,
 ) -> Audit {
     let thresholds = decision.policy.as_ref().map_or_else(Thresholds::default, |policy| policy.thresholds);
-    let rates = settings.audits.unwrap_or_else(|| audit_rates(&plan.audit, &Evidence::default(), thresholds));
+    let rates = rates.unwrap_or_else(|| audit_rates(&plan.audit, &Evidence::default(), thresholds));
     let p = match plan.task {
         Task::Defect => prediction.divert_probability(plan),
         Task::Classify | Task::Transcribe => prediction.doubt(),

@@ -53,9 +53,6 @@ pub(super) fn run_source(
             std::thread::sleep(TICK);
             continue;
         }
-        if let Err(error) = shared.refresh_model(store) {
-            report(shared, &mut trouble, Some(error.to_string()));
-        }
         let crowded = crowded(shared, store);
         let is_held = crowded.is_some() && shared.plan.queue.when_full == WhenFull::Hold;
         report(shared, &mut crowd, crowded);

@@ -9,9 +9,11 @@ use super::latency::{Latencies, LatencyMs};
 use super::record::{Inspected, Recorded};
 use super::source::{Simulated, run_simulator, run_source, source_folder, source_name};
 use super::writer::{Written, run_writer};
-use super::{EngineError, Line, find_model};
-use crate::domain::{Level, ModelRef, Plan, Reason};
-use crate::infer::{Input, Model};
+use super::fleet::{Fleet, Hangar, Loaded};
+use super::shadow::run_shadow;
+use super::{EngineError, Line, release};
+use crate::domain::{Plan, Reason};
+use crate::infer::Input;
 use crate::ingest::folder::FoundFile;
 use crate::ingest::pattern::Pattern;
 use crate::store::{StationLock, Store};
@@ -22,13 +24,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One item between two stages: the next is fetched while this one is worked on.
 const STAGE_CAPACITY: usize = 1;
 /// Events wait here for a front end; when it does not look, the oldest news is what it misses
 /// least, since every count is in the store.
 const EVENTS_CAPACITY: usize = 1024;
+/// How soon another model takes over: a fraction of the time between two items of a busy line.
+const MODELS_TICK: Duration = Duration::from_millis(10);
+/// How often it is looked whether a canary is worse than the live model.
+const CANARY_EVERY: Duration = Duration::from_secs(1);
 
 /// Every write of the station's is by this actor.
 pub(super) const ACTOR: &str = "station";
@@ -97,18 +103,12 @@ pub(super) struct Shared {
     pub in_flight: AtomicUsize,
     /// Set when the simulator has written its last unit.
     pub simulator_done: AtomicBool,
-    pub model: Mutex<Arc<Loaded>>,
+    /// Set when the last item is in the log.
+    pub writer_done: AtomicBool,
+    fleet: Mutex<Arc<Fleet>>,
     pub summary: Mutex<Summary>,
     pub latencies: Mutex<Latencies>,
     events: Sender<StationEvent>,
-}
-
-/// The live model as loaded, or why there is none.
-pub(super) struct Loaded {
-    pub level: Level,
-    /// What the line's settings name.
-    pub wanted: Option<ModelRef>,
-    pub model: Result<Model, Reason>,
 }
 
 /// A file that the source has taken.
@@ -145,31 +145,22 @@ impl Shared {
         let _ = self.events.try_send(event);
     }
 
-    pub fn loaded(&self) -> Arc<Loaded> {
-        Arc::clone(&self.model.lock())
-    }
-
-    /// Follows the line's settings: level, and the live model when another one was released. A
-    /// package that cannot be loaded leaves every item to people, with the reason.
-    pub fn refresh_model(&self, store: &Store) -> Result<(), EngineError> {
-        let settings = store.view().settings()?;
-        let now = self.loaded();
-        if now.level == settings.level && now.wanted == settings.model {
-            return Ok(());
-        }
-        let loaded = Arc::new(load(&self.folder, settings.level, settings.model));
-        *self.model.lock() = loaded;
-        self.tell_of_missing_model();
-        Ok(())
+    pub fn fleet(&self) -> Arc<Fleet> {
+        Arc::clone(&self.fleet.lock())
     }
 
     /// A line that has no model yet is no trouble; one whose model cannot be used is.
     fn tell_of_missing_model(&self) {
-        let loaded = self.loaded();
-        if let Err(Reason::NoModel { why }) = &loaded.model
-            && loaded.wanted.is_some()
+        let fleet = self.fleet();
+        if let Err(Reason::NoModel { why }) = &fleet.live.model
+            && fleet.live.wanted.is_some()
         {
             self.tell(StationEvent::Trouble(format!("every item goes to a person: {why}")));
+        }
+        if let Some((_, canary)) = &fleet.canary
+            && let Err(reason) = &canary.model
+        {
+            self.tell(StationEvent::Trouble(format!("the live model decides the canary's share: {reason}")));
         }
     }
 
@@ -192,20 +183,34 @@ impl Shared {
     }
 }
 
-fn load(folder: &Path, level: Level, wanted: Option<ModelRef>) -> Loaded {
-    let no_model = |why: String| Err(Reason::NoModel { why });
-    let model = match &wanted {
-        None => no_model("none is released on this line".into()),
-        Some(model_ref) => match find_model(Some(folder), &model_ref.name) {
-            Err(error) => no_model(error.to_string()),
-            Ok(model) if model.model_ref() != model_ref => no_model(format!(
-                "package {} is not the one that was released (another hash)",
-                model_ref.name
-            )),
-            Ok(model) => Ok(model),
-        },
-    };
-    Loaded { level, wanted, model }
+/// Follows the line's settings: level, and which models decide or predict beside. They are loaded here, beside
+/// the stages, and swapped in when they are warm.
+fn run_models(shared: &Shared, mut line: Line, mut hangar: Hangar) {
+    let (mut seen, mut tended) = (None, None);
+    let mut looked = Instant::now();
+    while !shared.is_stopping() && !shared.writer_done.load(Ordering::Acquire) {
+        let version = line.store.view().data_version().ok();
+        if version != tended && looked.elapsed() >= CANARY_EVERY {
+            (tended, looked) = (version, Instant::now());
+            match release::tend(&mut line) {
+                Ok(None) => {}
+                Ok(Some(alarm)) => shared.tell(StationEvent::Alarm(alarm.text)),
+                Err(error) => shared.tell(StationEvent::Trouble(error.to_string())),
+            }
+        }
+        if version != seen {
+            seen = version;
+            match hangar.fleet(&line.store.view(), Some(&shared.fleet())) {
+                Ok(None) => {}
+                Ok(Some(fleet)) => {
+                    *shared.fleet.lock() = Arc::new(fleet);
+                    shared.tell_of_missing_model();
+                }
+                Err(error) => shared.tell(StationEvent::Trouble(error.to_string())),
+            }
+        }
+        std::thread::sleep(MODELS_TICK);
+    }
 }
 
 /// A running station.
@@ -224,13 +229,16 @@ impl Station {
             .map_err(|error| EngineError::Failed(format!("plan, source.pattern: {error}")))?;
         let lock = store.lock_station()?;
         store.blobs().sweep();
-        let settings = store.view().settings()?;
+        let mut hangar = Hangar::new(folder.to_owned(), store.audit_key());
+        let fleet = hangar.fleet(&store.view(), None)?;
+        let fleet = fleet.ok_or_else(|| EngineError::Failed("no models were looked for".into()))?;
         let (events, event_receiver) = bounded(EVENTS_CAPACITY);
         let source_folder = source_folder(folder, &plan, &options);
         // Made before it is named; where that fails, the watcher says that it is missing.
         let made = std::fs::create_dir_all(&source_folder);
         let shared = Arc::new(Shared {
-            model: Mutex::new(Arc::new(load(folder, settings.level, settings.model))),
+            fleet: Mutex::new(Arc::new(fleet)),
+            writer_done: AtomicBool::new(false),
             plan,
             pattern,
             folder: folder.to_owned(),
@@ -257,11 +265,11 @@ impl Station {
             started: Instant::now(),
             _lock: lock,
         };
-        station.spawn_stages(store)?;
+        station.spawn_stages(store, hangar)?;
         Ok(station)
     }
 
-    fn spawn_stages(&mut self, store: Store) -> Result<(), EngineError> {
+    fn spawn_stages(&mut self, store: Store, hangar: Hangar) -> Result<(), EngineError> {
         let (to_decode, from_source) = bounded::<Taken>(STAGE_CAPACITY);
         let (to_network, from_decode) = bounded::<Prepared>(STAGE_CAPACITY);
         let (to_writer, from_network) = bounded::<Finished>(STAGE_CAPACITY);
@@ -274,7 +282,14 @@ impl Station {
         }
         drop((from_source, to_network));
         self.spawn("network", move |shared| super::decode::run_network(shared, &from_decode, &to_writer))?;
-        self.spawn("writer", move |shared| run_writer(shared, store, &from_network, &to_source))?;
+        self.spawn("writer", move |shared| {
+            run_writer(shared, store, &from_network, &to_source);
+            shared.writer_done.store(true, Ordering::Release);
+        })?;
+        let line = Line { plan: self.shared.plan.clone(), store: Store::open(&self.shared.folder)? };
+        self.spawn("models", move |shared| run_models(shared, line, hangar))?;
+        let beside = Store::open(&self.shared.folder)?;
+        self.spawn("shadow", move |shared| run_shadow(shared, beside))?;
         if let Some(simulator) = Simulated::of(&self.shared)? {
             self.spawn("simulator", move |shared| run_simulator(shared, &simulator))?;
         }

@@ -2,7 +2,7 @@
 //! alarms, and lowers the level. Raising it is for people.
 
 use super::EngineError;
-use super::station::ACTOR;
+pub(super) use super::station::ACTOR as STATION;
 use crate::decide::{Circumstances, Support, highest_justified};
 use crate::domain::{Alarm, AlarmKind, Event, ModelRef, Outcome, Plan, Timestamp};
 use crate::store::{Automatic, Settings, Store, StoreError, Tx, View};
@@ -57,7 +57,7 @@ fn stale(
 /// Writes an alarm down and lowers the level to what is still justified, at once. `false` where it
 /// stands already.
 pub(super) fn raise(store: &mut Store, alarm: &Alarm) -> Result<bool, EngineError> {
-    store.transact::<_, EngineError>(ACTOR, |tx| Ok(raise_in(tx, alarm)?))
+    store.transact::<_, EngineError>(STATION, |tx| Ok(raise_in(tx, alarm)?))
 }
 
 /// As [`raise`], inside a transaction.
@@ -90,7 +90,11 @@ pub(super) fn circumstances(
         is_supported: support.is_some_and(|support| support.supported),
         is_supported_full: support.is_some_and(|support| support.supported_full),
         is_audited: plan.audit.share > 0.0,
-        alarms: alarms.iter().map(|(_, alarm)| alarm.text.clone()).collect(),
+        alarms: alarms
+            .iter()
+            .filter(|(_, alarm)| alarm.kind != AlarmKind::Canary)
+            .map(|(_, alarm)| alarm.text.clone())
+            .collect(),
         missing: support.and_then(Support::missing),
     }
 }

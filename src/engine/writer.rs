@@ -4,7 +4,7 @@
 use super::guard::Guard;
 use super::record::{Inspected, Recorded, close_overdue, record};
 use super::station::{ACTOR, Finished, Shared, StationEvent};
-use super::steward;
+use super::{release, steward};
 use crate::domain::{Alarm, Plan};
 use crate::store::{Store, StoreError, Tx};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -144,7 +144,10 @@ impl Writer<'_> {
         let path = finished.taken.file.path;
         let is_recorded = result.is_ok();
         if matches!(result, Ok(Recorded::Decided { .. }))
-            && let Some(alarm) = self.guard.saw(&finished.item.unit, &finished.item.prediction)
+            && let Some(alarm) = {
+                let Inspected { unit, asked, prediction, .. } = &finished.item;
+                self.guard.saw(unit, asked.as_ref(), prediction)
+            }
         {
             self.raise(&alarm);
         }
@@ -169,7 +172,7 @@ impl Writer<'_> {
 
     /// At once: what is decided next is decided at the lower level.
     fn raise(&mut self, alarm: &Alarm) {
-        match steward::raise(&mut self.store, alarm) {
+        match release::raise(&mut self.store, alarm) {
             Ok(true) => self.shared.tell(StationEvent::Alarm(alarm.text.clone())),
             Ok(false) => {}
             Err(error) => self.shared.tell(StationEvent::Trouble(error.to_string())),

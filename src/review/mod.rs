@@ -129,7 +129,8 @@ fn follow(tx: &Tx<'_>, plan: &Plan, item: &Item) -> Result<(), StoreError> {
     let decision = match &label {
         Some(label) => {
             let answer = by_person(consequence(plan, label));
-            match before.as_ref().filter(|before| is_check(before)) {
+            let is_compared = tx.is_compared(item.id)?;
+            match before.as_ref().filter(|before| is_check(before, is_compared)) {
                 // A check that agrees changes nothing: the station's decision stands as its own, unless a look
                 // that still counts has contradicted it.
                 Some(before) if answer.outcome == before.outcome && !contradicts(plan, &standing, before) => {
@@ -157,9 +158,11 @@ fn follow(tx: &Tx<'_>, plan: &Plan, item: &Item) -> Result<(), StoreError> {
 /// Looks that it takes to contradict the station by a check.
 const LOOKS: usize = 2;
 
-/// Whether the station decided alone and the item was drawn for a check.
-fn is_check(decision: &Decision) -> bool {
-    decision.decided_by == DecidedBy::Model && decision.outcome != Outcome::Review && decision.is_blind()
+/// Whether the station decided alone and a person looks all the same: the item was drawn for a check, or
+/// two models are compared by it.
+fn is_check(decision: &Decision, is_compared: bool) -> bool {
+    let is_alone = decision.decided_by == DecidedBy::Model && decision.outcome != Outcome::Review;
+    is_alone && (decision.is_blind() || is_compared)
 }
 
 /// Whether any of these looks, each for itself, says something else than the station.

@@ -167,7 +167,7 @@ impl View<'_> {
 }
 
 /// The smallest id that an item of this time can have: ids begin with their milliseconds.
-fn first_id_at(time: Timestamp) -> String {
+pub(super) fn first_id_at(time: Timestamp) -> String {
     let millis = u64::try_from(time.as_micros() / 1000).unwrap_or_default() & 0xffff_ffff_ffff;
     format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
 }

@@ -15,6 +15,7 @@ mod log;
 mod outbox;
 mod project;
 mod query;
+mod releases;
 mod retention;
 mod verify;
 
@@ -29,6 +30,7 @@ pub use evidence::{Automatic, CheckedItem};
 pub use log::{ChainFault, FaultKind, Head};
 pub use outbox::OutboxLine;
 pub use query::{InspectionState, LabelRow, QueuePlace, Queued, Settings, StandingVerdict, Tallies, View};
+pub use releases::{SeenByBoth, ShadowItem};
 pub use verify::{RebuildReport, VerifyReport};
 
 use crate::domain::{Event, EventId, Plan, StationId, Timestamp};
@@ -102,7 +104,7 @@ impl Tx<'_> {
     /// The line's own key for drawing checks: nobody outside of its files can tell which items come.
     #[must_use]
     pub fn audit_key(&self) -> [u8; 32] {
-        blake3::derive_key("secondlook 2026 audit draws", self.station.to_string().as_bytes())
+        audit_key(self.station)
     }
 
     /// The time of this transaction.
@@ -112,7 +114,17 @@ impl Tx<'_> {
     }
 }
 
+fn audit_key(station: StationId) -> [u8; 32] {
+    blake3::derive_key("secondlook 2026 audit draws", station.to_string().as_bytes())
+}
+
 impl Store {
+    /// As [`Tx::audit_key`].
+    #[must_use]
+    pub fn audit_key(&self) -> [u8; 32] {
+        audit_key(self.station)
+    }
+
     /// Makes a new line in `folder` (created when absent) and opens it.
     pub fn create(folder: &Path, plan: &Plan, actor: &str) -> Result<Self, StoreError> {
         if Self::exists(folder) {

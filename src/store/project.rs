@@ -4,12 +4,13 @@
 
 use super::StoreError;
 use super::log::Record;
+use super::releases;
 use crate::domain::{Arrival, DecidedBy, Decision, Event, InspectionId, ItemId, Outcome, Policy, Prediction};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 /// Every table that is a projection; `rebuild` empties, refills and compares these.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 17] = [
     "items",
     "inspections",
     "predictions",
@@ -23,6 +24,10 @@ pub(super) const TABLES: [&str; 13] = [
     "checks",
     "automatic",
     "alarms",
+    "models",
+    "shadow_predictions",
+    "shadow_drops",
+    "comparisons",
 ];
 
 /// Settings rows.
@@ -45,13 +50,32 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
         }
         Event::PlanChanged { plan } => set(conn, PLAN, plan),
         Event::LevelChanged { to, .. } => set(conn, LEVEL, to),
-        Event::ModelPromoted { model, .. } => {
+        Event::ModelPromoted { model, reason, .. } => {
+            releases::promoted(conn, record, model, reason)?;
             set(conn, MODEL, model)?;
             set(conn, LIVE_SINCE, &record.at)?;
             // Policy and alarms are about one model; with another model they are void.
             conn.prepare_cached("DELETE FROM settings WHERE name IN (?1, ?2)")?.execute([POLICY, AUDITS])?;
             conn.prepare_cached("DELETE FROM alarms")?.execute([])?;
             Ok(())
+        }
+        Event::ModelMoved { model, to, reason, canary, .. } => {
+            releases::moved(conn, record, model, *to, reason, canary.as_ref())
+        }
+        Event::ShadowPredicted { item, prediction } => {
+            conn.prepare_cached("INSERT OR REPLACE INTO shadow_predictions VALUES (?1, ?2, ?3)")?
+                .execute(params![item.to_string(), prediction.model.hash, text(prediction)?])?;
+            Ok(())
+        }
+        Event::ShadowDropped { model, items } => {
+            conn.prepare_cached(
+                "INSERT INTO shadow_drops VALUES (?1, ?2) ON CONFLICT (model) DO UPDATE SET items = items + excluded.items",
+            )?
+            .execute(params![model.hash, i64::try_from(*items).unwrap_or(i64::MAX)])?;
+            Ok(())
+        }
+        Event::ComparisonAsked { item, model, agree, probability } => {
+            releases::asked(conn, &item.to_string(), model, *agree, *probability)
         }
         Event::PolicyAdopted { policy, audits, .. } => {
             if let Some(audits) = audits {
@@ -136,7 +160,7 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
     }
 }
 
-fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub(super) fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Refused(format!("cannot be written: {error}")))
 }
 
@@ -286,7 +310,7 @@ fn check_drawn(
     Ok(())
 }
 
-fn is_labelled(conn: &Connection, item: &str) -> Result<bool, StoreError> {
+pub(super) fn is_labelled(conn: &Connection, item: &str) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM labels WHERE item_id = ?1)";
     Ok(conn.prepare_cached(sql)?.query_row([item], |row| row.get(0))?)
 }
@@ -295,8 +319,10 @@ fn is_labelled(conn: &Connection, item: &str) -> Result<bool, StoreError> {
 fn check_again(conn: &Connection, item: &str) -> Result<(), StoreError> {
     let drawn: Option<String> = conn
         .prepare_cached(
-            "SELECT c.inspection_id FROM checks c JOIN decisions d ON d.item_id = c.item_id
-             WHERE c.item_id = ?1 AND c.outcome != 'review' AND d.decision = c.outcome AND d.decided_by = 'model'",
+            "SELECT d.inspection_id FROM decisions d LEFT JOIN checks c ON c.item_id = d.item_id
+             WHERE d.item_id = ?1 AND d.decided_by = 'model' AND d.decision != 'review'
+               AND (d.decision = c.outcome
+                    OR EXISTS (SELECT 1 FROM comparisons k WHERE k.item_id = d.item_id))",
         )?
         .query_row([item], |row| row.get(0))
         .optional()?;
@@ -307,7 +333,7 @@ fn check_again(conn: &Connection, item: &str) -> Result<(), StoreError> {
 }
 
 /// A question that gives nothing away, whatever it is about.
-fn queue_blind(conn: &Connection, item: &str, inspection: &str) -> Result<(), StoreError> {
+pub(super) fn queue_blind(conn: &Connection, item: &str, inspection: &str) -> Result<(), StoreError> {
     conn.prepare_cached(
         "INSERT OR REPLACE INTO queue
          SELECT ?1, 0, n.opened_at, n.inspection_id, ?3, i.unit, i.name, NULL, NULL, NULL

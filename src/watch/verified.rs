@@ -104,7 +104,9 @@ pub fn is_bad(plan: &Plan, label: &Label) -> bool {
         || label.classes().iter().any(|class| plan.route(class) != Some(Route::Pass))
 }
 
-fn is_misnamed(label: &Label, prediction: &Prediction) -> bool {
+/// Whether a model gives an item another name than this label.
+#[must_use]
+pub fn is_misnamed(label: &Label, prediction: &Prediction) -> bool {
     label.status != LabelStatus::Confirmed || label.main_class() != prediction.label()
 }
 

@@ -216,7 +216,7 @@ pub fn replay(
             First::Scores(reference) => {
                 let (model, reason) = (reference.clone(), "its scores are read".to_owned());
                 played.store.transact::<_, EngineError>(player::ACTOR, |tx| {
-                    Ok(tx.append(&Event::ModelPromoted { model, reason })?)
+                    Ok(tx.append(&Event::ModelPromoted { model, reason, evidence: None })?)
                 })?;
                 played.adopt(player::ACTOR, "nothing is known yet")?;
             }

@@ -149,6 +149,7 @@ impl<'a> Player<'a> {
             bytes: scored.bytes,
             modified_at: None,
             reference: None,
+            asked: scored.prediction.as_ref().ok().map(|prediction| prediction.model.clone()),
             prediction: scored.prediction,
         };
         let (plan, norms) = (Arc::clone(&self.plan), self.guard.norms());
@@ -158,7 +159,7 @@ impl<'a> Player<'a> {
             self.count(id, item)?;
         }
         self.guard.learn(&self.line.store)?;
-        if let Some(alarm) = self.guard.saw(&seen.unit, &seen.prediction) {
+        if let Some(alarm) = self.guard.saw(&seen.unit, seen.asked.as_ref(), &seen.prediction) {
             self.alarmed(at, &alarm)?;
         }
         Ok(())

@@ -1,0 +1,317 @@
+//! Candidates on a line: into shadow, onto a share of the line, to live, and back. People move them
+//! forward, where their evidence is there; the station takes a bad canary back by itself.
+
+use super::compare::{CompareReport, compare};
+use super::line::policy_of;
+use super::{EngineError, Line, find_model, steward};
+use crate::decide::{Requirement, audit_rates, support};
+use crate::domain::{
+    Alarm, AlarmKind, AuditRule, Canary, Event, ModelRef, Plan, Probability, Release, ReleaseState,
+};
+use crate::infer::Model;
+use crate::media::Raster;
+use crate::store::{Store, StoreError, Tx};
+use std::time::Instant;
+
+/// Runs that show how fast a model is; the fastest counts, since others disturb the rest.
+const WARM_UP_RUNS: usize = 3;
+
+/// Lets a model look at a grey picture, so that its first real item does not wait; gives the milliseconds
+/// that it takes, or why it cannot.
+pub(super) fn warm_up(model: &Model) -> Result<f64, String> {
+    let input = &model.manifest().input;
+    let pixels = vec![128; input.area() * input.channels as usize];
+    let raster = Raster {
+        width: input.width_px,
+        height: input.height_px,
+        channels: input.channels,
+        pixels,
+    };
+    let golden = input.reference.then_some(&raster);
+    let mut fastest_ms = f64::INFINITY;
+    for _ in 0..WARM_UP_RUNS {
+        let start = Instant::now();
+        let input = model.prepare(&raster, golden).map_err(|error| error.to_string())?;
+        model.predict(&input, 1).map_err(|error| error.to_string())?;
+        fastest_ms = fastest_ms.min(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(fastest_ms)
+}
+
+/// What a step of a candidate takes, and whether it may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// All of its check list.
+    #[default]
+    Required,
+    /// A person takes it upon themselves; what is missing stands in the log.
+    Waived,
+}
+
+impl Line {
+    /// All models that this line knows, the newest change first.
+    pub fn releases(&self) -> Result<Vec<Release>, EngineError> {
+        Ok(self.store.view().releases()?)
+    }
+
+    /// Notes a model as a candidate, where the line does not know it yet.
+    pub fn register(&mut self, model: &Model, actor: &str, reason: &str) -> Result<(), EngineError> {
+        let model = model.model_ref().clone();
+        self.store.transact::<_, EngineError>(actor, |tx| {
+            if tx.release(&model.hash)?.is_none() {
+                tx.append(&moved(&model, None, ReleaseState::Candidate, reason))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets a model predict beside the live one, without deciding anything.
+    pub fn shadow(&mut self, name: &str, actor: &str, reason: &str) -> Result<ModelRef, EngineError> {
+        let model = self.tried(name)?;
+        self.keep(&model)?;
+        let model = model.model_ref().clone();
+        self.store.transact::<_, EngineError>(actor, |tx| step(tx, &model, ReleaseState::Shadow, reason))?;
+        Ok(model)
+    }
+
+    /// Takes a candidate out of shadow or off its share of the line.
+    pub fn retire(&mut self, name: &str, actor: &str, reason: &str) -> Result<ModelRef, EngineError> {
+        let model = self.known(name)?;
+        self.store.transact::<_, EngineError>(actor, |tx| step(tx, &model, ReleaseState::Retired, reason))?;
+        Ok(model)
+    }
+
+    /// Lets a candidate decide a share of the units: the plan's next one, or `share`. It decides by
+    /// thresholds that its own evidence supports; the rest goes to people, as always.
+    pub fn canary(
+        &mut self,
+        name: &str,
+        share: Option<f64>,
+        proof: Proof,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Release, EngineError> {
+        let model = self.tried(name)?;
+        let reference = model.model_ref().clone();
+        let now = self.store.view().release(&reference.hash)?;
+        let before = now.as_ref().and_then(|release| release.canary.as_ref()).map(|canary| canary.share.get());
+        let share = share.unwrap_or_else(|| next_step(&self.plan, before));
+        if !(share > 0.0 && share < 1.0) {
+            return Err(EngineError::Usage(format!("a share lies between 0 and 1, not {share}")));
+        }
+        let list = self.canary_checklist(&model)?;
+        let missing: Vec<&str> = list.iter().filter(|r| !r.is_met).map(|r| r.what.as_str()).collect();
+        if proof == Proof::Required && !missing.is_empty() {
+            let why = format!("a share of the line needs {}", missing.join("; "));
+            return Err(EngineError::Refused { why, support: Box::new(None) });
+        }
+        self.keep(&model)?;
+        let canary = self.canary_rules(&model, Probability::saturating(share))?;
+        let evidence = serde_json::to_value(&list).ok();
+        self.store.transact::<_, EngineError>(actor, |tx| {
+            if let Some(other) = tx.canary()?.filter(|other| other.model != reference) {
+                return Err(EngineError::Failed(format!("{} has a share of the line", other.model.name)));
+            }
+            let from = allowed(tx, &reference, ReleaseState::Canary)?;
+            tx.append(&Event::ModelMoved {
+                model: reference.clone(),
+                from,
+                to: ReleaseState::Canary,
+                reason: reason.to_owned(),
+                canary: Some(canary),
+                evidence,
+            })?;
+            Ok(())
+        })?;
+        let release = self.store.view().release(&model.model_ref().hash)?;
+        release.ok_or_else(|| EngineError::Failed("the canary was not written".into()))
+    }
+
+    /// Makes the model live again that was so before.
+    pub fn rollback(&mut self, actor: &str, reason: &str) -> Result<ModelRef, EngineError> {
+        let Some(before) = self.store.view().live_before()? else {
+            let why = "no model was live before this one".into();
+            return Err(EngineError::Refused { why, support: Box::new(None) });
+        };
+        let model = find_model(Some(self.store.folder()), &before.model.name)?;
+        if *model.model_ref() != before.model {
+            let name = &before.model.name;
+            return Err(EngineError::Failed(format!("package {name} is not the one that was live")));
+        }
+        self.promote(&model, actor, reason)?;
+        Ok(before.model)
+    }
+
+    /// What a share of the line takes, or a larger one, and what becoming live takes.
+    pub fn canary_checklist(&self, model: &Model) -> Result<Vec<Requirement>, EngineError> {
+        let view = self.store.view();
+        let settings = view.settings()?;
+        let line = |what: String, is_met: bool| Requirement { what, is_met };
+        let mut list = vec![line("a live model to compare with".into(), settings.model.is_some())];
+        let alarms = view.alarms()?;
+        let standing: Vec<&str> = alarms.iter().map(|(_, alarm)| alarm.text.as_str()).collect();
+        list.push(line(
+            if standing.is_empty() { "no alarm".into() } else { format!("no alarm: {}", standing.join("; ")) },
+            standing.is_empty(),
+        ));
+        if settings.model.is_none() {
+            return Ok(list);
+        }
+        let report = compare(self, model)?;
+        let wanted = self.plan.release.step_inspections;
+        let n = report.calls.n;
+        list.push(line(
+            format!("{wanted} compared items with a known truth in this step, has {n}"),
+            n >= u64::from(wanted),
+        ));
+        list.push(line("errors that are not shown to be more than the live model's".into(), !report.is_worse()));
+        Ok(list)
+    }
+
+    /// Whether a model has shown on this line that it may take over: it has the last of the plan's shares,
+    /// and that step's check list is met. What is missing, in words.
+    pub fn unproven(&self, model: &Model) -> Result<Option<String>, EngineError> {
+        let view = self.store.view();
+        let settings = view.settings()?;
+        let reference = model.model_ref();
+        if settings.model.is_none() || settings.model.as_ref() == Some(reference) {
+            return Ok(None);
+        }
+        let release = view.release(&reference.hash)?;
+        // It was live here; going back to it must not take a trial.
+        if release.as_ref().is_some_and(|release| release.live_at.is_some()) {
+            return Ok(None);
+        }
+        let share = release.and_then(|r| r.canary).map_or(0.0, |canary| canary.share.get());
+        let last = self.plan.release.steps.last().copied().unwrap_or_default();
+        if share < last {
+            return Ok(Some(format!("it has not decided {:.0} % of the line yet", last * 100.0)));
+        }
+        let list = self.canary_checklist(model)?;
+        let missing: Vec<&str> = list.iter().filter(|r| !r.is_met).map(|r| r.what.as_str()).collect();
+        Ok((!missing.is_empty()).then(|| format!("it lacks {}", missing.join("; "))))
+    }
+
+    /// A package that loads, fits the plan, answers, and is quick enough.
+    fn tried(&self, name: &str) -> Result<Model, EngineError> {
+        let model = find_model(Some(self.store.folder()), name)?;
+        self.check_classes(&model)?;
+        let refused = |why: String| EngineError::Refused { why, support: Box::new(None) };
+        let ms = warm_up(&model).map_err(|why| refused(format!("{name} does not work here: {why}")))?;
+        let budget_ms = self.plan.budget.latency_ms_p99;
+        if ms > budget_ms {
+            return Err(refused(format!("{name} takes {ms:.0} ms, the plan allows {budget_ms:.0} ms")));
+        }
+        Ok(model)
+    }
+
+    fn known(&self, name: &str) -> Result<ModelRef, EngineError> {
+        let releases = self.store.view().releases()?;
+        let found = releases.into_iter().find(|release| release.model.name == name);
+        found.map(|release| release.model).ok_or_else(|| EngineError::NoSuchModel {
+            name: name.to_owned(),
+            hint: ". Hint: only models in shadow, with a share or retired can be given up".into(),
+        })
+    }
+
+    fn canary_rules(&self, model: &Model, share: Probability) -> Result<Canary, EngineError> {
+        let evidence = self.evidence_of(model)?;
+        let found = support(&self.plan.promise, &evidence);
+        let rule = AuditRule { share: self.plan.release.audit, ..self.plan.audit };
+        let audits = audit_rates(&rule, &evidence, found.thresholds);
+        let settings = self.store.view().settings()?;
+        Ok(Canary { share, policy: policy_of(&settings, found.thresholds), audits })
+    }
+}
+
+/// The next larger of the plan's shares; the largest again behind that.
+fn next_step(plan: &Plan, before: Option<f64>) -> f64 {
+    let steps = &plan.release.steps;
+    let next = steps.iter().find(|step| before.is_none_or(|before| **step > before));
+    next.or_else(|| steps.last()).copied().unwrap_or_default()
+}
+
+fn moved(model: &ModelRef, from: Option<ReleaseState>, to: ReleaseState, reason: &str) -> Event {
+    Event::ModelMoved {
+        model: model.clone(),
+        from,
+        to,
+        reason: reason.to_owned(),
+        canary: None,
+        evidence: None,
+    }
+}
+
+/// The state that a model is in, where it may be moved from there.
+fn allowed(
+    tx: &Tx<'_>,
+    model: &ModelRef,
+    to: ReleaseState,
+) -> Result<Option<ReleaseState>, EngineError> {
+    let from = tx.release(&model.hash)?.map(|release| release.state);
+    match from {
+        Some(from) if !from.may_become(to) => {
+            Err(EngineError::Usage(format!("{} is {from} and cannot become {to}", model.name)))
+        }
+        _ => Ok(from),
+    }
+}
+
+fn step(tx: &Tx<'_>, model: &ModelRef, to: ReleaseState, reason: &str) -> Result<(), EngineError> {
+    let from = allowed(tx, model, to)?;
+    tx.append(&moved(model, from, to, reason))?;
+    Ok(())
+}
+
+/// Takes a canary back whose errors show that it is worse than the live model; the alarm that says so.
+pub(super) fn tend(line: &mut Line) -> Result<Option<Alarm>, EngineError> {
+    let Some(canary) = line.store.view().canary()? else { return Ok(None) };
+    let model = find_model(Some(line.store.folder()), &canary.model.name)?;
+    let report = compare(line, &model)?;
+    let Some((what, worse)) = report.worse() else { return Ok(None) };
+    let text = format!(
+        "{} was taken off its share of the line: of {} {what} that only one of the two models made, {} were its own",
+        canary.model.name,
+        worse.only_live_wrong + worse.only_candidate_wrong,
+        worse.only_candidate_wrong,
+    );
+    let alarm = Alarm {
+        kind: AlarmKind::Canary,
+        text,
+        value: worse.capital,
+        limit: CompareReport::capital_needed(&line.plan),
+        model: Some(canary.model.clone()),
+    };
+    Ok(abort(&mut line.store, &canary.model, &alarm)?.then_some(alarm))
+}
+
+/// An alarm of a canary takes that back; any other lowers the level. `false` where it stands already.
+pub(super) fn raise(store: &mut Store, alarm: &Alarm) -> Result<bool, EngineError> {
+    let canary = store.view().canary()?;
+    match canary.filter(|canary| alarm.model.as_ref() == Some(&canary.model)) {
+        Some(canary) => abort(store, &canary.model, &Alarm { kind: AlarmKind::Canary, ..alarm.clone() }),
+        None => steward::raise(store, alarm),
+    }
+}
+
+/// `false` where it has no share of the line any more.
+fn abort(store: &mut Store, model: &ModelRef, alarm: &Alarm) -> Result<bool, EngineError> {
+    store.transact::<_, EngineError>(steward::STATION, |tx| Ok(abort_in(tx, model, alarm)?))
+}
+
+fn abort_in(tx: &Tx<'_>, model: &ModelRef, alarm: &Alarm) -> Result<bool, StoreError> {
+    let release = tx.release(&model.hash)?;
+    let Some(release) = release.filter(|release| release.state == ReleaseState::Canary) else {
+        return Ok(false);
+    };
+    tx.append(&Event::ModelMoved {
+        model: model.clone(),
+        from: Some(release.state),
+        to: ReleaseState::Retired,
+        reason: alarm.text.clone(),
+        canary: None,
+        evidence: serde_json::to_value(alarm).ok(),
+    })?;
+    tx.append(&Event::AlarmRaised { alarm: alarm.clone() })?;
+    Ok(true)
+}

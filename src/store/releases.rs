@@ -1,0 +1,247 @@
+//! Where each model stands on a line, what models in shadow have said, and what people say of both.
+
+use super::evidence::first_id_at;
+use super::log::Record;
+use super::project::{is_labelled, queue_blind, text};
+use super::query::{json, parsed, word};
+use super::{StoreError, View};
+use crate::domain::{
+    Canary, ItemId, Label, MediaHash, ModelRef, Outcome, Prediction, Probability, Release, ReleaseState,
+    Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+pub(super) fn promoted(
+    conn: &Connection,
+    record: &Record,
+    model: &ModelRef,
+    reason: &str,
+) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "UPDATE models SET state = 'retired', since = ?2, reason = ?3 WHERE state = 'live' AND hash != ?1",
+    )?
+    .execute(params![model.hash, record.at, format!("{} took its place: {reason}", model.name)])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO models VALUES (?1, ?2, 'live', ?3, ?4, ?3, NULL)")?
+        .execute(params![model.hash, model.name, record.at, reason])?;
+    Ok(())
+}
+
+pub(super) fn moved(
+    conn: &Connection,
+    record: &Record,
+    model: &ModelRef,
+    to: ReleaseState,
+    reason: &str,
+    canary: Option<&Canary>,
+) -> Result<(), StoreError> {
+    // The live model leaves its place to another one only.
+    conn.prepare_cached(
+        "INSERT INTO models VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)
+         ON CONFLICT (hash) DO UPDATE SET state = excluded.state, since = excluded.since,
+                                          reason = excluded.reason, canary = excluded.canary
+         WHERE state != 'live' AND excluded.state != 'live'",
+    )?
+    .execute(params![
+        model.hash,
+        model.name,
+        to.as_str(),
+        record.at,
+        reason,
+        canary.map(text).transpose()?
+    ])?;
+    Ok(())
+}
+
+pub(super) fn asked(
+    conn: &Connection,
+    item: &str,
+    model: &ModelRef,
+    agree: bool,
+    probability: Probability,
+) -> Result<(), StoreError> {
+    conn.prepare_cached("INSERT OR IGNORE INTO comparisons VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        item,
+        model.hash,
+        agree,
+        probability.get()
+    ])?;
+    let inspection: Option<String> = conn
+        .prepare_cached("SELECT inspection_id FROM decisions WHERE item_id = ?1 AND decision != 'review'")?
+        .query_row([item], |row| row.get(0))
+        .optional()?;
+    match inspection {
+        Some(inspection) if !is_labelled(conn, item)? => queue_blind(conn, item, &inspection),
+        _ => Ok(()),
+    }
+}
+
+/// An item that one model decided and another one has looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenByBoth {
+    pub item: ItemId,
+    pub inspection: String,
+    pub unit: String,
+    /// Of the station, before anybody answered.
+    pub outcome: Outcome,
+    /// By the model that decided, and by the other.
+    pub decided: Prediction,
+    pub other: Prediction,
+    /// With which a person was asked just for the comparison, and whether the models agreed.
+    pub asked: Option<(bool, Probability)>,
+    /// With which it was looked at anyway.
+    pub checked: Option<Probability>,
+    pub label: Option<Label>,
+}
+
+/// An item as a model in shadow needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShadowItem {
+    pub item: ItemId,
+    pub unit: String,
+    pub media: MediaHash,
+    pub reference: Option<MediaHash>,
+    /// Of the model that the station asked; absent where it got no answer.
+    pub prediction: Option<Prediction>,
+    pub outcome: Outcome,
+}
+
+fn release(row: &Row<'_>) -> rusqlite::Result<Release> {
+    let has_canary = row.get_ref(6)? != rusqlite::types::ValueRef::Null;
+    Ok(Release {
+        model: ModelRef { hash: row.get(0)?, name: row.get(1)? },
+        state: word(row, 2)?,
+        since: Timestamp::from_micros(row.get(3)?),
+        reason: row.get(4)?,
+        live_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros),
+        canary: if has_canary { Some(json(row, 6)?) } else { None },
+    })
+}
+
+impl View<'_> {
+    /// All models that the line has ever known, the newest change first.
+    pub fn releases(&self) -> Result<Vec<Release>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT hash, name, state, since, reason, live_at, canary FROM models ORDER BY since DESC, hash",
+        )?;
+        let rows = statement.query_map([], release)?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    pub fn release(&self, hash: &str) -> Result<Option<Release>, StoreError> {
+        let sql = "SELECT hash, name, state, since, reason, live_at, canary FROM models WHERE hash = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([hash], release).optional()?)
+    }
+
+    /// The model that decides a share of the line, where there is one.
+    pub fn canary(&self) -> Result<Option<Release>, StoreError> {
+        Ok(self.releases()?.into_iter().find(|release| release.state == ReleaseState::Canary))
+    }
+
+    /// The one that was live before the present one.
+    pub fn live_before(&self) -> Result<Option<Release>, StoreError> {
+        let mut was: Vec<Release> = self.releases()?;
+        was.retain(|release| release.state == ReleaseState::Retired && release.live_at.is_some());
+        Ok(was.into_iter().max_by_key(|release| release.since))
+    }
+
+    /// Items that arrived behind `after`, in their order, as far as the station has decided them.
+    pub fn shadow_items(&self, after: Option<ItemId>, limit: usize) -> Result<Vec<ShadowItem>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT i.item_id, i.unit, i.media, i.reference, p.payload, d.decision
+             FROM items i JOIN decisions d ON d.item_id = i.item_id
+             LEFT JOIN predictions p ON p.item_id = i.item_id
+             WHERE i.item_id > ?1 AND i.inspection_id IS NOT NULL ORDER BY i.item_id LIMIT ?2",
+        )?;
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![after, limit], |row| {
+            let is_predicted = row.get_ref(4)? != rusqlite::types::ValueRef::Null;
+            Ok(ShadowItem {
+                item: parsed(row, 0)?,
+                unit: row.get(1)?,
+                media: MediaHash::from_hex(row.get_ref(2)?.as_str()?),
+                reference: row.get::<_, Option<String>>(3)?.map(|hex| MediaHash::from_hex(&hex)),
+                prediction: if is_predicted { Some(json(row, 4)?) } else { None },
+                outcome: word(row, 5)?,
+            })
+        })?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// The newest item that arrived before a time, or at all.
+    pub fn newest_item_before(&self, time: Option<Timestamp>) -> Result<Option<ItemId>, StoreError> {
+        let sql = "SELECT max(item_id) FROM items WHERE inspection_id IS NOT NULL AND item_id < ?1";
+        // Above every id.
+        let end = time.map_or_else(|| "g".to_owned(), first_id_at);
+        self.item_id(sql, &end)
+    }
+
+    /// Whether a person was asked about the item because two models see it alike, or not.
+    pub fn is_compared(&self, item: ItemId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM comparisons WHERE item_id = ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([item.to_string()], |row| row.get(0))?)
+    }
+
+    /// Questions asked for comparisons that nobody has answered yet.
+    pub fn comparisons_waiting(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM comparisons k JOIN queue q ON q.item_id = k.item_id";
+        let n: i64 = self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(n).unwrap_or_default())
+    }
+
+    /// The newest item that a model in shadow has looked at.
+    pub fn newest_shadow(&self, hash: &str) -> Result<Option<ItemId>, StoreError> {
+        self.item_id("SELECT max(item_id) FROM shadow_predictions WHERE model = ?1", hash)
+    }
+
+    fn item_id(&self, sql: &str, argument: &str) -> Result<Option<ItemId>, StoreError> {
+        let found: Option<String> = self.conn.prepare_cached(sql)?.query_row([argument], |row| row.get(0))?;
+        found.map(|id| id.parse().map_err(|_| StoreError::Damaged(format!("\"{id}\" is not an item")))).transpose()
+    }
+
+    /// Items that a model in shadow has looked at, and those it had no time for.
+    pub fn shadow_counts(&self, hash: &str) -> Result<(u64, u64), StoreError> {
+        let count = |sql: &str| -> Result<u64, StoreError> {
+            let n: Option<i64> =
+                self.conn.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
+            Ok(n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default())
+        };
+        Ok((
+            count("SELECT count(*) FROM shadow_predictions WHERE model = ?1")?,
+            count("SELECT items FROM shadow_drops WHERE model = ?1")?,
+        ))
+    }
+
+    /// What this model says of items that another one decided; oldest first.
+    pub fn seen_by_both(&self, hash: &str, since: Timestamp) -> Result<Vec<SeenByBoth>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT s.item_id, i.inspection_id, i.unit, coalesce(c.outcome, d.decision), p.payload, s.payload,
+                    k.agree, k.probability, c.probability, l.payload
+             FROM shadow_predictions s
+             JOIN items i ON i.item_id = s.item_id
+             JOIN predictions p ON p.item_id = s.item_id
+             JOIN decisions d ON d.item_id = s.item_id
+             LEFT JOIN comparisons k ON k.item_id = s.item_id AND k.model = s.model
+             LEFT JOIN checks c ON c.item_id = s.item_id
+             LEFT JOIN labels l ON l.item_id = s.item_id
+             WHERE s.model = ?1 AND i.arrived_at >= ?2 ORDER BY s.item_id",
+        )?;
+        let rows = statement.query_map(params![hash, since.as_micros()], both)?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+}
+
+fn both(row: &Row<'_>) -> rusqlite::Result<SeenByBoth> {
+    let is_there = |column| row.get_ref(column).map(|value| value != rusqlite::types::ValueRef::Null);
+    Ok(SeenByBoth {
+        item: parsed(row, 0)?,
+        inspection: row.get(1)?,
+        unit: row.get(2)?,
+        outcome: word(row, 3)?,
+        decided: json(row, 4)?,
+        other: json(row, 5)?,
+        asked: if is_there(6)? { Some((row.get(6)?, Probability::saturating(row.get(7)?))) } else { None },
+        checked: if is_there(8)? { Some(Probability::saturating(row.get(8)?)) } else { None },
+        label: if is_there(9)? { Some(json(row, 9)?) } else { None },
+    })
+}
