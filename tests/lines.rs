@@ -366,7 +366,7 @@ impl Line {
                 });
             }
             Step::Promote => self.transact(|tx| {
-                tx.append(&Event::ModelPromoted { model: model(), reason: "test".into() }).map(drop)
+                tx.append(&Event::ModelPromoted { model: model(), reason: "test".into(), evidence: None }).map(drop)
             }),
             Step::Retention { days, outcome } => {
                 let rule = RetentionRule { name: "old".into(), days, decision: outcome, labelled_too: false };

@@ -12,6 +12,7 @@ mod log;
 mod onnx;
 mod outbox;
 mod promise;
+mod release;
 mod review;
 mod station;
 mod tidy;

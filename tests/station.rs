@@ -294,7 +294,7 @@ fn a_running_station_follows_another_level_and_another_model() {
     store
         .transact::<_, StoreError>("test", |tx| {
             let reason = "test".to_owned();
-            tx.append(&secondlook::domain::Event::ModelPromoted { model: gone, reason })
+            tx.append(&secondlook::domain::Event::ModelPromoted { model: gone, reason, evidence: None })
         })
         .unwrap();
     running.until_said("every item goes to a person");

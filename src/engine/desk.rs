@@ -4,11 +4,11 @@
 //! Front ends send [`Ask`]s and get whole [`Board`]s back: they keep no state of the queue that could
 //! differ from the store's. A board that follows an answer is sent after that answer is on the disk.
 
-use super::{Card, EngineError, Line, find_model};
+use super::{Card, EngineError, Line, ReleaseStep};
 use crate::domain::{ItemId, Label, Level, Timestamp, Verdict};
 use crate::store::{AnswerPace, LabelFilter, LabelPlace, Labelled, QueueFilter, StoreError, Waiting};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -58,9 +58,10 @@ pub enum Ask {
         level: Level,
         reason: String,
     },
-    /// Makes a package of the registry the live one.
-    Promote {
+    /// Moves a model on, or back.
+    Release {
         model: String,
+        step: ReleaseStep,
         reason: String,
     },
     /// Ids of labels, newest first.
@@ -137,7 +138,6 @@ impl Desk {
         let (to_front, events) = bounded(EVENTS);
         let cancel = Arc::new(AtomicBool::new(false));
         let mut sitting = Sitting {
-            folder: folder.to_owned(),
             line,
             reviewer: reviewer.to_owned(),
             filter: QueueFilter::default(),
@@ -200,7 +200,6 @@ enum Action {
 }
 
 struct Sitting {
-    folder: PathBuf,
     line: Line,
     reviewer: String,
     filter: QueueFilter,
@@ -301,10 +300,9 @@ impl Sitting {
                 self.tell(DeskEvent::Done(format!("Level {level}")));
                 self.lay_out()
             }
-            Ask::Promote { model, reason } => {
-                let package = find_model(Some(&self.folder), &model)?;
-                self.line.promote(&package, &self.reviewer, &reason)?;
-                self.tell(DeskEvent::Done(format!("{model} is live")));
+            Ask::Release { model, step, reason } => {
+                let done = self.line.take(step, &model, &self.reviewer, &reason)?;
+                self.tell(DeskEvent::Done(done));
                 self.lay_out()
             }
             Ask::Labels(filter) => {

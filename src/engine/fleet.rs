@@ -54,8 +54,8 @@ fn is_canary_unit(key: &[u8; 32], model: Option<&ModelRef>, canary: &Canary, uni
 pub(super) struct Hangar {
     folder: PathBuf,
     key: [u8; 32],
-    /// By hash; what could not be loaded is tried again only after something has changed.
-    warm: BTreeMap<String, Result<Arc<Model>, Reason>>,
+    /// By name and hash; what could not be loaded is tried again only after something has changed.
+    warm: BTreeMap<[String; 2], Result<Arc<Model>, Reason>>,
 }
 
 impl Hangar {
@@ -76,7 +76,7 @@ impl Hangar {
                 || before.as_ref().is_some_and(|before| before.model == release.model)
         };
         let wanted: Vec<&Release> = releases.iter().filter(kept).collect();
-        self.warm.retain(|hash, model| model.is_ok() && wanted.iter().any(|r| r.model.hash == *hash));
+        self.warm.retain(|named, model| model.is_ok() && wanted.iter().any(|r| key(&r.model) == *named));
         let level = settings.level;
         let live = match &settings.model {
             Some(model) => self.loaded(level, model),
@@ -103,7 +103,7 @@ impl Hangar {
     }
 
     fn model(&mut self, wanted: &ModelRef) -> Result<Arc<Model>, Reason> {
-        if let Some(found) = self.warm.get(&wanted.hash) {
+        if let Some(found) = self.warm.get(&key(wanted)) {
             return found.clone();
         }
         let no_model = |why: String| Err(Reason::NoModel { why });
@@ -117,9 +117,13 @@ impl Hangar {
                 Err(why) => no_model(format!("{}: {why}", wanted.name)),
             },
         };
-        self.warm.insert(wanted.hash.clone(), found.clone());
+        self.warm.insert(key(wanted), found.clone());
         found
     }
+}
+
+fn key(model: &ModelRef) -> [String; 2] {
+    [model.name.clone(), model.hash.clone()]
 }
 
 impl Fleet {

@@ -48,7 +48,50 @@ pub enum Proof {
     Waived,
 }
 
+/// What a person does with a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseStep {
+    Shadow,
+    /// The plan's next share of the units.
+    Canary(Proof),
+    Promote,
+    Retire,
+    /// Away from the live model to the one before it.
+    Rollback,
+}
+
 impl Line {
+    /// Takes one step with a model; what has been done, in words.
+    pub fn take(
+        &mut self,
+        step: ReleaseStep,
+        name: &str,
+        actor: &str,
+        reason: &str,
+    ) -> Result<String, EngineError> {
+        Ok(match step {
+            ReleaseStep::Shadow => {
+                self.shadow(name, actor, reason)?;
+                format!("{name} predicts in shadow")
+            }
+            ReleaseStep::Canary(proof) => {
+                let release = self.canary(name, None, proof, actor, reason)?;
+                let share = release.canary.map_or(0.0, |canary| canary.share.get());
+                format!("{name} decides {:.0} % of the units", share * 100.0)
+            }
+            ReleaseStep::Promote => {
+                let model = find_model(Some(self.store.folder()), name)?;
+                self.promote(&model, actor, reason)?;
+                format!("{name} is live")
+            }
+            ReleaseStep::Retire => {
+                self.retire(name, actor, reason)?;
+                format!("{name} is retired")
+            }
+            ReleaseStep::Rollback => format!("{} is live again", self.rollback(actor, reason)?.name),
+        })
+    }
+
     /// All models that this line knows, the newest change first.
     pub fn releases(&self) -> Result<Vec<Release>, EngineError> {
         Ok(self.store.view().releases()?)

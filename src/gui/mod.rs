@@ -16,6 +16,7 @@ mod models;
 mod page;
 mod plots;
 mod promise;
+mod releases;
 mod review;
 mod session;
 mod settings;

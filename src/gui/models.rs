@@ -2,6 +2,7 @@
 
 use super::page::Page;
 use super::plots::{Curve, plot_ui};
+use super::releases::{ReleasesCard, state_name};
 use super::texts::tr;
 use super::theme::{SECONDARY, SPACE, TITLE};
 use super::widgets::{
@@ -9,7 +10,7 @@ use super::widgets::{
     warning_ui,
 };
 use crate::domain::Filter;
-use crate::engine::{self, Ask, EngineError, Line, Manifest, Task, TrainJob};
+use crate::engine::{self, EngineError, Line, Manifest, Task, TrainJob};
 use eframe::egui::{self, DragValue, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
@@ -62,8 +63,7 @@ pub struct ModelsPage {
     done: Option<String>,
     form: Form,
     shows_training: bool,
-    reason: String,
-    is_releasing: bool,
+    releases: ReleasesCard,
 }
 
 impl ModelsPage {
@@ -134,15 +134,16 @@ impl ModelsPage {
         ScrollArea::vertical().auto_shrink(false).max_height(ui.available_height() - 64.0).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = SPACE[0];
             for (i, package) in self.packages.iter().flatten().enumerate() {
-                let state = match (live.as_deref() == Some(&package.name), package.is_shipped) {
-                    (true, _) => tr("live"),
-                    (false, true) => tr("shipped"),
-                    (false, false) => tr("candidate"),
+                let release = self.releases.releases().iter().find(|r| r.model.hash == package.hash);
+                let state = match (live.as_deref() == Some(&package.name), release, package.is_shipped) {
+                    (true, ..) => tr("live"),
+                    (false, Some(release), _) => state_name(release.state),
+                    (false, None, true) => tr("shipped"),
+                    (false, None, false) => tr("candidate"),
                 };
                 let face = Face { figure: state, is_selected: i == self.chosen, ..Face::default() };
                 if row_ui(ui, width, "", &package.name, face).clicked() {
                     self.chosen = i;
-                    self.is_releasing = false;
                 }
             }
             if self.packages.is_none() {
@@ -173,48 +174,24 @@ impl ModelsPage {
         self.packages = packages;
     }
 
-    /// A person makes it live, and says why.
+    /// What a person may do with it, and how it compares with the live one.
     fn release_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, package: &Package, manifest: &Manifest) {
         let t = page.tokens;
-        let is_live = page.session.station.model.as_deref() == Some(&package.name);
         let unknown: Vec<&str> = manifest
             .classes
             .iter()
             .map(String::as_str)
             .filter(|class| page.session.plan.route(class).is_none())
             .collect();
-        if is_live {
-            ui.label(secondary(tr("Decides on this line now"), t));
-        } else if !unknown.is_empty() {
+        if !unknown.is_empty() {
             let words =
                 format!("{}: {}", tr("Not for this line: the plan has no route for"), unknown.join(", "));
             ui.label(secondary(words, t));
-        } else if self.is_releasing {
-            ui.horizontal(|ui| {
-                let field = egui::TextEdit::singleline(&mut self.reason)
-                    .hint_text(tr("Why?"))
-                    .desired_width(320.0)
-                    .margin(vec2(8.0, 9.0));
-                ui.add(field)
-                    .widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Reason of the release")));
-                let is_said = !self.reason.trim().is_empty();
-                if ui.add_enabled_ui(is_said, |ui| button_ui(ui, tr("Make it live"), true)).inner.clicked() {
-                    page.ask(Ask::Promote {
-                        model: package.name.clone(),
-                        reason: self.reason.trim().to_owned(),
-                    });
-                    self.is_releasing = false;
-                    self.reason.clear();
-                }
-                if button_ui(ui, tr("Cancel"), false).clicked() {
-                    self.is_releasing = false;
-                }
-            });
-            ui.label(note(tr("Thresholds are computed anew from its own evidence; what that does not support goes to people"), t));
-        } else if button_ui(ui, tr("Make it live…"), false).clicked() {
-            self.is_releasing = true;
         }
+        self.releases.follow(ui.ctx(), page, &package.name);
+        self.releases.steps_ui(ui, page, &package.name, unknown.is_empty());
         ui.add_space(SPACE[1]);
+        self.releases.comparison_ui(ui, page);
     }
 
     fn training_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
