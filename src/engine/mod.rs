@@ -31,7 +31,7 @@ pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
 pub use crate::learn::{Progress, ViewChoice};
 pub use crate::media::Raster;
-pub use crate::watch::{Estimates, SeriesPoint};
+pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
 pub use card::{Card, Sight};
 pub use data::{Dataset, DatasetSource};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
