@@ -19,7 +19,7 @@ use secondlook::decide::{
     Answers, AuditBudget, Evidence, EvidenceUnit, Expected, Method, Origin, allocate, candidates,
     capital_above, estimate, lower_bound, support_by, upper_bound,
 };
-use secondlook::domain::{Limit, Probability, Promise};
+use secondlook::domain::{ClassSet, Limit, Probability, Promise};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -231,7 +231,7 @@ fn thresholds(population: &Population) {
                     .map(|seed| {
                         let mut random = ChaCha8Rng::seed_from_u64(seed);
                         let units = population.draw(&mut random, n);
-                        let evidence = Evidence { units, population: true };
+                        let evidence = Evidence { units, population: true, ..Evidence::default() };
                         population.at(choose(rule, kind, limit, &evidence))
                     })
                     .collect();
@@ -281,13 +281,16 @@ fn resplits(population: &Population) {
                     let items = |group: &Vec<(f64, bool)>| {
                         group.iter().map(|&(score, bad)| (bad, p(score))).collect::<Vec<_>>()
                     };
+                    let of_group = |items: Vec<(bool, Probability)>| {
+                        EvidenceUnit::of_items(items.into_iter().map(|(bad, s)| (bad, s, ClassSet::EMPTY)))
+                    };
                     let units = if counts_units {
-                        choosing.iter().filter_map(|group| EvidenceUnit::of_items(items(group))).collect()
+                        choosing.iter().filter_map(|group| of_group(items(group))).collect()
                     } else {
                         let all = choosing.iter().flat_map(|group| items(group));
                         all.map(|(bad, score)| EvidenceUnit::known(bad, score)).collect()
                     };
-                    let evidence = Evidence { units, population: true };
+                    let evidence = Evidence { units, population: true, ..Evidence::default() };
                     let promise = Kind::Outgoing.promise(limit);
                     let t = support_by(Method::Exact, 1.0, &promise, &evidence).thresholds.pass_below?;
                     let photographs: Vec<(f64, bool)> = other.into_iter().flatten().copied().collect();

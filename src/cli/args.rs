@@ -199,7 +199,7 @@ pub struct New {
     pub model: Option<String>,
     #[arg(long, default_value = "assist")]
     pub level: Level,
-    /// outgoing=0.02@0.95,miss=…,overkill=…,error=…
+    /// outgoing=0.02@0.95,miss=…,overkill=…,error=…; of one class miss:CLASS=… or error:CLASS=…
     #[arg(long, value_delimiter = ',')]
     pub promise: Vec<String>,
 }

@@ -102,21 +102,30 @@ fn parse_classes(texts: &[String]) -> Result<Vec<Class>, EngineError> {
         .collect()
 }
 
-/// `miss=0.02@0.95`.
+/// `miss=0.02@0.95`, and `miss:crack=0.005@0.95` for one class.
 fn parse_promise(texts: &[String]) -> Result<Promise, EngineError> {
     let mut promise = Promise::default();
     for text in texts {
-        let bad = || usage(format!("\"{text}\" is not a promise like miss=0.02@0.95"));
-        let (kind, numbers) = text.split_once('=').ok_or_else(bad)?;
+        let bad =
+            || usage(format!("\"{text}\" is not a promise like miss=0.02@0.95 or miss:crack=0.005@0.95"));
+        // Names of classes may hold anything, numbers no sign of equality.
+        let (what, numbers) = text.rsplit_once('=').ok_or_else(bad)?;
         let (limit, confidence) = numbers.split_once('@').unwrap_or((numbers, "0.95"));
         let number = |text: &str| text.parse().ok().and_then(Probability::new).ok_or_else(bad);
         let limit = Some(Limit { limit: number(limit)?, confidence: number(confidence)? });
-        match kind {
-            "outgoing" => promise.outgoing = limit,
-            "miss" => promise.miss = limit,
-            "overkill" => promise.overkill = limit,
-            "error" => promise.error = limit,
-            _ => return Err(usage(format!("\"{kind}\" is not outgoing, miss, overkill or error"))),
+        match what.split_once(':') {
+            Some(("miss", class)) => promise.class.entry(class.to_owned()).or_default().miss = limit,
+            Some(("error", class)) => promise.class.entry(class.to_owned()).or_default().error = limit,
+            Some((kind, _)) => {
+                return Err(usage(format!("\"{kind}\" cannot be promised of one class; miss and error can")));
+            }
+            None => match what {
+                "outgoing" => promise.outgoing = limit,
+                "miss" => promise.miss = limit,
+                "overkill" => promise.overkill = limit,
+                "error" => promise.error = limit,
+                _ => return Err(usage(format!("\"{what}\" is not outgoing, miss, overkill or error"))),
+            },
         }
     }
     Ok(promise)
@@ -378,6 +387,7 @@ pub fn replay(args: &args::Replay) -> Result<Report, EngineError> {
     let mut line = Line::open(&args.line, ACTOR)?;
     if !args.promise.is_empty() {
         line.plan.promise = parse_promise(&args.promise)?;
+        line.plan.check().map_err(|error| usage(error.to_string()))?;
     }
     let simulator = line.plan.simulator.clone().unwrap_or_default();
     let filter = parse_filter(&args.filter)?;

@@ -15,6 +15,7 @@ mod promise;
 mod release;
 mod tally;
 
+pub use crate::domain::LimitKind;
 pub use audit::{
     AuditBudget, Estimate, Expected, allocate, audit_of, audit_rates, estimate, judge_errors, reviewer_error,
 };
@@ -27,8 +28,8 @@ pub use bounds::{
 pub use levels::{Circumstances, Requirement, highest_justified, requirements};
 pub use policy::{Seen, decide_inspection, decide_item};
 pub use promise::{
-    CurvePoint, Evidence, EvidenceUnit, LimitKind, LimitSupport, Origin, Outlook, SourceCount, Support,
-    UnitKind, candidates, outlook, risk_curve, support, support_by,
+    CurvePoint, Evidence, EvidenceUnit, LimitSupport, Origin, Outlook, SourceCount, Support, UnitKind,
+    candidates, outlook, risk_curve, support, support_by,
 };
 pub use release::{Comparison, Pair, capital_worse, comparison, falls_on};
 pub use tally::{Method, Tally};

@@ -7,6 +7,12 @@
 //! failure ends it. The chance that any accepted candidate breaks its limit is then at most δ.
 //! Limits promised together share δ: of m limits, each is tested at 1 − (1 − confidence) / m.
 //!
+//! A limit for one class is one more limit, tested on the units of that class alone. It sets no
+//! threshold of its own: there is one for passing and one for accepting names, and it satisfies every
+//! limit on it, so that the strictest limit decides for all classes. That costs automation where one
+//! class is hard, and it keeps the policy a comparison of one number, which a person can follow and
+//! which random checks can test; thresholds by class would each need checks of their own.
+//!
 //! Pure: the evidence is an argument. Where it comes from, and whether the model had seen it in
 //! training (then it is none), is the caller's to know.
 
@@ -14,7 +20,7 @@ mod study;
 
 use super::gamma::lower_weighted;
 use super::tally::Method;
-use crate::domain::{Limit, Probability, Promise, Thresholds};
+use crate::domain::{ClassSet, LimitKind, Probability, Promise, Stated, Thresholds, limit_name};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,7 +53,13 @@ pub struct EvidenceUnit {
     /// For a defective unit the lowest divert probability of its defective items (it escapes
     /// when any of its defects is passed), for a good one the highest of its items. On lines that
     /// name items, how doubtful the name is.
+    ///
+    /// A limit on one class uses the same score: of a unit with several defects it may belong to another
+    /// one, and then counts the unit as passed no later than its own would.
     pub score: Probability,
+    /// Every class that one of its items has; on lines that name items every name that one was given. A unit
+    /// counts for the limit of each. Empty where nobody said, as in packages that do not name classes.
+    pub classes: ClassSet,
     /// 1 over the probability of having been looked at, and that as a part of the largest that the rules of
     /// its time could give.
     pub weight: f64,
@@ -59,20 +71,28 @@ impl EvidenceUnit {
     /// A unit of a package.
     #[must_use]
     pub const fn known(defective: bool, score: Probability) -> Self {
-        Self { defective, score, weight: 1.0, stake: 1.0, origin: Origin::Package }
+        Self { defective, score, classes: ClassSet::EMPTY, weight: 1.0, stake: 1.0, origin: Origin::Package }
     }
 
-    /// From the items of one unit: whether each is defective, and its divert probability.
+    /// The same with its classes.
+    #[must_use]
+    pub const fn with_classes(self, classes: ClassSet) -> Self {
+        Self { classes, ..self }
+    }
+
+    /// From the items of one unit: whether each is defective, its divert probability, and its classes.
     /// `None` without items.
-    pub fn of_items(items: impl IntoIterator<Item = (bool, Probability)>) -> Option<Self> {
-        items.into_iter().fold(None, |unit: Option<Self>, (defective, score)| {
+    pub fn of_items(items: impl IntoIterator<Item = (bool, Probability, ClassSet)>) -> Option<Self> {
+        items.into_iter().fold(None, |unit: Option<Self>, (defective, score, classes)| {
             let replaces = unit.is_none_or(|unit| match (unit.defective, defective) {
                 (false, true) => true,
                 (true, false) => false,
                 (true, true) => score < unit.score,
                 (false, false) => score > unit.score,
             });
-            if replaces { Some(Self::known(defective, score)) } else { unit }
+            let all = unit.map_or(classes, |unit| unit.classes.union(classes));
+            let dangerous = if replaces { Some(Self::known(defective, score)) } else { unit };
+            dangerous.map(|unit| unit.with_classes(all))
         })
     }
 }
@@ -81,6 +101,8 @@ impl EvidenceUnit {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     pub units: Vec<EvidenceUnit>,
+    /// The plan's classes: what the places of the units' class sets stand for.
+    pub classes: Vec<String>,
     /// Whether defects are as frequent among the package's units as on the line. Imported sets usually
     /// are not a sample of it; then they say nothing of the outgoing rate. The line's own units are.
     pub population: bool,
@@ -125,46 +147,6 @@ impl Evidence {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LimitKind {
-    /// Defective among passed.
-    Outgoing,
-    /// Passed among defective.
-    Miss,
-    /// Diverted among good.
-    Overkill,
-    /// Wrong among accepted unseen.
-    Error,
-}
-
-impl LimitKind {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Outgoing => "outgoing",
-            Self::Miss => "miss",
-            Self::Overkill => "overkill",
-            Self::Error => "error",
-        }
-    }
-
-    const fn is_on_escapes(self) -> bool {
-        matches!(self, Self::Outgoing | Self::Miss)
-    }
-
-    /// Whether it is a rate among what would be decided, and not among all of a kind.
-    const fn is_among_decided(self) -> bool {
-        matches!(self, Self::Outgoing | Self::Error)
-    }
-}
-
-impl fmt::Display for LimitKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// What `labels_needed` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -188,6 +170,9 @@ impl fmt::Display for UnitKind {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LimitSupport {
     pub kind: LimitKind,
+    /// Whose units it is about; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     pub limit: Probability,
     /// As promised.
     pub confidence: Probability,
@@ -204,13 +189,21 @@ pub struct LimitSupport {
     /// Upper bound of the error rate.
     pub bound: Probability,
     pub supported: bool,
-    /// Further verified units at the error rate seen so far; 0 where supported, `None` where no
-    /// number suffices.
+    /// Further verified units at the error rate seen so far; 0 where supported or where it only waits
+    /// for another limit, `None` where no number suffices.
     pub labels_needed: Option<u64>,
     pub labels_of: UnitKind,
     /// One readable line, where it is not supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+impl LimitSupport {
+    /// What it limits, in words.
+    #[must_use]
+    pub fn name(&self) -> String {
+        limit_name(self.kind, self.class.as_deref())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -230,10 +223,13 @@ pub struct Support {
 }
 
 impl Support {
-    /// The limit that decides: the first that is not supported, else the first.
+    /// The limit that decides: the first that is not supported, before that one which lacks evidence of its
+    /// own and does not only wait for another; else the first.
     #[must_use]
     pub fn decisive(&self) -> Option<&LimitSupport> {
-        self.limits.iter().find(|limit| !limit.supported).or_else(|| self.limits.first())
+        let open = || self.limits.iter().filter(|limit| !limit.supported);
+        let lacks = open().find(|limit| limit.labels_needed != Some(0));
+        lacks.or_else(|| open().next()).or_else(|| self.limits.first())
     }
 
     /// What is missing to the promise, in words.
@@ -245,17 +241,19 @@ impl Support {
     /// Further verified units for the whole promise; `None` where no number suffices.
     #[must_use]
     pub fn labels_needed(&self) -> Option<u64> {
-        let (mut defective, mut good, mut inspections) = (0_u64, 0_u64, 0_u64);
+        let (mut defective, mut of_classes, mut good, mut inspections) = (0_u64, 0_u64, 0_u64, 0_u64);
         for limit in &self.limits {
             let needed = limit.labels_needed?;
-            let sum = match limit.labels_of {
-                UnitKind::DefectiveUnits => &mut defective,
-                UnitKind::GoodUnits => &mut good,
-                UnitKind::Inspections => &mut inspections,
-            };
-            *sum = (*sum).max(needed);
+            match (limit.labels_of, &limit.class) {
+                // Units of one class are mostly not those of another.
+                (UnitKind::DefectiveUnits, Some(_)) => of_classes = of_classes.saturating_add(needed),
+                (UnitKind::DefectiveUnits, None) => defective = defective.max(needed),
+                (UnitKind::GoodUnits, _) => good = good.max(needed),
+                (UnitKind::Inspections, _) => inspections = inspections.max(needed),
+            }
         }
-        (!self.limits.is_empty()).then_some((defective + good).max(inspections))
+        let labelled = defective.max(of_classes).saturating_add(good);
+        (!self.limits.is_empty()).then_some(labelled.max(inspections))
     }
 }
 
@@ -275,32 +273,34 @@ pub fn support(promise: &Promise, evidence: &Evidence) -> Support {
 /// As [`support`], by a given method, and as if `times` as many units had been seen.
 #[must_use]
 pub fn support_by(method: Method, times: f64, promise: &Promise, evidence: &Evidence) -> Support {
-    let stated = stated_limits(promise);
+    let stated = promise.stated();
     let sharing = stated.len() as f64;
     let study = Study::new(evidence, method, times);
     let mut limits: Vec<LimitSupport> = Vec::new();
     let mut accepted: Vec<Option<Accepted>> = Vec::new();
-    for (kind, limit) in stated {
+    for Stated { kind, class, limit } in stated {
+        let target = study.target(kind, class);
         let tested = Probability::saturating(1.0 - (1.0 - limit.confidence.get()) / sharing);
-        let found = study.testable(kind).then(|| study.sequence(kind, limit.limit, tested)).flatten();
+        let found = study.testable(kind).then(|| study.sequence(target, limit.limit, tested)).flatten();
         accepted.push(found);
-        limits.push(study.nearest(kind, limit, tested));
+        limits.push(study.nearest(target, class, limit, tested));
     }
-    let escapes_end = escapes_end(&limits, &accepted);
+    let escapes_end = common_end(&limits, &accepted, LimitKind::is_on_escapes);
+    let names_end = common_end(&limits, &accepted, |kind| kind == LimitKind::Error);
     let mut lowest_divert = None;
     for (detail, found) in limits.iter_mut().zip(&accepted) {
         let Some(found) = found else { continue };
-        let at = match detail.kind {
-            LimitKind::Error => Some(found.last),
-            LimitKind::Overkill => {
-                lowest_divert = Some(found.last);
-                Some(found.last.max(HALF))
-            }
-            _ => escapes_end.map(|end| end.min(found.last)).filter(|&end| end >= found.first),
+        let at = if detail.kind == LimitKind::Overkill {
+            lowest_divert = Some(found.last);
+            Some(found.last.max(HALF))
+        } else {
+            let end = if detail.kind == LimitKind::Error { names_end } else { escapes_end };
+            end.map(|end| end.min(found.last)).filter(|&end| end >= found.first)
         };
         match at {
             Some(at) => study.settle(detail, at),
-            None => detail.why = Some(too_few_passed(detail)),
+            None if detail.kind == LimitKind::Error => study.wait(detail, names_end),
+            None => study.wait(detail, escapes_end),
         }
     }
     let holds = |wanted: fn(LimitKind) -> bool| {
@@ -312,7 +312,7 @@ pub fn support_by(method: Method, times: f64, promise: &Promise, evidence: &Evid
         divert_above: lowest_divert
             .filter(|_| holds(|kind| kind == LimitKind::Overkill))
             .map(|at| candidate(at.max(HALF))),
-        accept_below: last_of(LimitKind::Error, &limits, &accepted).map(candidate),
+        accept_below: names_end.filter(|_| holds(|kind| kind == LimitKind::Error)).map(candidate),
     };
     let supported = holds(|_| true);
     // At level full a good unit is diverted as soon as it is not passed. The overkill sequence
@@ -330,45 +330,26 @@ pub fn support_by(method: Method, times: f64, promise: &Promise, evidence: &Evid
     }
 }
 
-/// In a fixed order; the order decides nothing but the order of the answer.
-fn stated_limits(promise: &Promise) -> Vec<(LimitKind, Limit)> {
-    [
-        (LimitKind::Outgoing, promise.outgoing),
-        (LimitKind::Miss, promise.miss),
-        (LimitKind::Overkill, promise.overkill),
-        (LimitKind::Error, promise.error),
-    ]
-    .into_iter()
-    .filter_map(|(kind, limit)| limit.map(|limit| (kind, limit)))
-    .collect()
-}
-
-/// Where the limits on escapes end together: the strictest of them; `None` where one has no
+/// Where the limits on one threshold end together: the strictest of them; `None` where one has no
 /// accepted candidate.
-fn escapes_end(limits: &[LimitSupport], accepted: &[Option<Accepted>]) -> Option<u8> {
+fn common_end(
+    limits: &[LimitSupport],
+    accepted: &[Option<Accepted>],
+    wanted: fn(LimitKind) -> bool,
+) -> Option<u8> {
     let ends: Option<Vec<u8>> = limits
         .iter()
         .zip(accepted)
-        .filter(|(limit, _)| limit.kind.is_on_escapes())
+        .filter(|(limit, _)| wanted(limit.kind))
         .map(|(_, found)| found.as_ref().map(|found| found.last))
         .collect();
     ends?.into_iter().min()
-}
-
-/// The loosest accepted candidate of one limit.
-fn last_of(kind: LimitKind, limits: &[LimitSupport], accepted: &[Option<Accepted>]) -> Option<u8> {
-    let mut of_kind = limits.iter().zip(accepted).filter(|(limit, _)| limit.kind == kind);
-    of_kind.next().and_then(|(_, found)| found.as_ref()).map(|found| found.last)
 }
 
 /// Candidate threshold number `index`, from 0 (strictest for passing) to 2 · HALF.
 fn candidate(index: u8) -> Probability {
     let log_odds = f64::from(index) / f64::from(STEPS_PER_LOG_ODD) - LOG_ODDS_MAX;
     Probability::saturating(1.0 / (1.0 + (-log_odds).exp()))
-}
-
-fn too_few_passed(detail: &LimitSupport) -> String {
-    format!("{}: too few units lie below the threshold that the other limits allow", detail.kind)
 }
 
 /// All candidate thresholds, from the strictest for passing on; the middle one is one half.
@@ -399,13 +380,15 @@ pub struct CurvePoint {
 pub fn risk_curve(promise: &Promise, evidence: &Evidence, confidence: Probability) -> Vec<CurvePoint> {
     let method = evidence.method();
     let study = Study::new(evidence, method, 1.0);
-    let stated = stated_limits(promise);
-    let of_escapes = stated.iter().map(|(kind, _)| *kind).find(|kind| kind.is_on_escapes());
-    let kind = of_escapes.unwrap_or(LimitKind::Miss);
+    let of_escapes = promise.stated().into_iter().find(|one| one.kind.is_on_escapes());
+    let target = match of_escapes {
+        Some(Stated { kind, class, .. }) => study.target(kind, class),
+        None => study.target(LimitKind::Miss, None),
+    };
     let half = (1.0 - confidence.get()) / 2.0;
     let mut points: Vec<CurvePoint> = Vec::new();
-    for index in order(kind) {
-        let tally = study.tally(kind, index);
+    for index in order(target.kind) {
+        let tally = study.tally(target, index);
         let thresholds = Thresholds { pass_below: Some(candidate(index)), ..Thresholds::default() };
         let (Some(risk), Some(coverage)) = (tally.rate(), study.automation_rate(thresholds)) else {
             continue;
@@ -453,5 +436,7 @@ pub fn outlook(promise: &Promise, evidence: &Evidence, times: &[f64]) -> Vec<Out
     times.iter().map(at).collect()
 }
 
+#[cfg(test)]
+mod class_tests;
 #[cfg(test)]
 mod tests;

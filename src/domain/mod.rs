@@ -16,6 +16,7 @@ mod outline;
 mod plan;
 mod plan_text;
 mod prediction;
+mod promise;
 mod region;
 mod release;
 mod units;
@@ -31,12 +32,12 @@ pub use item::{Item, MediaKind};
 pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
 pub use outline::{Outline, fill, outlines};
 pub use plan::{
-    AfterIngest, Baseline, Budget, Class, Drift, DriftKind, FolderSource, InspectionRule, Limit, Plan,
-    Promise, RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorSettings, Task,
-    Threads,
+    AfterIngest, Baseline, Budget, Class, Drift, DriftKind, FolderSource, InspectionRule, Plan,
+    RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorSettings, Task, Threads,
 };
 pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};
+pub use promise::{ClassPromise, ClassSet, Limit, LimitKind, Promise, Stated, limit_name};
 pub use release::{Canary, Release, ReleaseRule, ReleaseState};
 pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
 pub use units::{Probability, Timestamp};

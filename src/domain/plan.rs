@@ -3,7 +3,9 @@
 //! Every key has a default that is safe on a real line; unknown keys are refused with a
 //! suggestion (see `plan_text`).
 
-use super::{AuditRule, LabelledItem, Probability, QueueRule, ReleaseRule, RetrainRule, WatchRule};
+use super::{
+    AuditRule, LabelledItem, Probability, Promise, QueueRule, ReleaseRule, RetrainRule, WatchRule,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,38 +32,6 @@ pub enum Route {
 pub struct Class {
     pub name: String,
     pub route: Route,
-}
-
-/// "At most `limit`, at confidence `confidence`."
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    pub limit: Probability,
-    pub confidence: Probability,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Promise {
-    /// Defective among passed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outgoing: Option<Limit>,
-    /// Passed among defective.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub miss: Option<Limit>,
-    /// Diverted among good.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub overkill: Option<Limit>,
-    /// Wrong among accepted unseen, for classification and transcripts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Limit>,
-}
-
-impl Promise {
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

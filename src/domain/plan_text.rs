@@ -1,6 +1,6 @@
 //! Reading and writing `line.toml`: errors name line and column, and say what was probably meant.
 
-use super::{DriftKind, Limit, Plan, Probability, SimulatorSettings};
+use super::{DriftKind, Plan, SimulatorSettings};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -36,17 +36,7 @@ impl Plan {
                 return refuse(format!("class \"{}\" is named twice", class.name));
             }
         }
-        let promise = self.promise;
-        for (name, limit) in [
-            ("outgoing", promise.outgoing),
-            ("miss", promise.miss),
-            ("overkill", promise.overkill),
-            ("error", promise.error),
-        ] {
-            if let Some(limit) = limit {
-                check_limit(name, limit)?;
-            }
-        }
+        self.check_promise()?;
         let positive = [
             ("source.settle_secs", self.source.settle_secs),
             ("source.rescan_secs", self.source.rescan_secs),
@@ -141,17 +131,6 @@ impl Plan {
     }
 }
 
-fn check_limit(name: &str, limit: Limit) -> Result<(), PlanError> {
-    let inside = |p: Probability| p > Probability::ZERO && p < Probability::ONE;
-    if inside(limit.limit) && inside(limit.confidence) {
-        Ok(())
-    } else {
-        Err(PlanError::Meaning(format!(
-            "promise.{name}: limit and confidence must lie strictly between 0 and 1"
-        )))
-    }
-}
-
 /// What may be asked of the simulator.
 pub fn check_simulator(simulator: &SimulatorSettings) -> Result<(), PlanError> {
     let refuse = |message: String| Err(PlanError::Meaning(format!("simulator: {message}")));
@@ -199,12 +178,17 @@ fn suggestion(message: &str) -> Option<String> {
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (written, known) = quoted.split_first()?;
+    closest(written, known).map(str::to_owned)
+}
+
+/// The known word that was probably meant.
+pub(super) fn closest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
-        .map(|word| (strsim::jaro_winkler(written, word), word))
+        .map(|word| (strsim::jaro_winkler(written, word), *word))
         .filter(|(similarity, _)| *similarity >= SUGGEST_SIMILARITY_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, word)| (*word).to_owned())
+        .map(|(_, word)| word)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::data::{Dataset, absolute, labelled_items};
 use super::line::{policy_in_force, population_name};
+use super::task::lower_priority;
 use super::{EngineError, Line, find_model};
 use crate::decide::{Seen, decide_item};
 use crate::domain::{
@@ -142,7 +143,7 @@ pub fn train(
     line: &Line,
     job: TrainJob,
     cancel: &AtomicBool,
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Result<TrainReport, EngineError> {
     let items = labelled_items(line, &job.filter)?;
     let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
@@ -155,7 +156,14 @@ pub fn train(
     let mut settings = job.settings;
     settings.name.clone_from(&name);
     settings.population = population_of(line)?;
-    let report = learn::train(&items, &settings, init.as_ref(), cancel, progress)?;
+    // On threads of its own, so that it can be the last to get the processor.
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(rayon::current_num_threads())
+        .thread_name(|number| format!("training-{number}"))
+        .start_handler(|_| lower_priority())
+        .build()
+        .map_err(|error| EngineError::Failed(format!("cannot start the threads of a training: {error}")))?;
+    let report = threads.install(|| learn::train(&items, &settings, init.as_ref(), cancel, progress))?;
     report.model.save(&folder).map_err(|error| EngineError::Model { name, error })?;
     Line::open(line.store.folder(), TRAINER)?.register(&report.model, TRAINER, "trained on this line")?;
     Ok(report)

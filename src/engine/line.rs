@@ -86,7 +86,7 @@ impl Line {
     fn live_evidence(&self, live: &ModelRef) -> Result<Evidence, EngineError> {
         match find_model(Some(self.store.folder()), &live.name) {
             Ok(model) => self.evidence_of(&model),
-            Err(_) => self.with_verified(Evidence::default(), live),
+            Err(_) => self.with_verified(nothing_known(&self.plan), live),
         }
     }
 
@@ -337,10 +337,22 @@ fn package_evidence(plan: &Plan, model: &Model) -> Evidence {
     let simulator = plan.simulator.as_ref();
     let population =
         simulator.is_some_and(|settings| manifest.data.population == Some(population_name(settings)));
+    // A package says what its units have, not which names the model gave them.
+    let says_classes = plan.task == Task::Defect;
     let unit = |group: &crate::infer::EvidenceGroup| {
+        let classes = group.classes.iter().flatten().filter(|_| says_classes).map(String::as_str);
         EvidenceUnit::known(group.defective, Probability::saturating(group.score))
+            .with_classes(plan.class_set(classes))
     };
-    Evidence { units: manifest.evidence.iter().map(unit).collect(), population }
+    Evidence { units: manifest.evidence.iter().map(unit).collect(), classes: class_names(plan), population }
+}
+
+fn nothing_known(plan: &Plan) -> Evidence {
+    Evidence { classes: class_names(plan), ..Evidence::default() }
+}
+
+fn class_names(plan: &Plan) -> Vec<String> {
+    plan.classes.iter().map(|class| class.name.clone()).collect()
 }
 
 /// Names the population that a simulator's settings draw from.

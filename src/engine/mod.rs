@@ -35,7 +35,7 @@ pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
 pub use crate::learn::{Progress, ViewChoice};
 pub use crate::media::Raster;
-pub use crate::watch::{Estimates, SeriesPoint};
+pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
 pub use card::{Card, Sight};
 pub use compare::{CompareReport, Disagreement, Slice, compare};
 pub use data::{Dataset, DatasetSource};

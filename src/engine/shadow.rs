@@ -8,6 +8,7 @@ use super::compare::disagree;
 use super::decode::predict_alone;
 use super::station::{Shared, StationEvent};
 use super::EngineError;
+use super::task::lower_priority;
 use crate::decide::falls_on;
 use crate::domain::{Event, ItemId, ModelRef, Outcome, Prediction, Probability};
 use crate::infer::Model;
@@ -49,12 +50,6 @@ pub(super) fn run_shadow(shared: &Shared, store: Store) {
             }
         }
     }
-}
-
-/// On Linux a thread has its own priority; elsewhere the pauses while the station is busy have to do.
-fn lower_priority() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(19);
 }
 
 struct Shadow<'a> {

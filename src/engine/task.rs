@@ -20,7 +20,7 @@ pub struct TaskProgress {
 pub struct TaskControl {
     cancel: Arc<AtomicBool>,
     progress: Arc<Mutex<TaskProgress>>,
-    wake: Box<dyn Fn() + Send>,
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl TaskControl {
@@ -53,7 +53,7 @@ pub struct Task<T> {
 impl<T: Send + 'static> Task<T> {
     pub fn start(
         title: &str,
-        wake: impl Fn() + Send + 'static,
+        wake: impl Fn() + Send + Sync + 'static,
         work: impl FnOnce(&TaskControl) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<Self, EngineError> {
         let cancel = Arc::new(AtomicBool::new(false));
@@ -113,4 +113,11 @@ impl<T> Drop for Task<T> {
             let _ = thread.join();
         }
     }
+}
+
+/// Makes this thread the last to get the processor. On Linux each thread has its own priority; elsewhere
+/// long work has to pause by itself while others are busy.
+pub(super) fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(19);
 }

@@ -265,7 +265,7 @@ impl ModelsPage {
             );
             ui.end_row();
         });
-        ui.label(note(tr("On all labels of this line; the live model does not change, and a station beside it becomes slower meanwhile"), t));
+        ui.label(note(tr("On all labels of this line; the live model does not change, and a station beside it goes first"), t));
         let mut is_closed = false;
         ui.horizontal(|ui| {
             if button_ui(ui, tr("Train"), true).clicked() {

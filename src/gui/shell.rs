@@ -98,7 +98,7 @@ fn chip_figure(ui: &mut Ui, what: &str, figure: &str, about: &str) {
 
 /// What the plan promises.
 fn promise_chip(ui: &mut Ui, page: &Page<'_>) {
-    let promise = page.session.plan.promise;
+    let promise = &page.session.plan.promise;
     let limits = [
         (tr("outgoing defects"), promise.outgoing),
         (tr("misses"), promise.miss),
@@ -116,8 +116,12 @@ fn promise_chip(ui: &mut Ui, page: &Page<'_>) {
             ))
         })
         .collect();
-    if !words.is_empty() {
-        chip_figure(ui, tr("Promise"), &words.join(", "), "");
+    if !promise.is_empty() {
+        let classes = match promise.class.len() {
+            0 => String::new(),
+            count => format!("+ {count} {}", tr("by class")),
+        };
+        chip_figure(ui, tr("Promise"), &words.join(", "), &classes);
     }
 }
 

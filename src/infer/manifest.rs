@@ -185,6 +185,10 @@ pub struct EvidenceGroup {
     pub group: String,
     pub defective: bool,
     pub score: f64,
+    /// Every class of defect that its items have; `None` in packages that do not say: they support no limit
+    /// for a single class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -68,7 +68,7 @@ impl Candidate<'_> {
                 &mut |_, _| {},
             )?;
             manifest.metrics = measured.report.metrics();
-            manifest.evidence = evidence_groups(&measured.predictions);
+            manifest.evidence = evidence_groups(&measured.predictions, &evidence);
         }
         pack(&manifest)
     }
@@ -113,24 +113,26 @@ impl Candidate<'_> {
 }
 
 /// One score for each group: the smallest defect probability of a defective group's defective
-/// items, the largest of a good group's items.
-pub(super) fn evidence_groups(predictions: &[PredictionRow]) -> Vec<EvidenceGroup> {
-    let mut groups: BTreeMap<&str, (Option<f64>, f64)> = BTreeMap::new();
+/// items, the largest of a good group's items; and every class of defect that one of them has.
+pub(super) fn evidence_groups(predictions: &[PredictionRow], items: &[LabelledItem]) -> Vec<EvidenceGroup> {
+    let mut groups: BTreeMap<&str, (Option<f64>, f64, BTreeSet<&str>)> = BTreeMap::new();
     for row in predictions {
         let score = 1.0 - row.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get());
-        let entry = groups.entry(&row.group).or_insert((None, 0.0));
+        let entry = groups.entry(&row.group).or_insert((None, 0.0, BTreeSet::new()));
         if row.defective {
             entry.0 = Some(entry.0.map_or(score, |s| s.min(score)));
+            entry.2.extend(items.get(row.item).map(|item| item.label.classes()).unwrap_or_default());
         } else {
             entry.1 = entry.1.max(score);
         }
     }
     groups
         .into_iter()
-        .map(|(group, (defective, good))| EvidenceGroup {
+        .map(|(group, (defective, good, classes))| EvidenceGroup {
             group: group.to_owned(),
             defective: defective.is_some(),
             score: defective.unwrap_or(good),
+            classes: Some(classes.into_iter().map(str::to_owned).collect()),
         })
         .collect()
 }

@@ -213,7 +213,7 @@ fn evidence_of_items_with_one_name_stays_apart() {
     };
     let rows =
         [row("good", 0.75, false), row("bad", 0.25, true), row("bad", 0.5, true), row("good", 0.5, false)];
-    let found: Vec<_> = crate::learn::pack::evidence_groups(&rows)
+    let found: Vec<_> = crate::learn::pack::evidence_groups(&rows, &[])
         .into_iter()
         .map(|g| (g.group, g.defective, g.score))
         .collect();

@@ -1,47 +1,64 @@
 //! Whether verified decisions contradict the promise: a bet against it that is valid at every look.
 
 use super::Verified;
-use crate::decide::{LimitKind, Tally, capital_above};
-use crate::domain::{Alarm, AlarmKind, Limit, Outcome, Plan, Promise};
+use crate::decide::{Estimate, LimitKind, Tally, capital_above, estimate};
+use crate::domain::{Alarm, AlarmKind, Outcome, Plan, Probability, limit_name};
+use serde::Serialize;
 
 /// The alarm that a promise is broken, from what was verified since the policy is in force. Limits
-/// promised together share the chance of a false alarm.
+/// promised together, those of classes among them, share the chance of a false alarm.
 #[must_use]
 pub fn broken_promise(plan: &Plan, verified: &[Verified]) -> Option<Alarm> {
-    let limits = stated(&plan.promise);
+    let limits = plan.promise.stated();
     let capital_needed = limits.len() as f64 / plan.watch.false_alarm;
-    limits.into_iter().find_map(|(kind, limit)| {
-        let tally = outcomes(kind, verified);
-        let capital = capital_above(&tally.answers, limit.limit.get());
+    limits.into_iter().find_map(|stated| {
+        let tally = outcomes(plan, stated.kind, stated.class, verified);
+        let limit = stated.limit.limit;
+        let capital = capital_above(&tally.answers, limit.get());
         (capital >= capital_needed).then(|| Alarm {
             kind: AlarmKind::Promise,
             text: format!(
-                "{} of {} verified inspections break the limit on {kind} ({})",
+                "{} of {} verified inspections break the limit on {} ({limit})",
                 tally.errors(),
                 tally.n(),
-                limit.limit
+                limit_name(stated.kind, stated.class),
             ),
             value: tally.rate().unwrap_or_default(),
-            limit: limit.limit.get(),
+            limit: limit.get(),
             model: None,
         })
     })
 }
 
-fn stated(promise: &Promise) -> Vec<(LimitKind, Limit)> {
-    let all = [
-        (LimitKind::Outgoing, promise.outgoing),
-        (LimitKind::Miss, promise.miss),
-        (LimitKind::Overkill, promise.overkill),
-        (LimitKind::Error, promise.error),
-    ];
-    all.into_iter().filter_map(|(kind, limit)| Some((kind, limit?))).collect()
+/// How often a limit on one class was broken as far as people know: of its own rate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassEstimate {
+    pub kind: LimitKind,
+    pub class: String,
+    pub estimate: Estimate,
+}
+
+/// Estimates for the limits on single classes of which anything was verified. What such a limit is a rate
+/// of (all units with a crack, say) is itself known from answers and checks alone, so that they speak for
+/// what they stand for.
+#[must_use]
+pub fn by_class(plan: &Plan, verified: &[Verified], confidence: Probability) -> Vec<ClassEstimate> {
+    let of_classes = plan.promise.stated().into_iter().filter_map(|one| Some((one.kind, one.class?)));
+    of_classes
+        .filter_map(|(kind, class)| {
+            let tally = outcomes(plan, kind, Some(class), verified);
+            let estimate = estimate(&tally.answers, tally.stands_for(), confidence)?;
+            Some(ClassEstimate { kind, class: class.to_owned(), estimate })
+        })
+        .collect()
 }
 
 /// What became of the inspections that count for a limit.
-fn outcomes(kind: LimitKind, verified: &[Verified]) -> Tally {
+fn outcomes(plan: &Plan, kind: LimitKind, class: Option<&str>, verified: &[Verified]) -> Tally {
     let mut tally = Tally::default();
-    for one in verified.iter().filter(|one| one.is_first_of_unit) {
+    let wanted = class.map(|class| plan.class_set([class]));
+    let of_class = |one: &&Verified| wanted.is_none_or(|class| one.evidence.classes.meets(class));
+    for one in verified.iter().filter(|one| one.is_first_of_unit).filter(of_class) {
         let bad = one.evidence.defective;
         let (counts, is_error) = match kind {
             LimitKind::Outgoing => (one.outcome == Outcome::Pass, bad),

@@ -1,8 +1,9 @@
 //! How much escapes and how much is diverted for nothing, estimated from random checks.
 
 use super::Verified;
+use super::checks::{ClassEstimate, by_class};
 use crate::decide::{Estimate, Tally, estimate, judge_errors, reviewer_error};
-use crate::domain::{ModelRef, Outcome, Probability, Timestamp};
+use crate::domain::{ModelRef, Outcome, Plan, Probability, Timestamp};
 use crate::store::{Automatic, StoreError, View};
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 const CONFIDENCE: f64 = 0.95;
 
 /// What random checks say of everything that was decided without a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Estimates {
     /// Inspections that a model decided alone.
     pub passed: u64,
@@ -24,11 +25,15 @@ pub struct Estimates {
     /// How often one look errs, from items that two people answered.
     pub reviewer_error: Option<f64>,
     pub answer_pairs: u64,
+    /// For the plan's limits on single classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_class: Vec<ClassEstimate>,
 }
 
 /// Estimates for a model's decisions since `since`.
 pub fn estimates(
     view: &View<'_>,
+    plan: &Plan,
     model: &ModelRef,
     since: Timestamp,
     verified: &[Verified],
@@ -47,6 +52,7 @@ pub fn estimates(
             .map(|(escapes, error)| judge_errors(escapes.high, error)),
         reviewer_error,
         answer_pairs: pairs,
+        by_class: by_class(plan, verified, Probability::saturating(CONFIDENCE)),
     })
 }
 

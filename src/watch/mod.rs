@@ -9,7 +9,7 @@ mod estimates;
 mod inputs;
 mod verified;
 
-pub use checks::broken_promise;
+pub use checks::{ClassEstimate, broken_promise};
 pub use estimates::{Estimates, SeriesPoint, estimates, series};
 pub use inputs::{InputWatch, Norms, deviations};
 pub use verified::{Verified, evidence, is_bad, is_misnamed, verified};

@@ -2,8 +2,8 @@
 
 use crate::decide::{EvidenceUnit, Origin};
 use crate::domain::{
-    Band, InspectionId, Label, LabelStatus, ModelRef, Outcome, Plan, Prediction, Probability, Route, Task,
-    Timestamp,
+    Band, ClassSet, InspectionId, Label, LabelStatus, ModelRef, Outcome, Plan, Prediction, Probability,
+    Route, Task, Timestamp,
 };
 use crate::store::{CheckedItem, StoreError, View};
 use std::collections::BTreeMap;
@@ -23,7 +23,8 @@ pub struct Verified {
     pub band: Option<Band>,
     /// With which all its pictures were looked at.
     pub probability: Probability,
-    /// Its truth and its most dangerous score; on lines that name items whether the name was wrong.
+    /// Its truth with its classes, and its most dangerous score; on lines that name items whether the name
+    /// was wrong, and the name.
     pub evidence: EvidenceUnit,
 }
 
@@ -58,9 +59,12 @@ fn inspection(plan: &Plan, items: &[CheckedItem]) -> Option<Verified> {
     let truth = items.iter().filter_map(|item| {
         let label = item.label.as_ref()?;
         Some(match plan.task {
-            Task::Defect => (is_bad(plan, label), item.prediction.divert_probability(plan)),
+            Task::Defect => {
+                (is_bad(plan, label), item.prediction.divert_probability(plan), classes_of(plan, label))
+            }
             Task::Classify | Task::Transcribe => {
-                (is_misnamed(label, &item.prediction), item.prediction.doubt())
+                let named = plan.class_set([item.prediction.label()]);
+                (is_misnamed(label, &item.prediction), item.prediction.doubt(), named)
             }
         })
     });
@@ -102,6 +106,12 @@ fn is_known(plan: &Plan, item: &CheckedItem) -> bool {
 pub fn is_bad(plan: &Plan, label: &Label) -> bool {
     label.status != LabelStatus::Confirmed
         || label.classes().iter().any(|class| plan.route(class) != Some(Route::Pass))
+}
+
+/// What nobody could tell has no class, and counts for the limits of the whole line alone.
+fn classes_of(plan: &Plan, label: &Label) -> ClassSet {
+    let is_known = label.status == LabelStatus::Confirmed;
+    plan.class_set(label.classes().into_iter().filter(|_| is_known))
 }
 
 /// Whether a model gives an item another name than this label.

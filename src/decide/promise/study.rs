@@ -2,8 +2,8 @@
 
 use super::super::bounds::{labels_needed, zero_error_sample};
 use super::super::tally::{Method, Tally};
-use super::{Evidence, EvidenceUnit, HALF, LimitKind, LimitSupport, Origin, UnitKind, candidate};
-use crate::domain::{Limit, Probability, Thresholds};
+use super::{Evidence, EvidenceUnit, HALF, LimitSupport, Origin, UnitKind, candidate};
+use crate::domain::{ClassSet, Limit, LimitKind, Probability, Thresholds};
 
 /// Indices of candidates that passed their tests, in the order of testing.
 #[derive(Clone, Copy)]
@@ -12,8 +12,23 @@ pub(super) struct Accepted {
     pub last: u8,
 }
 
+/// What a limit counts.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub kind: LimitKind,
+    /// Whose units; `None` for all.
+    class: Option<ClassSet>,
+}
+
+impl Target {
+    fn counts(self, unit: &EvidenceUnit) -> bool {
+        self.class.is_none_or(|class| unit.classes.meets(class))
+    }
+}
+
 /// The scores of the evidence, sorted, so that every count is one walk over a part of it.
-pub(super) struct Study {
+pub(super) struct Study<'a> {
+    classes: &'a [String],
     /// By score.
     defective: Vec<EvidenceUnit>,
     good: Vec<EvidenceUnit>,
@@ -23,15 +38,22 @@ pub(super) struct Study {
     times: f64,
 }
 
-impl Study {
-    pub fn new(evidence: &Evidence, method: Method, times: f64) -> Self {
+impl<'a> Study<'a> {
+    pub fn new(evidence: &'a Evidence, method: Method, times: f64) -> Self {
         let sorted = |defective: bool| {
             let mut units: Vec<EvidenceUnit> =
                 evidence.units.iter().filter(|unit| unit.defective == defective).copied().collect();
             units.sort_by(|a, b| a.score.get().total_cmp(&b.score.get()));
             units
         };
-        Self { defective: sorted(true), good: sorted(false), population: evidence.population, method, times }
+        let (defective, good) = (sorted(true), sorted(false));
+        Self { classes: &evidence.classes, defective, good, population: evidence.population, method, times }
+    }
+
+    /// A class that the evidence does not know has no units.
+    pub fn target(&self, kind: LimitKind, class: Option<&str>) -> Target {
+        let known = self.classes.iter().map(String::as_str);
+        Target { kind, class: class.map(|name| ClassSet::of_names(known, [name])) }
     }
 
     /// Rates among what is decided need the line's own share of defects.
@@ -50,22 +72,22 @@ impl Study {
     }
 
     /// Units that count and errors among them, were candidate `index` in force.
-    pub fn tally(&self, kind: LimitKind, index: u8) -> Tally {
-        self.tally_at(kind, candidate(index))
-    }
-
-    pub fn tally_at(&self, kind: LimitKind, t: Probability) -> Tally {
+    pub fn tally(&self, target: Target, index: u8) -> Tally {
+        let t = candidate(index);
         let mut tally = Tally::default();
-        match kind {
+        match target.kind {
             LimitKind::Miss => {
-                self.defective.iter().for_each(|unit| tally.add(unit.weight, unit.stake, unit.score < t));
+                let counted = self.defective.iter().filter(|unit| target.counts(unit));
+                counted.for_each(|unit| tally.add(unit.weight, unit.stake, unit.score < t));
             }
             LimitKind::Overkill => {
-                self.good.iter().for_each(|unit| tally.add(unit.weight, unit.stake, unit.score > t));
+                let counted = self.good.iter().filter(|unit| target.counts(unit));
+                counted.for_each(|unit| tally.add(unit.weight, unit.stake, unit.score > t));
             }
             LimitKind::Outgoing | LimitKind::Error => {
                 for (units, is_error) in [(&self.good, false), (&self.defective, true)] {
-                    let sampled = below(units, t).iter().filter(|unit| self.is_sampled(unit));
+                    let counted = below(units, t).iter().filter(|unit| target.counts(unit));
+                    let sampled = counted.filter(|unit| self.is_sampled(unit));
                     sampled.for_each(|unit| tally.add(unit.weight, unit.stake, is_error));
                 }
             }
@@ -75,13 +97,13 @@ impl Study {
         if as_seen { tally } else { tally.scaled(self.times) }
     }
 
-    pub fn sequence(&self, kind: LimitKind, limit: Probability, confidence: Probability) -> Option<Accepted> {
+    pub fn sequence(&self, target: Target, limit: Probability, confidence: Probability) -> Option<Accepted> {
         zero_error_sample(limit, confidence)?;
         let mut found: Option<Accepted> = None;
-        for index in order(kind) {
-            let tally = self.tally(kind, index);
+        for index in order(target.kind) {
+            let tally = self.tally(target, index);
             // Looks at how many there are only, never at errors: with fewer, no test can succeed.
-            let is_too_early = kind.is_among_decided()
+            let is_too_early = target.kind.is_among_decided()
                 && found.is_none()
                 && !tally.without_errors().holds(self.method, limit, confidence);
             if is_too_early {
@@ -96,14 +118,21 @@ impl Study {
     }
 
     /// The limit as not supported, with the numbers of the candidate that came nearest.
-    pub fn nearest(&self, kind: LimitKind, limit: Limit, tested: Probability) -> LimitSupport {
-        let labels_of = match kind {
+    pub fn nearest(
+        &self,
+        target: Target,
+        class: Option<&str>,
+        limit: Limit,
+        tested: Probability,
+    ) -> LimitSupport {
+        let labels_of = match target.kind {
             LimitKind::Miss => UnitKind::DefectiveUnits,
             LimitKind::Overkill => UnitKind::GoodUnits,
             LimitKind::Outgoing | LimitKind::Error => UnitKind::Inspections,
         };
         let mut detail = LimitSupport {
-            kind,
+            kind: target.kind,
+            class: class.map(str::to_owned),
             limit: limit.limit,
             confidence: limit.confidence,
             tested_confidence: tested,
@@ -121,36 +150,51 @@ impl Study {
                     .into(),
             ),
         };
-        if !self.testable(kind) {
+        if !self.testable(target.kind) {
             return detail;
         }
-        let Some((index, needed)) = self.best_candidate(kind, limit.limit, tested) else { return detail };
-        self.count(&mut detail, index);
+        let Some((index, needed)) = self.best_candidate(target, limit.limit, tested) else { return detail };
+        self.count(&mut detail, target, index);
         detail.labels_needed = needed;
-        detail.why = Some(missing(&detail));
+        let silent = if class.is_some() { self.without_class() } else { 0 };
+        detail.why = Some(missing(&detail) + &does_not_say(silent));
         detail
+    }
+
+    /// Defective units whose class nobody has said; they cannot count for any.
+    fn without_class(&self) -> usize {
+        self.defective.iter().filter(|unit| unit.origin == Origin::Package && unit.classes.is_empty()).count()
     }
 
     /// The candidate that needs the fewest further units, the strictest among equals.
     fn best_candidate(
         &self,
-        kind: LimitKind,
+        target: Target,
         limit: Probability,
         tested: Probability,
     ) -> Option<(u8, Option<u64>)> {
-        if !kind.is_among_decided() {
-            let index = order(kind).next()?;
-            return Some((index, self.needed(&self.tally(kind, index), limit, tested)));
+        if !target.kind.is_among_decided() {
+            let index = order(target.kind).next()?;
+            return Some((index, self.needed(&self.tally(target, index), limit, tested)));
         }
-        let all = self.times * (self.defective.len() + self.good.len()) as f64;
-        let per_candidate = order(kind).map(|index| {
-            let tally = self.tally(kind, index);
-            // Only a part of all inspections lies below the threshold and counts.
-            let share = if all > 0.0 { tally.n() / all } else { 1.0 };
-            let passed = if share > 0.0 { self.needed(&tally, limit, tested) } else { None };
-            (index, passed.map(|passed| inspections(passed, share)))
-        });
+        let per_candidate =
+            order(target.kind).map(|index| (index, self.inspections_needed(target, index, limit, tested)));
         per_candidate.min_by_key(|(_, needed)| needed.unwrap_or(u64::MAX))
+    }
+
+    fn inspections_needed(
+        &self,
+        target: Target,
+        index: u8,
+        limit: Probability,
+        tested: Probability,
+    ) -> Option<u64> {
+        let all = self.times * (self.defective.len() + self.good.len()) as f64;
+        let tally = self.tally(target, index);
+        // Only a part of all inspections lies below the threshold and counts.
+        let share = if all > 0.0 { tally.n() / all } else { 1.0 };
+        let passed = if share > 0.0 { self.needed(&tally, limit, tested) } else { None };
+        passed.map(|passed| inspections(passed, share))
     }
 
     /// Further units for one tally at the rate seen so far.
@@ -166,16 +210,31 @@ impl Study {
         Some(whole((tally.n() * (times - 1.0)).ceil()).max(1))
     }
 
-    fn count(&self, detail: &mut LimitSupport, index: u8) {
-        let tally = self.tally(detail.kind, index);
+    fn count(&self, detail: &mut LimitSupport, target: Target, index: u8) {
+        let tally = self.tally(target, index);
         detail.threshold = Some(candidate(index));
         (detail.n, detail.errors) = (whole(tally.n()), whole(tally.errors()));
         detail.rate = tally.rate();
         detail.bound = tally.upper_bound(self.method, detail.tested_confidence);
     }
 
+    /// A limit that holds somewhere, but not where the limits on its threshold end together.
+    pub fn wait(&self, detail: &mut LimitSupport, end: Option<u8>) {
+        let name = detail.name();
+        let Some(end) = end else {
+            detail.labels_needed = Some(0);
+            detail.why = Some(format!("{name}: holds, but another limit on the same threshold does not"));
+            return;
+        };
+        let target = self.target(detail.kind, detail.class.as_deref());
+        self.count(detail, target, end);
+        detail.labels_needed = self.inspections_needed(target, end, detail.limit, detail.tested_confidence);
+        let why = "too few units lie below the threshold that the other limits allow";
+        detail.why = Some(format!("{name}: {why}"));
+    }
+
     pub fn settle(&self, detail: &mut LimitSupport, index: u8) {
-        self.count(detail, index);
+        self.count(detail, self.target(detail.kind, detail.class.as_deref()), index);
         detail.supported = true;
         detail.labels_needed = Some(0);
         detail.why = None;
@@ -229,14 +288,29 @@ fn inspections(passed: u64, share: f64) -> u64 {
 }
 
 fn missing(detail: &LimitSupport) -> String {
-    let LimitSupport { kind, limit, tested_confidence, n, errors, bound, labels_of, .. } = detail;
+    let LimitSupport { limit, tested_confidence, n, errors, bound, labels_of, .. } = detail;
+    let name = detail.name();
     let seen =
-        format!("{kind}: {errors} errors in {n} give at most {bound} at confidence {tested_confidence}");
+        format!("{name}: {errors} errors in {n} give at most {bound} at confidence {tested_confidence}");
+    // Inspections are needed of everything that comes: nobody can order those of one name.
+    let of_class = match &detail.class {
+        Some(class) if *labels_of == UnitKind::DefectiveUnits => format!(" of class {class}"),
+        _ => String::new(),
+    };
     match detail.labels_needed {
-        Some(more) => format!("{seen}, not {limit}; {more} more {labels_of} needed at the rate seen so far"),
+        Some(more) => {
+            format!("{seen}, not {limit}; {more} more {labels_of}{of_class} needed at the rate seen so far")
+        }
         None if *n == 0 => {
-            format!("{kind}: nothing was scored low enough to pass, so nothing is known of what would")
+            format!("{name}: nothing was scored low enough to pass, so nothing is known of what would")
         }
         None => format!("{seen}; the rate seen so far is not under {limit}, so no number of labels suffices"),
     }
+}
+
+fn does_not_say(silent: usize) -> String {
+    if silent == 0 {
+        return String::new();
+    }
+    format!(" (the model's package does not say of which classes its {silent} defective units are)")
 }

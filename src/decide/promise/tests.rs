@@ -2,6 +2,7 @@
 //! where the true risk is known.
 
 use super::*;
+use crate::domain::Limit;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -18,7 +19,7 @@ fn units(defective: bool, score: f64, count: usize) -> Vec<EvidenceUnit> {
 }
 
 fn evidence(parts: &[Vec<EvidenceUnit>]) -> Evidence {
-    Evidence { units: parts.concat(), population: false }
+    Evidence { units: parts.concat(), ..Evidence::default() }
 }
 
 #[test]
@@ -116,7 +117,9 @@ fn what_cannot_be_proven_says_so() {
 
 #[test]
 fn a_unit_counts_once_by_its_most_dangerous_item() {
-    let of = |items: &[(bool, f64)]| EvidenceUnit::of_items(items.iter().map(|&(bad, s)| (bad, p(s))));
+    let of = |items: &[(bool, f64)]| {
+        EvidenceUnit::of_items(items.iter().map(|&(bad, s)| (bad, p(s), ClassSet::EMPTY)))
+    };
     assert_eq!(of(&[(false, 0.9), (true, 0.4), (true, 0.2), (true, 0.7)]).unwrap().score, p(0.2));
     assert_eq!(of(&[(false, 0.1), (false, 0.3), (false, 0.2)]).unwrap(), EvidenceUnit::known(false, p(0.3)));
     assert!(of(&[]).is_none());
@@ -128,7 +131,7 @@ fn broken_share(repetitions: u32, n: usize, choose: impl Fn(&Evidence) -> Option
     let mut broken = 0_u32;
     for _ in 0..repetitions {
         let units = (0..n).map(|_| EvidenceUnit::known(true, p(random.random()))).collect();
-        let chosen = choose(&Evidence { units, population: false });
+        let chosen = choose(&Evidence { units, ..Evidence::default() });
         broken += u32::from(chosen.is_some_and(|t| t > p(0.02)));
     }
     f64::from(broken) / f64::from(repetitions)

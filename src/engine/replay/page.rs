@@ -3,6 +3,7 @@
 use super::super::EngineError;
 use super::super::sheet::escaped;
 use super::{Moment, Replay, ReplayRun, Reviewer};
+use crate::domain::{Stated, limit_name};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -44,19 +45,11 @@ fn csv(replay: &Replay) -> String {
 
 fn html(replay: &Replay, reviewer: Reviewer) -> String {
     let promise = &replay.plan.promise;
-    let stated = [
-        ("outgoing", promise.outgoing),
-        ("miss", promise.miss),
-        ("overkill", promise.overkill),
-        ("error", promise.error),
-    ];
-    let words: Vec<String> = stated
-        .into_iter()
-        .filter_map(|(name, limit)| {
-            let limit = limit?;
-            Some(format!("{name} ≤ {} at {}", percent(limit.limit.get()), percent(limit.confidence.get())))
-        })
-        .collect();
+    let in_words = |Stated { kind, class, limit }: Stated<'_>| {
+        let name = escaped(&limit_name(kind, class));
+        format!("{name} ≤ {} at {}", percent(limit.limit.get()), percent(limit.confidence.get()))
+    };
+    let words: Vec<String> = promise.stated().into_iter().map(in_words).collect();
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Replay</title><style>{STYLE}</style>\
          <h1>{} replayed</h1><p>{}. Promise: {}. Answered by {}. {} runs.</p>",

@@ -12,7 +12,7 @@ use eframe::egui::{Align, Grid, Layout, RichText, Ui};
 pub(super) fn figures_ui(ui: &mut Ui, page: &Page<'_>, report: &PromiseReport) {
     let t = page.tokens;
     let found = &report.estimates;
-    let promise = page.session.plan.promise;
+    let promise = &page.session.plan.promise;
     let estimate = |estimate: Option<Estimate>, none: &str, of: u64, what: &str| match estimate {
         None => ("–".to_owned(), format!("{none} · {of} {what}")),
         Some(e) => (
@@ -143,7 +143,7 @@ pub(super) fn limits_ui(ui: &mut Ui, report: &PromiseReport, t: Tokens) {
         let at = limit.threshold.map_or_else(|| "–".to_owned(), |p| probability(p.get()));
         let words = format!(
             "{} ≤ {} {} {:.0} %: {} {} {} {} · {} {} {} {at}",
-            limit.kind,
+            limit.name(),
             fine(limit.limit.get()),
             tr("at"),
             limit.confidence.get() * 100.0,

@@ -5,7 +5,7 @@ use super::super::texts::tr;
 use super::super::theme::Tokens;
 use super::super::widgets::{note, percent};
 use crate::domain::Promise;
-use crate::engine::{CurvePoint, PromiseReport, Support};
+use crate::engine::{CurvePoint, LimitKind, PromiseReport, Support};
 use eframe::egui::Ui;
 use egui_plot::{FilledArea, HLine, Line, LineStyle, PlotPoints, VLine};
 
@@ -14,13 +14,10 @@ const SERIES_HEIGHT: f32 = 160.0;
 /// How opaque a band is.
 const BAND: f32 = 0.22;
 
-/// The first limit on escapes, as a share.
+/// The first limit that the curve can break, as a share.
 fn limit_on_escapes(promise: &Promise) -> Option<f64> {
-    [promise.outgoing, promise.miss, promise.error]
-        .into_iter()
-        .flatten()
-        .next()
-        .map(|limit| limit.limit.get())
+    let is_meant = |kind: LimitKind| kind != LimitKind::Overkill;
+    promise.stated().into_iter().find(|one| is_meant(one.kind)).map(|one| one.limit.limit.get())
 }
 
 /// What passing more would risk; the threshold in force, and the one that is looked at.

@@ -99,7 +99,7 @@ impl PromisePage {
             });
             ui.add_space(SPACE[1]);
         };
-        let promise = page.session.plan.promise;
+        let promise = page.session.plan.promise.clone();
         two(ui, &mut |ui, column| {
             if column == 0 {
                 card_ui(ui, tr("What passing more would risk"), |ui| {
@@ -151,8 +151,8 @@ impl PromisePage {
     /// Another promise, looked at without changing anything.
     fn what_if_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, report: &PromiseReport) {
         let t = page.tokens;
-        let in_force = page.session.plan.promise;
-        let mut promise = self.what_if.as_ref().map_or(in_force, |(promise, _)| *promise);
+        let in_force = page.session.plan.promise.clone();
+        let mut promise = self.what_if.as_ref().map_or(&in_force, |(promise, _)| promise).clone();
         card_ui(ui, tr("What if"), |ui| {
             egui::Grid::new("what-if").num_columns(3).show(ui, |ui| {
                 for (name, limit) in [
@@ -165,9 +165,19 @@ impl PromisePage {
                     limit_ui(ui, name, limit);
                     ui.end_row();
                 }
+                for (class, limits) in &mut promise.class {
+                    for (name, limit) in
+                        [(tr("misses of"), &mut limits.miss), (tr("errors as"), &mut limits.error)]
+                    {
+                        let Some(limit) = limit else { continue };
+                        limit_ui(ui, &format!("{name} {class}"), limit);
+                        ui.end_row();
+                    }
+                }
             });
             if promise != in_force && self.what_if.as_ref().is_none_or(|(seen, _)| *seen != promise) {
-                self.what_if = Some((promise, report.what_if(&promise)));
+                let support = report.what_if(&promise);
+                self.what_if = Some((promise.clone(), support));
             }
             if promise == in_force {
                 self.what_if = None;

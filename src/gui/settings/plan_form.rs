@@ -3,40 +3,18 @@
 use super::super::texts::tr;
 use super::super::theme::{SPACE, tokens};
 use super::super::widgets::{Mark, button_ui, note, secondary, warning_ui};
+use super::limits::Limits;
 use crate::domain::{
-    AfterIngest, Class, Label, Limit, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorSettings,
-    Task, WhenFull,
+    AfterIngest, Class, Label, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorSettings, Task,
+    WhenFull,
 };
 use eframe::egui::{self, DragValue, Role, Ui, WidgetInfo, vec2};
 use std::ops::RangeInclusive;
 
-/// A limit of the promise as it is typed, in percent.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct LimitField {
-    is_promised: bool,
-    limit: f64,
-    confidence: f64,
-}
-
-impl LimitField {
-    fn of(limit: Option<Limit>, usual: f64) -> Self {
-        Self {
-            is_promised: limit.is_some(),
-            limit: limit.map_or(usual, |limit| limit.limit.get()) * 100.0,
-            confidence: limit.map_or(0.95, |limit| limit.confidence.get()) * 100.0,
-        }
-    }
-
-    fn limit(self) -> Option<Limit> {
-        let share = |percent: f64| Probability::saturating(percent / 100.0);
-        self.is_promised.then(|| Limit { limit: share(self.limit), confidence: share(self.confidence) })
-    }
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanForm {
     plan: Plan,
-    limits: [LimitField; 4],
+    limits: Limits,
     /// Known or not, and in percent: misses and overkill of people alone.
     baseline: [(bool, f64); 2],
     reference: String,
@@ -44,7 +22,6 @@ pub struct PlanForm {
 
 impl PlanForm {
     pub fn new(plan: &Plan) -> Self {
-        let promise = plan.promise;
         let percent = |p: Option<Probability>| (p.is_some(), p.map_or(0.0, |p| p.get() * 100.0));
         let mut plan = plan.clone();
         if plan.classes.is_empty() && plan.task == Task::Defect {
@@ -54,12 +31,7 @@ impl PlanForm {
             ];
         }
         Self {
-            limits: [
-                LimitField::of(promise.outgoing, 0.01),
-                LimitField::of(promise.miss, 0.05),
-                LimitField::of(promise.overkill, 0.05),
-                LimitField::of(promise.error, 0.01),
-            ],
+            limits: Limits::new(&plan),
             baseline: [percent(plan.baseline.miss), percent(plan.baseline.overkill)],
             reference: plan.source.reference.clone().unwrap_or_default(),
             plan,
@@ -69,8 +41,7 @@ impl PlanForm {
     /// The plan as it stands in the form, or what is wrong with it.
     pub fn plan(&self) -> Result<Plan, String> {
         let mut plan = self.plan.clone();
-        let [outgoing, miss, overkill, error] = self.limits.map(LimitField::limit);
-        plan.promise = crate::domain::Promise { outgoing, miss, overkill, error };
+        plan.promise = self.limits.promise(plan.task, &plan.classes);
         let known =
             |(is_known, percent): (bool, f64)| is_known.then(|| Probability::saturating(percent / 100.0));
         plan.baseline.miss = known(self.baseline[0]);
@@ -90,7 +61,9 @@ impl PlanForm {
     pub fn ui(&mut self, ui: &mut Ui, is_new: bool) {
         section(ui, tr("What is inspected"), |ui| self.scope_ui(ui, is_new));
         section(ui, tr("Classes and routes"), |ui| self.classes_ui(ui));
-        section(ui, tr("Promises"), |ui| self.promises_ui(ui));
+        section(ui, tr("Promises"), |ui| {
+            self.limits.ui(ui, self.plan.task, &self.plan.classes);
+        });
         section(ui, tr("Budget and baseline"), |ui| self.budget_ui(ui));
         section(ui, tr("Source"), |ui| self.source_ui(ui));
         section(ui, tr("Review"), |ui| self.review_ui(ui));
@@ -154,37 +127,10 @@ impl PlanForm {
         }
         if let Some(i) = gone {
             self.plan.classes.remove(i);
+            self.limits.remove_class(i);
         }
         if ui.button(tr("Add a class")).clicked() {
             self.plan.classes.push(Class { name: String::new(), route: Route::Divert });
-        }
-    }
-
-    fn promises_ui(&mut self, ui: &mut Ui) {
-        let t = tokens(ui);
-        ui.label(note(
-            tr("At most so many, at this confidence. The program decides only what its evidence supports."),
-            t,
-        ));
-        let names = [
-            tr("Defective among passed"),
-            tr("Passed among defective"),
-            tr("Diverted among good"),
-            tr("Wrong among accepted"),
-        ];
-        let shown = if self.plan.task == Task::Defect { 0..3 } else { 3..4 };
-        for i in shown {
-            let field = &mut self.limits[i];
-            row(ui, names[i], |ui| {
-                let response = ui.checkbox(&mut field.is_promised, tr("promised"));
-                response
-                    .widget_info(|| WidgetInfo::selected(Role::CheckBox, true, field.is_promised, names[i]));
-                ui.add_enabled_ui(field.is_promised, |ui| {
-                    number(ui, &mut field.limit, 0.001..=99.0, " %", names[i]);
-                    ui.label(note(tr("at"), t));
-                    number(ui, &mut field.confidence, 50.0..=99.99, " %", tr("Confidence"));
-                });
-            });
         }
     }
 
@@ -387,7 +333,7 @@ fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
         });
 }
 
-fn row(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui)) {
+pub(super) fn row(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui)) {
     let t = tokens(ui);
     ui.horizontal(|ui| {
         ui.allocate_ui_with_layout(
@@ -407,7 +353,7 @@ fn text(ui: &mut Ui, value: &mut String, name: &str) {
     response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, name));
 }
 
-fn number(ui: &mut Ui, value: &mut f64, range: RangeInclusive<f64>, unit: &str, name: &str) {
+pub(super) fn number(ui: &mut Ui, value: &mut f64, range: RangeInclusive<f64>, unit: &str, name: &str) {
     let speed = (range.end() - range.start()) / 2000.0;
     let response =
         ui.add(DragValue::new(value).range(range).speed(speed.min(1.0)).max_decimals(4).suffix(unit));
@@ -447,6 +393,28 @@ pub fn save_row_ui(ui: &mut Ui, is_changed: bool, trouble: Option<&str>) -> (boo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Limit;
+
+    #[test]
+    fn limits_of_classes_stay_with_their_class_and_go_with_it() {
+        let limit = Limit { limit: Probability::saturating(0.02), confidence: Probability::saturating(0.95) };
+        let class = |name: &str, route| Class { name: name.into(), route };
+        let classes =
+            vec![class("good", Route::Pass), class("scratch", Route::Divert), class("crack", Route::Divert)];
+        let mut plan = Plan::new("Tiles", Task::Defect, classes);
+        plan.promise.miss = Some(limit);
+        plan.promise.class.entry("crack".into()).or_default().miss = Some(limit);
+        let mut form = PlanForm::new(&plan);
+        assert_eq!(form.plan().unwrap(), plan);
+        form.plan.classes[2].name = "burr".into();
+        assert_eq!(form.plan().unwrap().promise.class["burr"].miss, Some(limit));
+        form.plan.classes[2].route = Route::Pass;
+        assert!(form.plan().unwrap().promise.class.is_empty());
+        form.plan.classes[2].route = Route::Divert;
+        form.plan.classes.remove(1);
+        form.limits.remove_class(1);
+        assert_eq!(form.plan().unwrap().promise.class["burr"].miss, Some(limit));
+    }
 
     #[test]
     fn a_plan_goes_through_the_form_unchanged_and_nonsense_is_named() {
