@@ -33,7 +33,7 @@ pub use evaluate::{
 };
 pub use examples::example_sheet;
 pub use metrics::ReliabilityBin;
-pub use settings::{Augmentation, Keep, LossParts, TrainSettings, ViewChoice};
+pub use settings::{Augmentation, DataTrail, Keep, LossParts, TrainSettings, ViewChoice};
 pub use split::{Part, split};
 pub use train::{Progress, TrainReport, train};
 

@@ -94,6 +94,9 @@ impl Candidate<'_> {
                 description: s.description.clone(),
                 licence: s.licence.clone(),
                 population: s.population.clone(),
+                version: s.data.version.clone(),
+                earlier: s.data.earlier.clone(),
+                earlier_unknown: s.data.earlier_unknown,
                 ..DataNote::default()
             },
             metrics: BTreeMap::new(),
