@@ -248,6 +248,9 @@ pub struct Training {
     pub minutes: Option<f64>,
     #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
     pub filter: Vec<String>,
+    /// A frozen version of the labels, instead of those of today
+    #[arg(long, value_name = "NAME", conflicts_with = "filter")]
+    pub dataset: Option<String>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// single, fit or tiles; chosen from the data when absent

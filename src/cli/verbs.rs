@@ -139,7 +139,7 @@ pub fn import(args: &Import) -> Result<Report, EngineError> {
 }
 
 pub fn train(args: &Train) -> Result<Report, EngineError> {
-    let line = Line::open(&args.line, ACTOR)?;
+    let mut line = Line::open(&args.line, ACTOR)?;
     let mut job = train_job(&line, &args.how)?;
     job.init.clone_from(&args.init);
     job.name.clone_from(&args.name);
@@ -147,9 +147,10 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
     job.settings.licence.clone_from(&args.licence);
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
-    let report = engine::train(&line, job, &cancel, &mut |progress| shown.show("", progress))?;
+    let report = engine::train(&mut line, job, ACTOR, &cancel, &mut |progress| shown.show("", progress))?;
     Ok(Report::ok(json!({
         "model": report.model.model_ref().name,
+        "dataset": to_json(&report.model.manifest().data.version)?,
         "metrics": to_json(&report.metrics)?,
         "seconds": report.seconds,
         "epochs": report.epochs,
@@ -161,8 +162,8 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
 
 fn train_job(line: &Line, how: &Training) -> Result<TrainJob, EngineError> {
     let filter = parse_filter(&how.filter)?;
-    let settings = engine::suited_settings(line, &filter)?;
-    let mut job = TrainJob { filter, settings, ..TrainJob::default() };
+    let settings = engine::suited_settings(line, &filter, how.dataset.as_deref())?;
+    let mut job = TrainJob { filter, dataset: how.dataset.clone(), settings, ..TrainJob::default() };
     let settings = &mut job.settings;
     settings.seed = how.seed;
     settings.epochs = how.epochs;
@@ -225,16 +226,17 @@ fn command_line() -> String {
 }
 
 pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
-    let line = Line::open(&args.line, ACTOR)?;
+    let mut line = Line::open(&args.line, ACTOR)?;
     let model = find_model(Some(&args.line), &args.model)?;
     let mut simulator = line.plan.simulator.clone().unwrap_or_default();
     simulator.seed = args.seed;
     let cancel = cancel_flag()?;
     let dataset = args.data.open(&parse_filter(&args.filter)?, &simulator)?;
     let bar = output::bar("evaluating", dataset.items.len() as u64);
-    let evaluation = engine::evaluate(&line, &model, &dataset, args.seed, &cancel, &mut |done, _| {
-        bar.set_position(done as u64);
-    })?;
+    let evaluation =
+        engine::evaluate(&mut line, &model, &dataset, args.seed, ACTOR, &cancel, &mut |done, _| {
+            bar.set_position(done as u64);
+        })?;
     bar.finish_and_clear();
     if let Some(path) = &args.predictions {
         write_lines(path, &evaluation.predictions)?;

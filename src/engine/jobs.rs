@@ -1,6 +1,7 @@
 //! The long jobs beside a station: import, training, evaluation, export and its check.
 
-use super::data::{Dataset, absolute, labelled_items};
+use super::data::{Dataset, absolute};
+use super::dataset::{self, Wanted, training_items};
 use super::line::{policy_in_force, population_name};
 use super::{EngineError, Line, find_model};
 use crate::decide::{Seen, decide_item};
@@ -10,7 +11,8 @@ use crate::domain::{
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
 use crate::learn::{
-    self, CrossValidation, CurvePoint, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings,
+    self, CrossValidation, CurvePoint, DataTrail, Evaluation, PredictionRow, Progress, TrainReport,
+    TrainSettings,
 };
 use crate::media::encode_jpeg;
 use crate::store::{Blobs, Store};
@@ -120,6 +122,8 @@ fn arrival(id: ItemId, item: &LabelledItem, stored: &Stored, source: &str) -> Ar
 #[derive(Clone, Debug, Default)]
 pub struct TrainJob {
     pub filter: Filter,
+    /// A frozen version instead of the labels that the filter chooses.
+    pub dataset: Option<String>,
     /// Start from this package instead of from nothing.
     pub init: Option<String>,
     pub settings: TrainSettings,
@@ -128,21 +132,27 @@ pub struct TrainJob {
 }
 
 /// The settings that suit the line's labels, before anybody changes one.
-pub fn suited_settings(line: &Line, filter: &Filter) -> Result<TrainSettings, EngineError> {
-    let items = labelled_items(line, filter)?;
+pub fn suited_settings(
+    line: &Line,
+    filter: &Filter,
+    dataset: Option<&str>,
+) -> Result<TrainSettings, EngineError> {
+    let items = training_items(line, filter, dataset)?.items();
     let all_have_references = !items.is_empty() && items.iter().all(|item| item.reference.is_some());
     Ok(if all_have_references { TrainSettings::with_reference() } else { TrainSettings::default() })
 }
 
-/// Trains a candidate on the line's labels and keeps it under the line's `models/`. The live
-/// model does not change.
+/// Trains a candidate on the line's labels, which it freezes unless it was given a version, and keeps
+/// it under the line's `models/`. The live model does not change.
 pub fn train(
-    line: &Line,
+    line: &mut Line,
     job: TrainJob,
+    actor: &str,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<TrainReport, EngineError> {
-    let items = labelled_items(line, &job.filter)?;
+    let gathered = training_items(line, &job.filter, job.dataset.as_deref())?;
+    let items = gathered.items();
     let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
     let models = line.store.folder().join("models");
     let name = job.name.unwrap_or_else(|| free_name(&models, &line.plan.name));
@@ -153,6 +163,8 @@ pub fn train(
     let mut settings = job.settings;
     settings.name.clone_from(&name);
     settings.population = population_of(line)?;
+    let version = dataset::version_of(line, &gathered, actor)?;
+    settings.data = DataTrail::of(Some(version), init.as_ref().map(Model::manifest));
     let report = learn::train(&items, &settings, init.as_ref(), cancel, progress)?;
     report.model.save(&folder).map_err(|error| EngineError::Model { name, error })?;
     Ok(report)
@@ -167,7 +179,7 @@ pub fn cross_validate(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<(CrossValidation, Vec<LabelledItem>), EngineError> {
-    let items = labelled_items(line, &job.filter)?;
+    let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
     let cross = learn::cross_validate(&items, &job.settings, folds, cancel, progress)?;
     Ok((cross, items))
 }
@@ -181,14 +193,15 @@ pub fn learning_curve(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<Vec<CurvePoint>, EngineError> {
-    let items = labelled_items(line, &job.filter)?;
+    let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
     let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
     Ok(learn::learning_curve(&items, &job.settings, sizes, init.as_ref(), cancel, progress)?)
 }
 
 /// Writes what the job's training would show its network as a JPEG.
 pub fn show_examples(line: &Line, job: &TrainJob, out: &Path) -> Result<(), EngineError> {
-    let sheet = learn::example_sheet(&labelled_items(line, &job.filter)?, &job.settings)?;
+    let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
+    let sheet = learn::example_sheet(&items, &job.settings)?;
     let bytes = encode_jpeg(&sheet, SHEET_QUALITY).map_err(|error| EngineError::Failed(error.to_string()))?;
     fs::write(out, bytes).map_err(EngineError::io("cannot write", out))
 }
@@ -219,15 +232,17 @@ fn free_name(models: &Path, line: &str) -> String {
 }
 
 /// Measures a model on labelled data that is not imported; the line's policy says what would
-/// have been decided.
+/// have been decided. Where pictures of the audit set are among them, that is noted first.
 pub fn evaluate(
-    line: &Line,
+    line: &mut Line,
     model: &Model,
     dataset: &Dataset,
     seed: u64,
+    actor: &str,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, EngineError> {
+    dataset::note_use(line, model.model_ref(), "evaluate", &dataset.items, actor)?;
     let mut evaluation = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
     let policy = policy_in_force(&line.store.view().settings()?, Some(&model.model_ref().hash));
     for row in &mut evaluation.predictions {
@@ -257,7 +272,9 @@ pub fn export(
     filter: &Filter,
     actor: &str,
 ) -> Result<CountSheet, EngineError> {
-    let items = labelled_items(line, filter)?;
+    // Exports are the labels, all of them: what others learn from them is beyond this program.
+    let all = dataset::listed(line, Wanted::Labels(filter))?;
+    let items: Vec<LabelledItem> = all.into_iter().map(|listed| listed.labelled).collect();
     let provenance = Provenance {
         line: line.plan.name.clone(),
         folder: absolute(line.store.folder()).display().to_string(),

@@ -4,6 +4,7 @@
 
 mod card;
 mod data;
+mod dataset;
 mod decode;
 mod desk;
 mod error;
@@ -34,6 +35,7 @@ pub use crate::media::Raster;
 pub use crate::watch::{Estimates, SeriesPoint};
 pub use card::{Card, Sight};
 pub use data::{Dataset, DatasetSource};
+pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, datasets, freeze, lock_audit};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
 pub use error::EngineError;
 pub use jobs::{

@@ -178,14 +178,14 @@ pub struct TrainSettings {
     pub licence: String,
     /// The population that the items are a sample of, where that is known.
     pub population: Option<String>,
-    /// The lists of labels behind the package.
-    #[serde(default)]
+    /// The lists of labels behind the package. Known to whoever gathered the items, and not for a person
+    /// to set.
+    #[serde(skip)]
     pub data: DataTrail,
 }
 
 /// Which frozen lists a package has learnt from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataTrail {
     pub version: Option<DataVersion>,
     /// Of the packages that gave the first weights.

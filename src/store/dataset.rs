@@ -1,11 +1,14 @@
 //! Frozen lists of labels, the audit set, and what was done with it: read from the log itself, since
 //! there are few of them. Lists are blobs, so that copies carry them and `verify` reads every byte.
 
-use super::{Store, StoreError, Tx, View, log};
+use super::query::{ITEM, item, json, parsed};
+use super::{LabelRow, Store, StoreError, Tx, View, log};
 use crate::domain::{
-    AuditCriteria, AuditLock, AuditOutcome, AuditUse, DatasetRow, Event, EventId, Frozen, MediaHash,
+    AuditCriteria, AuditLock, AuditOutcome, AuditUse, DatasetRow, Event, EventId, Frozen, ItemId, MediaHash,
     Timestamp, list_text, parse_list,
 };
+use rusqlite::OptionalExtension;
+use std::collections::BTreeMap;
 
 /// The lists that the log names.
 pub(super) const LISTS: &str =
@@ -81,6 +84,34 @@ impl View<'_> {
     /// The first list with this content.
     pub fn dataset_with(&self, hash: &str) -> Result<Option<Noted<Frozen>>, StoreError> {
         Ok(self.datasets()?.into_iter().find(|noted| noted.what.hash.as_str() == hash))
+    }
+
+    /// An item of a list with its label there, and what else is known of it.
+    pub fn listed(&self, row: &DatasetRow) -> Result<Option<LabelRow>, StoreError> {
+        let sql = format!("SELECT {ITEM}, i.votes, i.extra FROM items i WHERE i.item_id = ?1");
+        let found = self.conn.prepare_cached(&sql)?.query_row([row.item.to_string()], |found| {
+            Ok(LabelRow {
+                item: item(found)?,
+                label: row.label.clone(),
+                votes: json(found, 9)?,
+                extra: json(found, 10)?,
+            })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// Items that several people have answered, and whether their first answers differ.
+    pub fn agreement(&self) -> Result<BTreeMap<ItemId, bool>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "WITH newest AS (
+                 SELECT item_id, coalesce(class_before, class, status) AS said,
+                        row_number() OVER (PARTITION BY item_id, reviewer ORDER BY seq DESC) AS number
+                 FROM verdicts WHERE undone = 0)
+             SELECT item_id, count(DISTINCT said) > 1 FROM newest WHERE number = 1
+             GROUP BY item_id HAVING count(*) > 1",
+        )?;
+        let rows = statement.query_map([], |row| Ok((parsed(row, 0)?, row.get(1)?)))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
     fn audit_lock(&self) -> Result<Option<Noted<AuditLock>>, StoreError> {
