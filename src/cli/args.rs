@@ -1,5 +1,6 @@
 //! The verbs and their arguments.
 
+use super::dataset::{Analyse, Dataset, FinalAudit};
 use crate::domain::{Level, Threads};
 use crate::engine::{DatasetSource, Format, Reviewer, ViewChoice};
 use crate::store::Head;
@@ -49,6 +50,12 @@ pub enum Verb {
     LearningCurve(LearningCurve),
     /// Measure a model on labelled data
     Evaluate(Evaluate),
+    /// Freeze, list and compare versions of the labels; lock an audit set away
+    Dataset(Dataset),
+    /// Judge a model on the audit set, by criteria that are set down first
+    FinalAudit(FinalAudit),
+    /// Show where a model errs, and which data would help most
+    Analyse(Analyse),
     /// Run the station: take items in, decide, ask
     Run(Run),
     /// Show what waits for a person

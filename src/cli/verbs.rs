@@ -22,12 +22,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Who writes events from the command line where no reviewer is named.
 pub(super) const ACTOR: &str = "command line";
 
-fn to_json<T: Serialize>(value: &T) -> Result<Value, EngineError> {
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<Value, EngineError> {
     serde_json::to_value(value)
         .map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))
 }
 
-fn usage(message: impl Into<String>) -> EngineError {
+pub(super) fn usage(message: impl Into<String>) -> EngineError {
     EngineError::Usage(message.into())
 }
 
@@ -122,7 +122,7 @@ fn parse_promise(texts: &[String]) -> Result<Promise, EngineError> {
     Ok(promise)
 }
 
-fn parse_filter(terms: &[String]) -> Result<Filter, EngineError> {
+pub(super) fn parse_filter(terms: &[String]) -> Result<Filter, EngineError> {
     Filter::parse(terms).map_err(usage)
 }
 
@@ -464,7 +464,7 @@ pub fn export(args: &Export) -> Result<Report, EngineError> {
 
 pub fn check_export(out: &Path, line: Option<&Path>) -> Result<Report, EngineError> {
     let report = engine::recheck_export(out, line)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }
 
 pub fn export_onnx(model: &str, out: &Path) -> Result<Report, EngineError> {
@@ -477,7 +477,7 @@ pub fn bench_infer(args: &BenchInfer) -> Result<Report, EngineError> {
 
 pub fn verify(folder: &Path, anchor: Option<Head>) -> Result<Report, EngineError> {
     let report = Store::open(folder)?.verify(anchor)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }
 
 pub fn rebuild(folder: &Path) -> Result<Report, EngineError> {
@@ -486,10 +486,10 @@ pub fn rebuild(folder: &Path) -> Result<Report, EngineError> {
 
 pub fn backup(folder: &Path, out: &Path) -> Result<Report, EngineError> {
     let report = store::backup(folder, out, &mut |_, _| true)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }
 
 pub fn restore(from: &Path, folder: &Path) -> Result<Report, EngineError> {
     let report = store::restore(from, folder, &mut |_, _| true)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }

@@ -9,7 +9,7 @@ use crate::domain::{
     LabelledItem, MediaHash, ModelRef, Timestamp, class_counts, diff,
 };
 use crate::infer::Manifest;
-use crate::store::{AuditSet, LabelRow, Noted};
+use crate::store::{AuditSet, LabelRow};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -376,9 +376,4 @@ pub(super) fn note_use(
     };
     line.store.transact::<_, EngineError>(actor, |tx| Ok(tx.append(&Event::AuditSetUsed(used))?))?;
     Ok(())
-}
-
-/// All versions of the line, oldest first.
-pub fn datasets(line: &Line) -> Result<Vec<Noted<Frozen>>, EngineError> {
-    Ok(line.store.view().datasets()?)
 }

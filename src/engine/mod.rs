@@ -2,12 +2,14 @@
 //! what is done with a package alone.
 //! `Command`s go in, events come out; front ends never reach behind it.
 
+mod analysis;
 mod card;
 mod data;
 mod dataset;
 mod decode;
 mod desk;
 mod error;
+mod final_audit;
 mod guard;
 mod jobs;
 mod latency;
@@ -33,11 +35,13 @@ pub use crate::labels::Format;
 pub use crate::learn::{Progress, ViewChoice};
 pub use crate::media::Raster;
 pub use crate::watch::{Estimates, SeriesPoint};
+pub use analysis::{AnalyseJob, AnalyseOver, AnalysisReport, TrainingOverlap, analyse, write_analysis};
 pub use card::{Card, Sight};
 pub use data::{Dataset, DatasetSource};
-pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, datasets, freeze, lock_audit};
+pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, freeze, lock_audit};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
 pub use error::EngineError;
+pub use final_audit::{AuditReport, AuditRequest, final_audit};
 pub use jobs::{
     ImportReport, TrainJob, cross_validate, evaluate, export, import, learning_curve, recheck_export,
     show_examples, suited_settings, train,

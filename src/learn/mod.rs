@@ -4,10 +4,12 @@
 //! Knows nothing of the engine or the window, and never touches the live model: what it makes is
 //! a candidate that a person releases.
 
+mod analyse;
 mod augment;
 mod average;
 mod by_size;
 mod calibrate;
+mod criteria;
 mod cross;
 mod curve;
 mod data;
@@ -24,8 +26,11 @@ mod split;
 mod suspects;
 mod train;
 mod validate;
+mod versus;
 
+pub use analyse::{Advice, Analysis, Confusion, ErrorRate, Facts, Slice, SliceKind, WorstItem, analyse};
 pub use by_size::DefectMetrics;
+pub use criteria::judge;
 pub use cross::{CrossValidation, cross_validate};
 pub use curve::{CurvePoint, learning_curve};
 pub use evaluate::{
@@ -36,6 +41,8 @@ pub use metrics::ReliabilityBin;
 pub use settings::{Augmentation, DataTrail, Keep, LossParts, TrainSettings, ViewChoice};
 pub use split::{Part, split};
 pub use train::{Progress, TrainReport, train};
+
+pub use versus::{Changed, Comparison, Paired};
 
 use crate::infer::InferError;
 use crate::nn::NnError;
