@@ -3,7 +3,7 @@
 
 use super::verbs::{ACTOR, cancel_flag, parse_filter, to_json, usage};
 use super::{Report, output};
-use crate::domain::{AuditLock, Criterion, EventId, Probability};
+use crate::domain::{AuditLock, Criterion, EventId, Probability, Timestamp};
 use crate::engine::{
     self, AnalyseJob, AnalyseOver, AuditRequest, DatasetSource, EngineError, Line, find_model,
 };
@@ -95,7 +95,8 @@ pub fn dataset(args: &Dataset) -> Result<Report, EngineError> {
         Action::List => list(&line)?,
         Action::Diff { a, b } => to_json(&engine::compare_datasets(&line, a, b)?)?,
         Action::LockAudit { share, seed } => {
-            to_json(&engine::lock_audit(&mut line, AuditLock { share: *share, seed: *seed }, ACTOR)?)?
+            let lock = AuditLock { share: *share, seed: *seed };
+            with_time(to_json(&engine::lock_audit(&mut line, lock, ACTOR)?)?)
         }
         Action::AuditUses => uses(&line)?,
     };
@@ -110,16 +111,16 @@ fn list(line: &Line) -> Result<Value, EngineError> {
         row["frozen_by"] = noted.actor.into();
         versions.push(row);
     }
-    let mut audit = to_json(&engine::audit_set_report(line)?)?;
-    shown_as_time(&mut audit, "locked_at");
+    let audit = with_time(to_json(&engine::audit_set_report(line)?)?);
     Ok(json!({ "versions": versions, "audit_set": audit }))
 }
 
 /// Times inside the program are numbers; people read a date.
-fn shown_as_time(value: &mut Value, key: &str) {
-    if let Some(micros) = value.get(key).and_then(Value::as_i64) {
-        value[key] = crate::domain::Timestamp::from_micros(micros).to_string().into();
+fn with_time(mut audit_set: Value) -> Value {
+    if let Some(micros) = audit_set.get("locked_at").and_then(Value::as_i64) {
+        audit_set["locked_at"] = Timestamp::from_micros(micros).to_string().into();
     }
+    audit_set
 }
 
 fn uses(line: &Line) -> Result<Value, EngineError> {

@@ -76,13 +76,13 @@ impl FromStr for Criterion {
             "miss" => Measure::Miss,
             "overkill" => Measure::Overkill,
             name if MEASURES.contains(&name) => Measure::Figure(name.to_owned()),
-            name => match name.strip_prefix("recall:").filter(|class| !class.is_empty()) {
-                Some(class) => Measure::Recall(class.to_owned()),
-                None => {
-                    let known = MEASURES.join(", ");
-                    return Err(format!("\"{name}\" is not miss, overkill, recall:CLASS, {known}"));
-                }
-            },
+            name => {
+                let class = name.strip_prefix("recall:").filter(|class| !class.is_empty());
+                let class = class.ok_or_else(|| {
+                    format!("\"{name}\" is not miss, overkill, recall:CLASS, {}", MEASURES.join(", "))
+                })?;
+                Measure::Recall(class.to_owned())
+            }
         };
         // A lower limit on errors, or an upper one on what is good, is a slip of the keyboard: it would
         // pass the worst model.

@@ -349,7 +349,7 @@ fn confusion(rows: &[PredictionRow]) -> Confusion {
     for row in rows {
         counts[place[row.truth.as_str()]][place[said(row).as_str()]] += 1;
     }
-    Confusion { counts, classes }
+    Confusion { classes, counts }
 }
 
 fn worst(rows: &[PredictionRow]) -> Vec<WorstItem> {

@@ -132,9 +132,9 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
             ])?;
             Ok(())
         }
-        Event::Exported { .. } => Ok(()),
         // Few, and read from the log itself.
-        Event::DatasetFrozen(_)
+        Event::Exported { .. }
+        | Event::DatasetFrozen(_)
         | Event::AuditSetLocked(_)
         | Event::AuditSetUsed(_)
         | Event::AuditCriteriaSet(_)
