@@ -337,3 +337,28 @@ fn an_analysis_knows_what_the_store_knows() {
         assert!(page.contains(part), "{part}");
     }
 }
+
+#[test]
+fn a_training_that_was_killed_goes_on_to_the_same_weights() {
+    let (floor, line) = floor();
+    drop(line);
+    let place = floor.path.to_str().unwrap();
+    let input = format!("input={}", serde_json::to_string(&job("x").settings.input).unwrap());
+    let how = ["--epochs", "40", "--set", input.as_str()];
+    let start = |name: &str| Program::start(&[&["train", place, "--name", name], &how[..]].concat());
+    assert_eq!(start("whole").wait().status, Some(0));
+    let running = start("killed");
+    let checkpoint = floor.path.join("models/.killed.checkpoint");
+    crate::floor::until("there is a checkpoint", || checkpoint.exists());
+    running.kill();
+    assert!(!floor.path.join("models/killed").exists() && checkpoint.exists(), "killed on its way");
+    assert!(engine::model_names(Some(&floor.path)).iter().all(|name| !name.contains("killed")));
+    Program::run(&["train", place, "--resume", "killed"]).done();
+    let weights =
+        |name: &str| fs::read(floor.path.join("models").join(name).join("weights.safetensors")).unwrap();
+    assert_eq!(weights("killed"), weights("whole"));
+    assert!(!checkpoint.exists());
+    let nothing = Program::run(&["train", place, "--resume", "killed"]);
+    assert_eq!(nothing.status, Some(2));
+    assert!(nothing.complaint().contains("no training of \"killed\" was broken off"), "{nothing:?}");
+}

@@ -201,6 +201,13 @@ pub struct Import {
 #[derive(clap::Args)]
 pub struct Train {
     pub line: PathBuf,
+    /// Go on with the training of this name that was killed, with its own settings
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["init", "name", "epochs", "minutes", "filter", "dataset", "seed", "view", "side", "batch", "rate", "set"]
+    )]
+    pub resume: Option<String>,
     /// Start from this model
     #[arg(long)]
     pub init: Option<String>,

@@ -140,14 +140,19 @@ pub fn import(args: &Import) -> Result<Report, EngineError> {
 
 pub fn train(args: &Train) -> Result<Report, EngineError> {
     let mut line = Line::open(&args.line, ACTOR)?;
-    let mut job = train_job(&line, &args.how)?;
-    job.init.clone_from(&args.init);
-    job.name.clone_from(&args.name);
-    job.settings.description.clone_from(&args.description);
-    job.settings.licence.clone_from(&args.licence);
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
-    let report = engine::train(&mut line, job, ACTOR, &cancel, &mut |progress| shown.show("", progress))?;
+    let mut show = |progress: &engine::Progress| shown.show("", progress);
+    let report = if let Some(name) = &args.resume {
+        engine::resume(&line, name, &cancel, &mut show)?
+    } else {
+        let mut job = train_job(&line, &args.how)?;
+        job.init.clone_from(&args.init);
+        job.name.clone_from(&args.name);
+        job.settings.description.clone_from(&args.description);
+        job.settings.licence.clone_from(&args.licence);
+        engine::train(&mut line, job, ACTOR, &cancel, &mut show)?
+    };
     Ok(Report::ok(json!({
         "model": report.model.model_ref().name,
         "dataset": to_json(&report.model.manifest().data.version)?,

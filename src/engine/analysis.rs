@@ -143,7 +143,7 @@ fn with_facts(line: &Line, all: Vec<Listed>, over: String) -> Result<Gathered, E
     let agreement: BTreeMap<ItemId, bool> = line.store.view().agreement()?;
     let fact = |listed: &Listed| Facts {
         source: Some(listed.source.clone()),
-        arrived_at: Some(listed.arrived_at),
+        arrived_at: listed.arrived_at,
         disagreed: agreement.get(&listed.row.item).copied().or_else(|| voted(&listed.labelled)),
         is_learnt: None,
     };

@@ -24,7 +24,8 @@ pub(super) struct Listed {
     pub row: DatasetRow,
     pub labelled: LabelledItem,
     pub source: String,
-    pub arrived_at: Timestamp,
+    /// When it came through a source; the moment of an import says nothing of its items.
+    pub arrived_at: Option<Timestamp>,
 }
 
 /// Labels as they are now, or as they were frozen.
@@ -77,7 +78,7 @@ fn of_row(line: &Line, row: LabelRow) -> Listed {
             extra,
         },
         source: item.source,
-        arrived_at: item.arrived_at,
+        arrived_at: item.inspection.map(|_| item.arrived_at),
     }
 }
 
@@ -134,6 +135,8 @@ pub(super) fn training_items(
     dataset: Option<&str>,
 ) -> Result<TrainingItems, EngineError> {
     let mut all = listed(line, dataset.map_or(Wanted::Labels(filter), Wanted::Version))?;
+    // One order for labels of today and for their list: the same items train the same weights.
+    all.sort_by_key(|listed| listed.row.item);
     let asked = all.len();
     if let Some(locked) = Locked::of(line)? {
         all.retain(|listed| !locked.holds(&listed.row));

@@ -2,7 +2,7 @@
 
 use super::data::{Dataset, absolute};
 use super::dataset::{self, Wanted, training_items};
-use super::line::{policy_in_force, population_name};
+use super::line::policy_in_force;
 use super::{EngineError, Line, find_model};
 use crate::decide::{Seen, decide_item};
 use crate::domain::{
@@ -10,10 +10,7 @@ use crate::domain::{
 };
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
-use crate::learn::{
-    self, CrossValidation, CurvePoint, DataTrail, Evaluation, PredictionRow, Progress, TrainReport,
-    TrainSettings,
-};
+use crate::learn::{self, CrossValidation, CurvePoint, Evaluation, PredictionRow, Progress, TrainSettings};
 use crate::media::encode_jpeg;
 use crate::store::{Blobs, Store};
 use rayon::prelude::*;
@@ -142,34 +139,6 @@ pub fn suited_settings(
     Ok(if all_have_references { TrainSettings::with_reference() } else { TrainSettings::default() })
 }
 
-/// Trains a candidate on the line's labels, which it freezes unless it was given a version, and keeps
-/// it under the line's `models/`. The live model does not change.
-pub fn train(
-    line: &mut Line,
-    job: TrainJob,
-    actor: &str,
-    cancel: &AtomicBool,
-    progress: &mut dyn FnMut(&Progress),
-) -> Result<TrainReport, EngineError> {
-    let gathered = training_items(line, &job.filter, job.dataset.as_deref())?;
-    let items = gathered.items();
-    let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
-    let models = line.store.folder().join("models");
-    let name = job.name.unwrap_or_else(|| free_name(&models, &line.plan.name));
-    let folder = models.join(&name);
-    if folder.exists() {
-        return Err(EngineError::Usage(format!("this line already has a model \"{name}\"")));
-    }
-    let mut settings = job.settings;
-    settings.name.clone_from(&name);
-    settings.population = population_of(line)?;
-    let version = dataset::version_of(line, &gathered, actor)?;
-    settings.data = DataTrail::of(Some(version), init.as_ref().map(Model::manifest));
-    let report = learn::train(&items, &settings, init.as_ref(), cancel, progress)?;
-    report.model.save(&folder).map_err(|error| EngineError::Model { name, error })?;
-    Ok(report)
-}
-
 /// What the job's training gives on the line's own units, each measured by a training that has not
 /// seen it; and the items. No model is kept.
 pub fn cross_validate(
@@ -204,31 +173,6 @@ pub fn show_examples(line: &Line, job: &TrainJob, out: &Path) -> Result<(), Engi
     let sheet = learn::example_sheet(&items, &job.settings)?;
     let bytes = encode_jpeg(&sheet, SHEET_QUALITY).map_err(|error| EngineError::Failed(error.to_string()))?;
     fs::write(out, bytes).map_err(EngineError::io("cannot write", out))
-}
-
-/// The population that the line's labels are a sample of: known only where all of them were
-/// rendered with one setting.
-fn population_of(line: &Line) -> Result<Option<String>, EngineError> {
-    let Some(settings) = &line.plan.simulator else {
-        return Ok(None);
-    };
-    let name = population_name(settings);
-    let prefix = format!("import:{name}");
-    let all = line.store.view().labels()?.iter().all(|row| row.item.source.starts_with(&prefix));
-    Ok(all.then_some(name))
-}
-
-/// `magnet-tiles-1`, `magnet-tiles-2`, …
-fn free_name(models: &Path, line: &str) -> String {
-    let slug: String =
-        line.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    let slug = slug.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
-    let slug = if slug.is_empty() { "model".to_owned() } else { slug };
-    let mut number = 1;
-    while models.join(format!("{slug}-{number}")).exists() {
-        number += 1;
-    }
-    format!("{slug}-{number}")
 }
 
 /// Measures a model on labelled data that is not imported; the line's policy says what would

@@ -25,6 +25,7 @@ mod source;
 mod station;
 mod steward;
 mod task;
+mod training;
 mod writer;
 
 pub use crate::decide::{
@@ -44,7 +45,7 @@ pub use error::EngineError;
 pub use final_audit::{AuditReport, AuditRequest, final_audit};
 pub use jobs::{
     ImportReport, TrainJob, cross_validate, evaluate, export, import, learning_curve, recheck_export,
-    show_examples, suited_settings, train,
+    show_examples, suited_settings,
 };
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest, data_folder, demo_line, window_options};
@@ -56,3 +57,4 @@ pub use replay::{Replay, ReplayOptions, ReplaySet, Reviewer, replay, write_page}
 pub use sheet::write_sheet;
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};
 pub use task::{Task, TaskControl, TaskProgress};
+pub use training::{resume, train};

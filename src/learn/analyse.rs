@@ -377,7 +377,7 @@ fn advice(slices: &[Slice], learnt_units: Option<&BTreeMap<String, usize>>) -> V
             SliceKind::Class => {
                 let units = learnt_units.map_or(units, |known| known.get(&slice.name).copied().unwrap_or(0));
                 let text = format!(
-                    "{}: {units} units, recall {:.2}: more units of this class first",
+                    "{}: {units} units, recall {:.2}: more units of this class",
                     slice.name,
                     1.0 - rate
                 );
@@ -402,7 +402,11 @@ fn advice(slices: &[Slice], learnt_units: Option<&BTreeMap<String, usize>>) -> V
         ranked.push((gain / units.max(1) as f64, advice));
     }
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.what.cmp(&b.1.what)));
-    ranked.into_iter().take(ADVICE_MAX).map(|(_, advice)| advice).collect()
+    let mut best: Vec<Advice> = ranked.into_iter().take(ADVICE_MAX).map(|(_, advice)| advice).collect();
+    if let Some(first) = best.first_mut() {
+        first.advice.push_str(" first");
+    }
+    best
 }
 
 #[cfg(test)]

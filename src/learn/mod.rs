@@ -9,6 +9,7 @@ mod augment;
 mod average;
 mod by_size;
 mod calibrate;
+mod checkpoint;
 mod criteria;
 mod cross;
 mod curve;
@@ -21,6 +22,7 @@ mod loss;
 mod metrics;
 mod pack;
 mod paste;
+mod progress;
 mod settings;
 mod split;
 mod suspects;
@@ -30,6 +32,7 @@ mod versus;
 
 pub use analyse::{Advice, Analysis, Confusion, ErrorRate, Facts, Slice, SliceKind, WorstItem, analyse};
 pub use by_size::DefectMetrics;
+pub use checkpoint::Keeper;
 pub use criteria::judge;
 pub use cross::{CrossValidation, cross_validate};
 pub use curve::{CurvePoint, learning_curve};
@@ -38,9 +41,10 @@ pub use evaluate::{
 };
 pub use examples::example_sheet;
 pub use metrics::ReliabilityBin;
+pub use progress::Progress;
 pub use settings::{Augmentation, DataTrail, Keep, LossParts, TrainSettings, ViewChoice};
 pub use split::{Part, split};
-pub use train::{Progress, TrainReport, train};
+pub use train::{TrainReport, train, train_kept};
 
 pub use versus::{Changed, Comparison, Paired};
 
@@ -54,6 +58,8 @@ pub enum LearnError {
     TooLittle(String),
     #[error("the initial model does not fit: {0}")]
     Initial(String),
+    #[error("{0}")]
+    Checkpoint(String),
     #[error("no epoch was finished, so there is no model")]
     Stopped,
     #[error("stopped")]
