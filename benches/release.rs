@@ -201,14 +201,15 @@ fn the_loop(folder: &Path) {
     let mut shop = Shop::new(folder, &weak);
     let (gathered, rest) = stream.items.split_at(GATHERED);
     shop.run(gathered, |_| true);
-    let job = TrainJob { filter: Filter::default(), init: None, settings: settings("next"), name: Some("next".into()) };
+    let job = TrainJob { settings: settings("next"), name: Some("next".into()), ..TrainJob::default() };
     let start = Instant::now();
-    let report = engine::train(&shop.line, job, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    let report = engine::train(&mut shop.line, job, "ann", &AtomicBool::new(false), &mut |_| {}).unwrap();
     println!("trained `next` on {GATHERED} answered phones in {:.0} s", start.elapsed().as_secs_f64());
     let held_out = phones(HELD_OUT, 103);
     for model in [&weak, &report.model] {
         let cancel = AtomicBool::new(false);
-        let found = engine::evaluate(&shop.line, model, &held_out, 1, &cancel, &mut |_, _| {}).unwrap();
+        let found =
+            engine::evaluate(&mut shop.line, model, &held_out, 1, "ann", &cancel, &mut |_, _| {}).unwrap();
         let metric = |found: Option<Metric>| {
             found.map_or_else(String::new, |m| format!("{:.3} [{:.3}, {:.3}]", m.value, m.low, m.high))
         };
@@ -220,7 +221,9 @@ fn the_loop(folder: &Path) {
             metric(found.report.defect_iou),
         );
     }
-    println!("\n| stage | items | compared | only live wrong | only candidate wrong | difference in wrong calls | p | capital against it |");
+    println!(
+        "\n| stage | items | compared | only live wrong | only candidate wrong | difference in wrong calls | p | capital against it |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     shop.line.take(ReleaseStep::Shadow, "next", "ann", "trained on the answers").unwrap();
     let (shadowed, mut rest) = rest.split_at(SHADOWED);
@@ -234,7 +237,9 @@ fn the_loop(folder: &Path) {
         let wanted = u64::from(plan().release.step_inspections);
         let folder = shop.folder.clone();
         let model = find_model(Some(&folder), "next").unwrap();
-        let n = shop.run(&rest[..rest.len().min(400)], |line| engine::compare(line, &model).unwrap().calls.n < wanted);
+        let n = shop.run(&rest[..rest.len().min(400)], |line| {
+            engine::compare(line, &model).unwrap().calls.n < wanted
+        });
         rest = &rest[n..];
         show("canary", n, &shop.compare("next"));
     }
@@ -315,7 +320,9 @@ fn switching(folder: &Path) {
         percentile(&times, 0.99),
         count("SELECT count(*) FROM items"),
         count("SELECT count(*) FROM (SELECT 1 FROM items GROUP BY name HAVING count(*) > 1)"),
-        count("SELECT count(*) FROM decisions d JOIN predictions p ON p.item_id = d.item_id WHERE d.model != json_extract(p.payload, '$.model.name')"),
+        count(
+            "SELECT count(*) FROM decisions d JOIN predictions p ON p.item_id = d.item_id WHERE d.model != json_extract(p.payload, '$.model.name')"
+        ),
     );
     beside(&path);
 }
@@ -380,11 +387,19 @@ fn start_training(path: &Path) -> Child {
     if !labels.exists() {
         let program = env!("CARGO_BIN_EXE_secondlook");
         let run = |args: &[&str]| {
-            let status = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let status =
+                Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
             assert!(status.is_ok_and(|status| status.success()), "{args:?}");
         };
         let line = labels.display().to_string();
-        run(&["new", &line, "--task", "defect", "--classes", "good:pass,chip:divert,crack:divert,scratch:divert,stain:divert"]);
+        run(&[
+            "new",
+            &line,
+            "--task",
+            "defect",
+            "--classes",
+            "good:pass,chip:divert,crack:divert,scratch:divert,stain:divert",
+        ]);
         run(&["import", &line, "simulator:60"]);
     }
     Command::new(env!("CARGO_BIN_EXE_secondlook"))
@@ -411,7 +426,9 @@ impl Pictures {
             while !stops.load(std::sync::atomic::Ordering::Relaxed) {
                 let stamp = start.elapsed().as_nanos();
                 let image = image::GrayImage::from_fn(300, 380, |x, y| {
-                    let noise = (u64::from(x) * 73 ^ u64::from(y) * 151 ^ (stamp as u64).wrapping_mul(0x9e37_79b9)) >> 3;
+                    let noise =
+                        (u64::from(x) * 73 ^ u64::from(y) * 151 ^ (stamp as u64).wrapping_mul(0x9e37_79b9))
+                            >> 3;
                     image::Luma([120 + (noise % 32) as u8])
                 });
                 let name = format!("tile-{}-{stamp:016}.png", std::process::id());

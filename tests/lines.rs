@@ -366,7 +366,8 @@ impl Line {
                 });
             }
             Step::Promote => self.transact(|tx| {
-                tx.append(&Event::ModelPromoted { model: model(), reason: "test".into(), evidence: None }).map(drop)
+                tx.append(&Event::ModelPromoted { model: model(), reason: "test".into(), evidence: None })
+                    .map(drop)
             }),
             Step::Retention { days, outcome } => {
                 let rule = RetentionRule { name: "old".into(), days, decision: outcome, labelled_too: false };

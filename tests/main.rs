@@ -1,6 +1,7 @@
 //! One binary, so that it links once: each module below holds the program to one promise.
 
 mod cli;
+mod dataset;
 #[cfg(target_os = "linux")]
 mod disk;
 mod floor;

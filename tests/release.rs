@@ -68,7 +68,8 @@ fn deciders(floor: &Floor) -> BTreeMap<String, (Option<String>, String, String)>
                FROM items i JOIN decisions d ON d.item_id = i.item_id
                JOIN predictions p ON p.item_id = i.item_id";
     let mut statement = raw.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)))).unwrap();
+    let rows =
+        statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)))).unwrap();
     rows.map(Result::unwrap).collect()
 }
 

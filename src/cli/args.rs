@@ -1,5 +1,6 @@
 //! The verbs and their arguments.
 
+use super::dataset::{Analyse, Dataset, FinalAudit};
 use crate::domain::{Level, Threads};
 use crate::engine::{DatasetSource, Format, Reviewer, ViewChoice};
 use crate::store::Head;
@@ -49,6 +50,12 @@ pub enum Verb {
     LearningCurve(LearningCurve),
     /// Measure a model on labelled data
     Evaluate(Evaluate),
+    /// Freeze, list and compare versions of the labels; lock an audit set away
+    Dataset(Dataset),
+    /// Judge a model on the audit set, by criteria that are set down first
+    FinalAudit(FinalAudit),
+    /// Show where a model errs, and which data would help most
+    Analyse(Analyse),
     /// Run the station: take items in, decide, ask
     Run(Run),
     /// Show what waits for a person
@@ -218,6 +225,13 @@ pub struct Import {
 #[derive(clap::Args)]
 pub struct Train {
     pub line: PathBuf,
+    /// Go on with the training of this name that was killed, with its own settings
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["init", "name", "epochs", "minutes", "filter", "dataset", "seed", "view", "side", "batch", "rate", "set"]
+    )]
+    pub resume: Option<String>,
     /// Start from this model
     #[arg(long)]
     pub init: Option<String>,
@@ -272,6 +286,9 @@ pub struct Training {
     pub minutes: Option<f64>,
     #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
     pub filter: Vec<String>,
+    /// A frozen version of the labels, instead of those of today
+    #[arg(long, value_name = "NAME", conflicts_with = "filter")]
+    pub dataset: Option<String>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// single, fit or tiles; chosen from the data when absent

@@ -2,6 +2,7 @@
 //! that `docs/FORMATS.md` names. A front end over `engine`; decides nothing itself.
 
 mod args;
+mod dataset;
 mod doctor;
 mod output;
 mod release;
@@ -20,12 +21,23 @@ use std::process::ExitCode;
 /// a full report and still fail).
 pub(crate) struct Report {
     pub json: Value,
-    pub ok: bool,
+    /// 0 where all is well.
+    status: u8,
 }
 
 impl Report {
     pub fn ok(json: Value) -> Self {
-        Self { json, ok: true }
+        Self { json, status: 0 }
+    }
+
+    /// A full report of something that may be found wanting.
+    pub fn checked(ok: bool, json: Value) -> Self {
+        Self { json, status: u8::from(!ok) }
+    }
+
+    /// A full report of something that the data may not support.
+    pub fn refused_unless(ok: bool, json: Value) -> Self {
+        Self { json, status: if ok { 0 } else { 3 } }
     }
 }
 
@@ -53,7 +65,7 @@ pub fn main(window: Option<Window>) -> ExitCode {
     match run(args, window) {
         Ok(Some(report)) => {
             output::print(&report.json, json);
-            ExitCode::from(u8::from(!report.ok))
+            ExitCode::from(report.status)
         }
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
@@ -93,6 +105,9 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::Examples { line, out, how } => verbs::examples(&line, &out, &how).map(Some),
         Verb::CrossValidate(cross) => verbs::cross_validate(&cross).map(Some),
         Verb::LearningCurve(curve) => verbs::learning_curve(&curve).map(Some),
+        Verb::Dataset(dataset) => dataset::dataset(&dataset).map(Some),
+        Verb::FinalAudit(audit) => dataset::final_audit(&audit).map(Some),
+        Verb::Analyse(analyse) => dataset::analyse(&analyse).map(Some),
         Verb::Evaluate(evaluate) => verbs::evaluate(&evaluate).map(Some),
         Verb::Queue { line, limit } => verbs::queue(&line, limit).map(Some),
         Verb::Answer(answer) => verbs::answer(&answer).map(Some),

@@ -27,7 +27,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<Value, EngineError> {
         .map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))
 }
 
-fn usage(message: impl Into<String>) -> EngineError {
+pub(super) fn usage(message: impl Into<String>) -> EngineError {
     EngineError::Usage(message.into())
 }
 
@@ -131,7 +131,7 @@ fn parse_promise(texts: &[String]) -> Result<Promise, EngineError> {
     Ok(promise)
 }
 
-fn parse_filter(terms: &[String]) -> Result<Filter, EngineError> {
+pub(super) fn parse_filter(terms: &[String]) -> Result<Filter, EngineError> {
     Filter::parse(terms).map_err(usage)
 }
 
@@ -148,17 +148,23 @@ pub fn import(args: &Import) -> Result<Report, EngineError> {
 }
 
 pub fn train(args: &Train) -> Result<Report, EngineError> {
-    let line = Line::open(&args.line, ACTOR)?;
-    let mut job = train_job(&line, &args.how)?;
-    job.init.clone_from(&args.init);
-    job.name.clone_from(&args.name);
-    job.settings.description.clone_from(&args.description);
-    job.settings.licence.clone_from(&args.licence);
+    let mut line = Line::open(&args.line, ACTOR)?;
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
-    let report = engine::train(&line, job, &cancel, &mut |progress| shown.show("", progress))?;
+    let mut show = |progress: &engine::Progress| shown.show("", progress);
+    let report = if let Some(name) = &args.resume {
+        engine::resume(&mut line, name, &cancel, &mut show)?
+    } else {
+        let mut job = train_job(&line, &args.how)?;
+        job.init.clone_from(&args.init);
+        job.name.clone_from(&args.name);
+        job.settings.description.clone_from(&args.description);
+        job.settings.licence.clone_from(&args.licence);
+        engine::train(&mut line, job, ACTOR, &cancel, &mut show)?
+    };
     Ok(Report::ok(json!({
         "model": report.model.model_ref().name,
+        "dataset": to_json(&report.model.manifest().data.version)?,
         "metrics": to_json(&report.metrics)?,
         "seconds": report.seconds,
         "epochs": report.epochs,
@@ -170,8 +176,8 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
 
 fn train_job(line: &Line, how: &Training) -> Result<TrainJob, EngineError> {
     let filter = parse_filter(&how.filter)?;
-    let settings = engine::suited_settings(line, &filter)?;
-    let mut job = TrainJob { filter, settings, ..TrainJob::default() };
+    let settings = engine::suited_settings(line, &filter, how.dataset.as_deref())?;
+    let mut job = TrainJob { filter, dataset: how.dataset.clone(), settings, ..TrainJob::default() };
     let settings = &mut job.settings;
     settings.seed = how.seed;
     settings.epochs = how.epochs;
@@ -234,16 +240,17 @@ fn command_line() -> String {
 }
 
 pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
-    let line = Line::open(&args.line, ACTOR)?;
+    let mut line = Line::open(&args.line, ACTOR)?;
     let model = find_model(Some(&args.line), &args.model)?;
     let mut simulator = line.plan.simulator.clone().unwrap_or_default();
     simulator.seed = args.seed;
     let cancel = cancel_flag()?;
     let dataset = args.data.open(&parse_filter(&args.filter)?, &simulator)?;
     let bar = output::bar("evaluating", dataset.items.len() as u64);
-    let evaluation = engine::evaluate(&line, &model, &dataset, args.seed, &cancel, &mut |done, _| {
-        bar.set_position(done as u64);
-    })?;
+    let evaluation =
+        engine::evaluate(&mut line, &model, &dataset, args.seed, ACTOR, &cancel, &mut |done, _| {
+            bar.set_position(done as u64);
+        })?;
     bar.finish_and_clear();
     if let Some(path) = &args.predictions {
         write_lines(path, &evaluation.predictions)?;
@@ -443,7 +450,7 @@ pub fn export(args: &Export) -> Result<Report, EngineError> {
 
 pub fn check_export(out: &Path, line: Option<&Path>) -> Result<Report, EngineError> {
     let report = engine::recheck_export(out, line)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }
 
 pub fn export_onnx(model: &str, out: &Path) -> Result<Report, EngineError> {
@@ -456,7 +463,7 @@ pub fn bench_infer(args: &BenchInfer) -> Result<Report, EngineError> {
 
 pub fn verify(folder: &Path, anchor: Option<Head>) -> Result<Report, EngineError> {
     let report = Store::open(folder)?.verify(anchor)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }
 
 pub fn rebuild(folder: &Path) -> Result<Report, EngineError> {
@@ -465,10 +472,10 @@ pub fn rebuild(folder: &Path) -> Result<Report, EngineError> {
 
 pub fn backup(folder: &Path, out: &Path) -> Result<Report, EngineError> {
     let report = store::backup(folder, out, &mut |_, _| true)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }
 
 pub fn restore(from: &Path, folder: &Path) -> Result<Report, EngineError> {
     let report = store::restore(from, folder, &mut |_, _| true)?;
-    Ok(Report { ok: report.ok, json: to_json(&report)? })
+    Ok(Report::checked(report.ok, to_json(&report)?))
 }

@@ -155,10 +155,7 @@ fn verdicts_needed(b: u64, c: u64, n: u64, p_value: f64) -> Option<u64> {
 #[must_use]
 pub fn capital_worse(only_live_wrong: u64, only_candidate_wrong: u64) -> f64 {
     let (right, wrong) = (only_live_wrong as f64, only_candidate_wrong as f64);
-    STAKES
-        .iter()
-        .map(|(stake, part)| part * (wrong * stake.ln_1p() + right * (-stake).ln_1p()).exp())
-        .sum()
+    STAKES.iter().map(|(stake, part)| part * (wrong * stake.ln_1p() + right * (-stake).ln_1p()).exp()).sum()
 }
 
 #[cfg(test)]
@@ -197,7 +194,8 @@ mod tests {
     #[test]
     fn items_that_were_asked_seldom_stand_for_many() {
         // 10 agreements asked with a probability of a tenth, one of them wrong for both; 4 differences, all asked.
-        let rare = Pair { live_wrong: false, candidate_wrong: false, probability: Probability::saturating(0.1) };
+        let rare =
+            Pair { live_wrong: false, candidate_wrong: false, probability: Probability::saturating(0.1) };
         let mut all = vec![rare; 9];
         all.push(Pair { live_wrong: true, candidate_wrong: true, ..rare });
         all.extend(pairs([0, 0, 4, 0]));
@@ -213,7 +211,11 @@ mod tests {
             .filter(|_| {
                 let (mut b, mut c) = (0, 0);
                 (0..400).any(|_| {
-                    if random.random::<bool>() { b += 1 } else { c += 1 }
+                    if random.random::<bool>() {
+                        b += 1
+                    } else {
+                        c += 1
+                    }
                     capital_worse(b, c) >= 20.0
                 })
             })

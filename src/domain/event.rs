@@ -4,8 +4,9 @@
 //! erased without touching the log.
 
 use super::{
-    Alarm, AlarmKind, AuditRates, Canary, Decision, EventId, InspectionId, ItemId, Label, Level, MediaHash,
-    MediaKind, ModelRef, Policy, Prediction, Probability, ReleaseState, Timestamp, Verdict, Vote,
+    Alarm, AlarmKind, AuditCriteria, AuditLock, AuditOutcome, AuditRates, AuditUse, Canary, Decision,
+    EventId, Frozen, InspectionId, ItemId, Label, Level, MediaHash, MediaKind, ModelRef, Policy, Prediction,
+    Probability, ReleaseState, Timestamp, Verdict, Vote,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -147,6 +148,20 @@ pub enum Event {
     },
     LabelWithdrawn {
         item: ItemId,
+    },
+    /// Its list is among the blobs, under its hash.
+    DatasetFrozen(Frozen),
+    /// From now on no training sees the units that this rule draws.
+    AuditSetLocked(AuditLock),
+    /// Written before the look, so that a look that was broken off counts.
+    AuditSetUsed(AuditUse),
+    /// Written before the model is measured.
+    AuditCriteriaSet(AuditCriteria),
+    FinalAudit(AuditOutcome),
+    /// A person has read the outcome of a final audit (the id of its event) and stands for it.
+    AuditSigned {
+        audit: EventId,
+        signed_by: String,
     },
     BlobExpired {
         media: MediaHash,

@@ -136,6 +136,13 @@ impl Filter {
         Ok(filter)
     }
 
+    /// As they were given, sorted.
+    #[must_use]
+    pub fn terms(&self) -> Vec<String> {
+        let terms = self.0.iter().flat_map(|(key, values)| values.iter().map(move |v| format!("{key}={v}")));
+        terms.collect()
+    }
+
     #[must_use]
     pub fn matches(&self, item: &LabelledItem) -> bool {
         self.0.iter().all(|(key, wanted)| match key.as_str() {

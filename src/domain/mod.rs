@@ -4,6 +4,8 @@
 //! Knows nothing of files, databases, models, threads or the window.
 
 mod audit;
+mod criterion;
+mod dataset;
 mod decision;
 mod draw;
 mod event;
@@ -23,6 +25,11 @@ mod units;
 mod verdict;
 
 pub use audit::{Alarm, AlarmKind, Audit, AuditRates, Band};
+pub use criterion::{AuditCriteria, AuditOutcome, Criterion, CriterionResult, Independence, Measure, Side};
+pub use dataset::{
+    AuditLock, AuditUse, ClassChange, ClassCount, DataVersion, DatasetDiff, DatasetRow, DiffItem, Frozen,
+    FrozenFor, Relabelled, class_counts, diff, list_text, parse_list,
+};
 pub use decision::{DecidedBy, Decision, Level, Outcome, Policy, Reason, Thresholds};
 pub use event::{Arrival, Event, PAYLOAD_VERSION};
 pub use guard::{AuditRule, QueueRule, RetrainRule, WatchRule, WhenFull};
@@ -38,7 +45,7 @@ pub use plan::{
 pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};
 pub use promise::{ClassPromise, ClassSet, Limit, LimitKind, Promise, Stated, limit_name};
-pub use release::{Canary, Release, ReleaseRule, ReleaseState};
 pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
+pub use release::{Canary, Release, ReleaseRule, ReleaseState};
 pub use units::{Probability, Timestamp};
 pub use verdict::{Verdict, VerdictMode, VerdictStatus};

@@ -3,9 +3,7 @@
 //! Every key has a default that is safe on a real line; unknown keys are refused with a
 //! suggestion (see `plan_text`).
 
-use super::{
-    AuditRule, LabelledItem, Probability, Promise, QueueRule, ReleaseRule, RetrainRule, WatchRule,
-};
+use super::{AuditRule, LabelledItem, Probability, Promise, QueueRule, ReleaseRule, RetrainRule, WatchRule};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,8 @@
 //! A candidate beside the live model on the items that both have seen, and beside the people who answered
 //! them.
 
-use super::{EngineError, Line};
 use super::latency::{LatencyMs, percentiles};
+use super::{EngineError, Line};
 use crate::decide::{Comparison, Pair, Support, comparison, support};
 use crate::domain::{
     ItemId, Label, LabelStatus, ModelRef, Outcome, Plan, Prediction, Probability, ReleaseState, Task,
@@ -120,7 +120,10 @@ pub fn compare(line: &Line, model: &Model) -> Result<CompareReport, EngineError>
         .collect();
     let by_candidate = view.seen_by_both(&live.hash, since)?;
     both.extend(
-        by_candidate.into_iter().filter(|seen| seen.decided.model == candidate).map(|seen| of_row(seen, true)),
+        by_candidate
+            .into_iter()
+            .filter(|seen| seen.decided.model == candidate)
+            .map(|seen| of_row(seen, true)),
     );
     both.sort_by_key(|one| one.item);
     let promise = support(&line.plan.promise, &line.evidence_of(model)?);
@@ -128,8 +131,7 @@ pub fn compare(line: &Line, model: &Model) -> Result<CompareReport, EngineError>
     let (_, dropped) = view.shadow_counts(&candidate.hash)?;
     let thresholds = [live_thresholds, promise.thresholds];
     let times = |of: fn(&Both) -> &Prediction| -> LatencyMs {
-        let ms: Vec<f64> =
-            both.iter().map(of).map(|p| p.timing.prepare_ms + p.timing.network_ms).collect();
+        let ms: Vec<f64> = both.iter().map(of).map(|p| p.timing.prepare_ms + p.timing.network_ms).collect();
         percentiles(&ms)
     };
     let plan = &line.plan;
@@ -143,9 +145,7 @@ pub fn compare(line: &Line, model: &Model) -> Result<CompareReport, EngineError>
         calls: report.compared(|_| true, |plan, _, prediction, label| is_wrong_call(plan, prediction, label)),
         escapes: report.compared(
             |_| true,
-            |plan, thresholds, p, label| {
-                would(plan, thresholds, p) == Outcome::Pass && is_bad(plan, label)
-            },
+            |plan, thresholds, p, label| would(plan, thresholds, p) == Outcome::Pass && is_bad(plan, label),
         ),
         overkill: report.compared(
             |_| true,

@@ -124,22 +124,6 @@ impl DatasetSource {
     }
 }
 
-/// The labels of a line as items with files.
-pub(super) fn labelled_items(line: &super::Line, filter: &Filter) -> Result<Vec<LabelledItem>, EngineError> {
-    let blobs = line.store.blobs();
-    let items = line.store.view().labels()?.into_iter().map(|row| LabelledItem {
-        path: blobs.path(&row.item.media),
-        name: row.item.name,
-        kind: row.item.kind,
-        reference: row.item.reference.as_ref().map(|media| blobs.path(media)),
-        group: row.item.unit,
-        label: row.label,
-        votes: row.votes,
-        extra: row.extra,
-    });
-    Ok(items.filter(|item| filter.matches(item)).collect())
-}
-
 /// Makes a path absolute without needing it to exist.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

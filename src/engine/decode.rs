@@ -1,8 +1,8 @@
 //! The two stages between source and writer: bytes → pixels → the network's input, and input →
 //! prediction. Panics are caught here; whatever goes wrong becomes a reason to ask a person.
 
-use super::record::Inspected;
 use super::fleet::{Fleet, Loaded};
+use super::record::Inspected;
 use super::station::{Finished, Prepared, Shared, StationEvent, Taken};
 use crate::domain::{ImageStats, Level, MediaHash, MediaKind, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};

@@ -35,7 +35,8 @@ impl Fleet {
     pub fn for_unit(&self, unit: &str) -> &Arc<Loaded> {
         match &self.canary {
             Some((canary, loaded))
-                if loaded.model.is_ok() && is_canary_unit(&self.key, loaded.wanted.as_ref(), canary, unit) =>
+                if loaded.model.is_ok()
+                    && is_canary_unit(&self.key, loaded.wanted.as_ref(), canary, unit) =>
             {
                 loaded
             }
@@ -136,9 +137,8 @@ impl Fleet {
             }
             _ => false,
         };
-        let in_shadow = |model: &ModelRef| {
-            releases.iter().any(|r| r.state == ReleaseState::Shadow && r.model == *model)
-        };
+        let in_shadow =
+            |model: &ModelRef| releases.iter().any(|r| r.state == ReleaseState::Shadow && r.model == *model);
         let shadows = releases.iter().filter(|release| release.state == ReleaseState::Shadow).count();
         self.level == settings.level
             && self.live.wanted == settings.model

@@ -1,8 +1,8 @@
 //! The long jobs beside a station: import, training, evaluation, export and its check.
 
-use super::data::{Dataset, absolute, labelled_items};
-use super::line::{policy_in_force, population_name};
-use super::task::lower_priority;
+use super::data::{Dataset, absolute};
+use super::dataset::{self, Wanted, training_items};
+use super::line::policy_in_force;
 use super::{EngineError, Line, find_model};
 use crate::decide::{Seen, decide_item};
 use crate::domain::{
@@ -10,9 +10,7 @@ use crate::domain::{
 };
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
-use crate::learn::{
-    self, CrossValidation, CurvePoint, Evaluation, PredictionRow, Progress, TrainReport, TrainSettings,
-};
+use crate::learn::{self, CrossValidation, CurvePoint, Evaluation, PredictionRow, Progress, TrainSettings};
 use crate::media::encode_jpeg;
 use crate::store::{Blobs, Store};
 use rayon::prelude::*;
@@ -24,8 +22,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Items under one commit; a cancelled import keeps what is committed.
 const IMPORT_CHUNK: usize = 64;
 const SHEET_QUALITY: u8 = 90;
-/// Who notes a new candidate.
-const TRAINER: &str = "training";
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ImportReport {
@@ -123,6 +119,8 @@ fn arrival(id: ItemId, item: &LabelledItem, stored: &Stored, source: &str) -> Ar
 #[derive(Clone, Debug, Default)]
 pub struct TrainJob {
     pub filter: Filter,
+    /// A frozen version instead of the labels that the filter chooses.
+    pub dataset: Option<String>,
     /// Start from this package instead of from nothing.
     pub init: Option<String>,
     pub settings: TrainSettings,
@@ -131,42 +129,14 @@ pub struct TrainJob {
 }
 
 /// The settings that suit the line's labels, before anybody changes one.
-pub fn suited_settings(line: &Line, filter: &Filter) -> Result<TrainSettings, EngineError> {
-    let items = labelled_items(line, filter)?;
+pub fn suited_settings(
+    line: &Line,
+    filter: &Filter,
+    dataset: Option<&str>,
+) -> Result<TrainSettings, EngineError> {
+    let items = training_items(line, filter, dataset)?.items();
     let all_have_references = !items.is_empty() && items.iter().all(|item| item.reference.is_some());
     Ok(if all_have_references { TrainSettings::with_reference() } else { TrainSettings::default() })
-}
-
-/// Trains a candidate on the line's labels and keeps it under the line's `models/`. The live
-/// model does not change.
-pub fn train(
-    line: &Line,
-    job: TrainJob,
-    cancel: &AtomicBool,
-    progress: &mut (dyn FnMut(&Progress) + Send),
-) -> Result<TrainReport, EngineError> {
-    let items = labelled_items(line, &job.filter)?;
-    let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
-    let models = line.store.folder().join("models");
-    let name = job.name.unwrap_or_else(|| free_name(&models, &line.plan.name));
-    let folder = models.join(&name);
-    if folder.exists() {
-        return Err(EngineError::Usage(format!("this line already has a model \"{name}\"")));
-    }
-    let mut settings = job.settings;
-    settings.name.clone_from(&name);
-    settings.population = population_of(line)?;
-    // On threads of its own, so that it can be the last to get the processor.
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(rayon::current_num_threads())
-        .thread_name(|number| format!("training-{number}"))
-        .start_handler(|_| lower_priority())
-        .build()
-        .map_err(|error| EngineError::Failed(format!("cannot start the threads of a training: {error}")))?;
-    let report = threads.install(|| learn::train(&items, &settings, init.as_ref(), cancel, progress))?;
-    report.model.save(&folder).map_err(|error| EngineError::Model { name, error })?;
-    Line::open(line.store.folder(), TRAINER)?.register(&report.model, TRAINER, "trained on this line")?;
-    Ok(report)
 }
 
 /// What the job's training gives on the line's own units, each measured by a training that has not
@@ -178,7 +148,7 @@ pub fn cross_validate(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<(CrossValidation, Vec<LabelledItem>), EngineError> {
-    let items = labelled_items(line, &job.filter)?;
+    let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
     let cross = learn::cross_validate(&items, &job.settings, folds, cancel, progress)?;
     Ok((cross, items))
 }
@@ -192,53 +162,31 @@ pub fn learning_curve(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<Vec<CurvePoint>, EngineError> {
-    let items = labelled_items(line, &job.filter)?;
+    let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
     let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
     Ok(learn::learning_curve(&items, &job.settings, sizes, init.as_ref(), cancel, progress)?)
 }
 
 /// Writes what the job's training would show its network as a JPEG.
 pub fn show_examples(line: &Line, job: &TrainJob, out: &Path) -> Result<(), EngineError> {
-    let sheet = learn::example_sheet(&labelled_items(line, &job.filter)?, &job.settings)?;
+    let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
+    let sheet = learn::example_sheet(&items, &job.settings)?;
     let bytes = encode_jpeg(&sheet, SHEET_QUALITY).map_err(|error| EngineError::Failed(error.to_string()))?;
     fs::write(out, bytes).map_err(EngineError::io("cannot write", out))
 }
 
-/// The population that the line's labels are a sample of: known only where all of them were
-/// rendered with one setting.
-fn population_of(line: &Line) -> Result<Option<String>, EngineError> {
-    let Some(settings) = &line.plan.simulator else {
-        return Ok(None);
-    };
-    let name = population_name(settings);
-    let prefix = format!("import:{name}");
-    let all = line.store.view().labels()?.iter().all(|row| row.item.source.starts_with(&prefix));
-    Ok(all.then_some(name))
-}
-
-/// `magnet-tiles-1`, `magnet-tiles-2`, …
-fn free_name(models: &Path, line: &str) -> String {
-    let slug: String =
-        line.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-    let slug = slug.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
-    let slug = if slug.is_empty() { "model".to_owned() } else { slug };
-    let mut number = 1;
-    while models.join(format!("{slug}-{number}")).exists() {
-        number += 1;
-    }
-    format!("{slug}-{number}")
-}
-
 /// Measures a model on labelled data that is not imported; the line's policy says what would
-/// have been decided.
+/// have been decided. Where pictures of the audit set are among them, that is noted first.
 pub fn evaluate(
-    line: &Line,
+    line: &mut Line,
     model: &Model,
     dataset: &Dataset,
     seed: u64,
+    actor: &str,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, EngineError> {
+    dataset::note_use(line, model.model_ref(), "evaluate", &dataset.items, actor)?;
     let mut evaluation = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
     let policy = policy_in_force(&line.store.view().settings()?, None, Some(&model.model_ref().hash));
     for row in &mut evaluation.predictions {
@@ -268,7 +216,9 @@ pub fn export(
     filter: &Filter,
     actor: &str,
 ) -> Result<CountSheet, EngineError> {
-    let items = labelled_items(line, filter)?;
+    // Exports are the labels, all of them: what others learn from them is beyond this program.
+    let all = dataset::listed(line, Wanted::Labels(filter))?;
+    let items: Vec<LabelledItem> = all.into_iter().map(|listed| listed.labelled).collect();
     let provenance = Provenance {
         line: line.plan.name.clone(),
         folder: absolute(line.store.folder()).display().to_string(),

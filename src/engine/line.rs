@@ -4,7 +4,8 @@
 use super::{EngineError, StationOptions, find_model, steward};
 use crate::decide::{Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
-    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds, Verdict,
+    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds,
+    Verdict,
 };
 use crate::infer::Model;
 use crate::review::{self, Recorded};

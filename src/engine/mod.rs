@@ -2,12 +2,15 @@
 //! what is done with a package alone.
 //! `Command`s go in, events come out; front ends never reach behind it.
 
+mod analysis;
 mod card;
 mod compare;
 mod data;
+mod dataset;
 mod decode;
 mod desk;
 mod error;
+mod final_audit;
 mod fleet;
 mod guard;
 mod jobs;
@@ -26,24 +29,29 @@ mod source;
 mod station;
 mod steward;
 mod task;
+mod training;
 mod writer;
 
 pub use crate::decide::{
-    Comparison, CurvePoint, Estimate, LimitKind, LimitSupport, Origin, Outlook, Requirement, SourceCount, Support,
+    Comparison, CurvePoint, Estimate, LimitKind, LimitSupport, Origin, Outlook, Requirement, SourceCount,
+    Support,
 };
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
 pub use crate::learn::{Progress, ViewChoice};
 pub use crate::media::Raster;
 pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
+pub use analysis::{AnalyseJob, AnalyseOver, AnalysisReport, TrainingOverlap, analyse, write_analysis};
 pub use card::{Card, Sight};
 pub use compare::{CompareReport, Disagreement, Slice, compare};
 pub use data::{Dataset, DatasetSource};
+pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, freeze, lock_audit};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
 pub use error::EngineError;
+pub use final_audit::{AuditReport, AuditRequest, final_audit};
 pub use jobs::{
     ImportReport, TrainJob, cross_validate, evaluate, export, import, learning_curve, recheck_export,
-    show_examples, suited_settings, train,
+    show_examples, suited_settings,
 };
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest, data_folder, demo_line, window_options};
@@ -56,3 +64,4 @@ pub use replay::{Replay, ReplayOptions, ReplaySet, Reviewer, replay, write_page}
 pub use sheet::write_sheet;
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};
 pub use task::{Task, TaskControl, TaskProgress};
+pub use training::{resume, train};

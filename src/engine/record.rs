@@ -4,8 +4,8 @@
 use super::line::policy_in_force;
 use crate::decide::{Evidence, Seen, audit_of, audit_rates, decide_item};
 use crate::domain::{
-    Arrival, Audit, AuditRates, DecidedBy, Decision, Event, InspectionId, ItemId, MediaHash, MediaKind, ModelRef, Outcome,
-    Plan, Prediction, Reason, Task, Thresholds, Timestamp, WhenFull,
+    Arrival, Audit, AuditRates, DecidedBy, Decision, Event, InspectionId, ItemId, MediaHash, MediaKind,
+    ModelRef, Outcome, Plan, Prediction, Reason, Task, Thresholds, Timestamp, WhenFull,
 };
 use crate::review::redecide;
 use crate::store::{StoreError, Tx};

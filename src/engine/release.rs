@@ -21,12 +21,7 @@ const WARM_UP_RUNS: usize = 3;
 pub(super) fn warm_up(model: &Model) -> Result<f64, String> {
     let input = &model.manifest().input;
     let pixels = vec![128; input.area() * input.channels as usize];
-    let raster = Raster {
-        width: input.width_px,
-        height: input.height_px,
-        channels: input.channels,
-        pixels,
-    };
+    let raster = Raster { width: input.width_px, height: input.height_px, channels: input.channels, pixels };
     let golden = input.reference.then_some(&raster);
     let mut fastest_ms = f64::INFINITY;
     for _ in 0..WARM_UP_RUNS {
@@ -137,7 +132,8 @@ impl Line {
         let model = self.tried(name)?;
         let reference = model.model_ref().clone();
         let now = self.store.view().release(&reference.hash)?;
-        let before = now.as_ref().and_then(|release| release.canary.as_ref()).map(|canary| canary.share.get());
+        let before =
+            now.as_ref().and_then(|release| release.canary.as_ref()).map(|canary| canary.share.get());
         let share = share.unwrap_or_else(|| next_step(&self.plan, before));
         if !(share > 0.0 && share < 1.0) {
             return Err(EngineError::Usage(format!("a share lies between 0 and 1, not {share}")));
@@ -194,7 +190,11 @@ impl Line {
         let alarms = view.alarms()?;
         let standing: Vec<&str> = alarms.iter().map(|(_, alarm)| alarm.text.as_str()).collect();
         list.push(line(
-            if standing.is_empty() { "no alarm".into() } else { format!("no alarm: {}", standing.join("; ")) },
+            if standing.is_empty() {
+                "no alarm".into()
+            } else {
+                format!("no alarm: {}", standing.join("; "))
+            },
             standing.is_empty(),
         ));
         if settings.model.is_none() {
@@ -207,7 +207,10 @@ impl Line {
             format!("{wanted} compared items with a known truth in this step, has {n}"),
             n >= u64::from(wanted),
         ));
-        list.push(line("errors that are not shown to be more than the live model's".into(), !report.is_worse()));
+        list.push(line(
+            "errors that are not shown to be more than the live model's".into(),
+            !report.is_worse(),
+        ));
         Ok(list)
     }
 
@@ -286,11 +289,7 @@ fn moved(model: &ModelRef, from: Option<ReleaseState>, to: ReleaseState, reason:
 }
 
 /// The state that a model is in, where it may be moved from there.
-fn allowed(
-    tx: &Tx<'_>,
-    model: &ModelRef,
-    to: ReleaseState,
-) -> Result<Option<ReleaseState>, EngineError> {
+fn allowed(tx: &Tx<'_>, model: &ModelRef, to: ReleaseState) -> Result<Option<ReleaseState>, EngineError> {
     let from = tx.release(&model.hash)?.map(|release| release.state);
     match from {
         Some(from) if !from.may_become(to) => {

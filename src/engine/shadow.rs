@@ -4,10 +4,10 @@
 //! A shadow reads the store and the blobs, never the stages: it cannot hold them up. Of a canary's items the
 //! live model is the shadow, so that both have seen them.
 
+use super::EngineError;
 use super::compare::disagree;
 use super::decode::predict_alone;
 use super::station::{Shared, StationEvent};
-use super::EngineError;
 use super::task::lower_priority;
 use crate::decide::falls_on;
 use crate::domain::{Event, ItemId, ModelRef, Outcome, Prediction, Probability};
@@ -125,10 +125,9 @@ impl Shadow<'_> {
                     let asked = self.question(&key, item, decided, &prediction);
                     looks.push(Looked { item: item.item, prediction, asked });
                 }
-                Err(why) => self.shared.tell(StationEvent::Trouble(format!(
-                    "{} in shadow: {why}",
-                    model.model_ref().name
-                ))),
+                Err(why) => self
+                    .shared
+                    .tell(StationEvent::Trouble(format!("{} in shadow: {why}", model.model_ref().name))),
             }
         }
         self.write(model.model_ref(), looks)?;

@@ -35,6 +35,17 @@ pub fn write_sheet(
     evaluation: &Evaluation,
     items: &[LabelledItem],
 ) -> Result<PathBuf, EngineError> {
+    write_sheet_with(folder, title, evaluation, items, "")
+}
+
+/// With further HTML between the figures and the pictures.
+pub(super) fn write_sheet_with(
+    folder: &Path,
+    title: &str,
+    evaluation: &Evaluation,
+    items: &[LabelledItem],
+    more: &str,
+) -> Result<PathBuf, EngineError> {
     fs::create_dir_all(folder).map_err(EngineError::io("cannot make", folder))?;
     let report = &evaluation.report;
     let mut page = format!(
@@ -47,6 +58,7 @@ pub fn write_sheet(
     figures(&mut page, report);
     sizes(&mut page, report);
     reliability_plot(&mut page, report);
+    page.push_str(more);
     let mut pictures = Pictures { folder, items, written: BTreeMap::new() };
     for (name, why, rows) in kinds(evaluation) {
         let _ = write!(page, "<h2>{name} ({})</h2><p>{why}</p><div class=\"cards\">", rows.len());

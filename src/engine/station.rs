@@ -5,12 +5,12 @@
 //! stays in its folder.
 
 use super::decode::run_decode;
+use super::fleet::{Fleet, Hangar, Loaded};
 use super::latency::{Latencies, LatencyMs};
 use super::record::{Inspected, Recorded};
+use super::shadow::run_shadow;
 use super::source::{Simulated, run_simulator, run_source, source_folder, source_name};
 use super::writer::{Written, run_writer};
-use super::fleet::{Fleet, Hangar, Loaded};
-use super::shadow::run_shadow;
 use super::{EngineError, Line, release};
 use crate::domain::{Plan, Reason};
 use crate::infer::Input;

@@ -312,32 +312,35 @@ fn train(ctx: &egui::Context, page: &Page<'_>, form: &Form) -> Result<Training, 
         move || wake.request_repaint(),
         move |control| {
             control.progress(None, tr("Loading the labels…"));
-            let line = Line::open(&folder, super::feed::ACTOR)?;
+            let mut line = Line::open(&folder, super::feed::ACTOR)?;
             let filter = Filter::default();
-            let mut settings = engine::suited_settings(&line, &filter)?;
+            let mut settings = engine::suited_settings(&line, &filter, None)?;
             settings.minutes = form.is_timed.then_some(form.minutes);
             settings.command = "trained in the window".into();
             let name = Some(form.name.trim().to_owned()).filter(|name| !name.is_empty());
-            let job = TrainJob { filter, init: form.init, settings, name };
-            let report = engine::train(&line, job, control.cancel(), &mut |progress| {
-                let mut curves = told.lock();
-                if progress.epoch > curves.epoch {
-                    curves.epoch = progress.epoch;
-                    curves.loss.push([progress.epoch as f64, progress.loss]);
-                    curves
-                        .validation
-                        .extend(progress.validation.map(|score| [progress.epoch as f64 - 1.0, score]));
-                } else if let Some(last) = curves.loss.last_mut() {
-                    last[1] = progress.loss;
-                }
-                drop(curves);
-                let of = progress.epochs.map_or_else(String::new, |all| format!(" {} {all}", tr("of")));
-                let best = progress
-                    .best
-                    .map_or_else(String::new, |best| format!(" · {} {best:.3}", tr("best validation score")));
-                control
-                    .progress(Some(progress.done), format!("{} {}{of}{best}", tr("epoch"), progress.epoch));
-            })?;
+            let job = TrainJob { filter, init: form.init, settings, name, ..TrainJob::default() };
+            let report =
+                engine::train(&mut line, job, super::feed::ACTOR, control.cancel(), &mut |progress| {
+                    let mut curves = told.lock();
+                    if progress.epoch > curves.epoch {
+                        curves.epoch = progress.epoch;
+                        curves.loss.push([progress.epoch as f64, progress.loss]);
+                        curves
+                            .validation
+                            .extend(progress.validation.map(|score| [progress.epoch as f64 - 1.0, score]));
+                    } else if let Some(last) = curves.loss.last_mut() {
+                        last[1] = progress.loss;
+                    }
+                    drop(curves);
+                    let of = progress.epochs.map_or_else(String::new, |all| format!(" {} {all}", tr("of")));
+                    let best = progress.best.map_or_else(String::new, |best| {
+                        format!(" · {} {best:.3}", tr("best validation score"))
+                    });
+                    control.progress(
+                        Some(progress.done),
+                        format!("{} {}{of}{best}", tr("epoch"), progress.epoch),
+                    );
+                })?;
             Ok(report.model.model_ref().name.clone())
         },
     )?;

@@ -7,7 +7,9 @@ use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::time;
 use super::widgets::{Mark, button_ui, card_ui, figure_ui, note, percent, secondary, told_ui};
 use crate::domain::{ItemId, Release, ReleaseState};
-use crate::engine::{self, Ask, CompareReport, Comparison, EngineError, Line, Proof, ReleaseStep, Requirement, Task};
+use crate::engine::{
+    self, Ask, CompareReport, Comparison, EngineError, Line, Proof, ReleaseStep, Requirement, Task,
+};
 use eframe::egui::{self, Grid, RichText, Role, Ui, WidgetInfo, vec2};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -100,7 +102,8 @@ impl ReleasesCard {
     }
 
     fn open_steps(&self, state: ReleaseState, is_usable: bool, has_live: bool) -> Vec<ReleaseStep> {
-        let was_live = |release: &Release| release.state == ReleaseState::Retired && release.live_at.is_some();
+        let was_live =
+            |release: &Release| release.state == ReleaseState::Retired && release.live_at.is_some();
         match state {
             ReleaseState::Live if self.releases().iter().any(was_live) => vec![ReleaseStep::Rollback],
             ReleaseState::Live => Vec::new(),
@@ -226,7 +229,13 @@ const fn step_means(step: ReleaseStep) -> &'static str {
 
 fn figures_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) {
     ui.columns(4, |columns| {
-        let about = format!("{} {} · {} {}", report.dropped, tr("left out"), report.calls.n, tr("with a known truth"));
+        let about = format!(
+            "{} {} · {} {}",
+            report.dropped,
+            tr("left out"),
+            report.calls.n,
+            tr("with a known truth")
+        );
         figure_ui(&mut columns[0], tr("Seen by both"), &report.seen.to_string(), &about, t.text[0]);
         let share = report.disagreements as f64 / report.seen.max(1) as f64;
         let about = format!("{} {} {}", report.disagreements, tr("of"), report.seen);
@@ -263,8 +272,14 @@ fn kinds_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) {
     });
     let settled = match report.calls.verdicts_needed {
         Some(0) => format!("p = {:.4} · {}", report.calls.p_value, tr("settled")),
-        Some(more) => format!("p = {:.3} · ≈ {more} {}", report.calls.p_value, tr("more verdicts would settle it")),
-        None => format!("p = {:.3} · {}", report.calls.p_value, tr("no difference so far that verdicts could settle")),
+        Some(more) => {
+            format!("p = {:.3} · ≈ {more} {}", report.calls.p_value, tr("more verdicts would settle it"))
+        }
+        None => format!(
+            "p = {:.3} · {}",
+            report.calls.p_value,
+            tr("no difference so far that verdicts could settle")
+        ),
     };
     ui.label(note(settled, t));
 }
@@ -274,7 +289,13 @@ fn difference(comparison: &Comparison) -> String {
         return "–".to_owned();
     }
     let at = |share: f64| share * 100.0;
-    format!("{:+.1} % [{:+.1}, {:+.1}], n {}", at(comparison.difference), at(comparison.low), at(comparison.high), comparison.n)
+    format!(
+        "{:+.1} % [{:+.1}, {:+.1}], n {}",
+        at(comparison.difference),
+        at(comparison.low),
+        at(comparison.high),
+        comparison.n
+    )
 }
 
 /// What they call differently. Whoever has not answered yet sees only that they differ, not how.

@@ -3,7 +3,7 @@
 //! Plain data with its checks; reads no files.
 
 use super::InferError;
-use crate::domain::{Label, Task};
+use crate::domain::{DataVersion, Label, Task};
 use crate::nn::{Graph, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,6 +166,15 @@ pub struct DataNote {
     /// the evidence groups say something of the outgoing rate on a line of that population.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub population: Option<String>,
+    /// The frozen list of labels that these items are, on the line that trained the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<DataVersion>,
+    /// The lists behind the package that gave the first weights, and behind those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<DataVersion>,
+    /// The first weights came from a package whose data nobody has listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier_unknown: bool,
 }
 
 /// A measured value with its 95 % interval and the number of items behind it.

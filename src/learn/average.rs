@@ -31,6 +31,15 @@ impl Average {
         Ok(())
     }
 
+    pub fn steps(&self) -> f32 {
+        self.steps
+    }
+
+    /// Goes on from a mean over so many steps.
+    pub fn restore(&mut self, weights: Weights, steps: f32) {
+        (self.weights, self.steps) = (weights, steps);
+    }
+
     pub fn weights(&self) -> &Weights {
         &self.weights
     }

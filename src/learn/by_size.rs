@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Sides in pixels of the picture that part the sizes: a defect's side is the root of the area
 /// that all defects of its item cover.
-const SIDES_PX: [f64; 4] = [16.0, 32.0, 64.0, 128.0];
+pub(super) const SIDES_PX: [f64; 4] = [16.0, 32.0, 64.0, 128.0];
 
 /// The defective items of one kind and size, each against all good items.
 #[derive(Clone, Debug, PartialEq, Serialize)]

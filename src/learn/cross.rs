@@ -1,8 +1,9 @@
 //! Cross-validation by unit: what a training gives on units that it has never seen.
 
 use super::evaluate::{Evaluation, measure_all, summary};
+use super::progress::Progress;
 use super::split::deal;
-use super::train::{Progress, train};
+use super::train::train;
 use super::{LearnError, TrainSettings};
 use crate::domain::{LabelledItem, ModelRef};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,8 @@
 
 use super::cross::folds_of;
 use super::evaluate::evaluate;
-use super::train::{Progress, train};
+use super::progress::Progress;
+use super::train::train;
 use super::{LearnError, TrainSettings};
 use crate::domain::LabelledItem;
 use crate::infer::{Metric, Model};

@@ -147,6 +147,9 @@ pub struct PredictionRow {
     pub transcript: Option<String>,
     /// What the picture measures.
     pub inputs: ImageStats,
+    /// Pixels that the defects of its label cover, where they have a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub defect_px: Option<u64>,
     /// Filled by whoever knows the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
@@ -319,6 +322,7 @@ fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
             .collect(),
         transcript: None,
         inputs: measured.inputs,
+        defect_px: measured.overlap.map(|overlap| overlap.truth),
         decision: None,
     }
 }
@@ -528,4 +532,15 @@ fn latency(measured: &[Measured]) -> LatencyMs {
     times.sort_by(f64::total_cmp);
     let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1)));
     LatencyMs { p50: at(50).copied().unwrap_or(0.0), p99: at(99).copied().unwrap_or(0.0) }
+}
+
+/// As if these rows had been measured; the figures are empty but for the counts.
+#[cfg(test)]
+pub(super) fn from_rows(predictions: Vec<PredictionRow>) -> Evaluation {
+    let groups: std::collections::BTreeSet<&str> = predictions.iter().map(|row| row.group.as_str()).collect();
+    let groups = groups.len();
+    let model = ModelRef { name: "test".into(), hash: String::new() };
+    let mut report = report(&[], &[], Vec::new(), 1, model);
+    (report.n, report.groups) = (predictions.len(), groups);
+    Evaluation { report, predictions }
 }

@@ -4,10 +4,13 @@
 //! Knows nothing of the engine or the window, and never touches the live model: what it makes is
 //! a candidate that a person releases.
 
+mod analyse;
 mod augment;
 mod average;
 mod by_size;
 mod calibrate;
+mod checkpoint;
+mod criteria;
 mod cross;
 mod curve;
 mod data;
@@ -19,13 +22,18 @@ mod loss;
 mod metrics;
 mod pack;
 mod paste;
+mod progress;
 mod settings;
 mod split;
 mod suspects;
 mod train;
 mod validate;
+mod versus;
 
+pub use analyse::{Advice, Analysis, Confusion, ErrorRate, Facts, Slice, SliceKind, WorstItem, analyse};
 pub use by_size::DefectMetrics;
+pub use checkpoint::Keeper;
+pub use criteria::judge;
 pub use cross::{CrossValidation, cross_validate};
 pub use curve::{CurvePoint, learning_curve};
 pub use evaluate::{
@@ -33,9 +41,12 @@ pub use evaluate::{
 };
 pub use examples::example_sheet;
 pub use metrics::ReliabilityBin;
-pub use settings::{Augmentation, Keep, LossParts, TrainSettings, ViewChoice};
+pub use progress::Progress;
+pub use settings::{Augmentation, DataTrail, Keep, LossParts, TrainSettings, ViewChoice};
 pub use split::{Part, split};
-pub use train::{Progress, TrainReport, train};
+pub use train::{TrainReport, train, train_kept};
+
+pub use versus::{Changed, Comparison, Paired};
 
 use crate::infer::InferError;
 use crate::nn::NnError;
@@ -47,6 +58,8 @@ pub enum LearnError {
     TooLittle(String),
     #[error("the initial model does not fit: {0}")]
     Initial(String),
+    #[error("{0}")]
+    Checkpoint(String),
     #[error("no epoch was finished, so there is no model")]
     Stopped,
     #[error("stopped")]

@@ -10,6 +10,7 @@ use crate::infer::{
     TrainingNote, weights_to_bytes,
 };
 use crate::nn::{Graph, Weights, instruction_set};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
@@ -19,7 +20,7 @@ const REGION_CELLS_MIN: usize = 2;
 const REGION_COUNT_MAX: usize = 32;
 
 /// What groups that a run has not seen say of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Judged {
     pub calibration: Calibration,
     pub pixel_logit: f32,
@@ -94,6 +95,9 @@ impl Candidate<'_> {
                 description: s.description.clone(),
                 licence: s.licence.clone(),
                 population: s.population.clone(),
+                version: s.data.version.clone(),
+                earlier: s.data.earlier.clone(),
+                earlier_unknown: s.data.earlier_unknown,
                 ..DataNote::default()
             },
             metrics: BTreeMap::new(),

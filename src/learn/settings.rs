@@ -1,7 +1,8 @@
 //! What a training can be told, and sensible choices from the data where it is told nothing.
 
 use super::data::Look;
-use crate::infer::{InputSpec, Levels, View};
+use crate::domain::DataVersion;
+use crate::infer::{InputSpec, Levels, Manifest, View};
 use serde::{Deserialize, Serialize};
 
 /// Random changes of a training image; each is drawn anew for every epoch and item.
@@ -177,6 +178,32 @@ pub struct TrainSettings {
     pub licence: String,
     /// The population that the items are a sample of, where that is known.
     pub population: Option<String>,
+    /// The lists of labels behind the package. Known to whoever gathered the items, and not for a person
+    /// to set.
+    #[serde(skip)]
+    pub data: DataTrail,
+}
+
+/// Which frozen lists a package has learnt from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataTrail {
+    pub version: Option<DataVersion>,
+    /// Of the packages that gave the first weights.
+    pub earlier: Vec<DataVersion>,
+    pub earlier_unknown: bool,
+}
+
+impl DataTrail {
+    /// Of a training on `version` that begins with the weights of `init`.
+    #[must_use]
+    pub fn of(version: Option<DataVersion>, init: Option<&Manifest>) -> Self {
+        let Some(data) = init.map(|init| &init.data) else {
+            return Self { version, ..Self::default() };
+        };
+        let mut earlier = data.earlier.clone();
+        earlier.extend(data.version.clone());
+        Self { version, earlier, earlier_unknown: data.earlier_unknown || data.version.is_none() }
+    }
 }
 
 impl Default for TrainSettings {
@@ -207,6 +234,7 @@ impl Default for TrainSettings {
             description: String::new(),
             licence: String::new(),
             population: None,
+            data: DataTrail::default(),
         }
     }
 }

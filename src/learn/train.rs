@@ -4,10 +4,12 @@ use super::LearnError;
 use super::augment::{Example, Recipe, example};
 use super::average::Average;
 use super::calibrate::{NAMING, Scored, calibration};
+use super::checkpoint::{FirstRun, Keeper, Numbers, RunState};
 use super::data::{self, Loaded, Sample, unusable};
 use super::draw::{donors, draw_epoch, draw_weights};
 use super::loss::loss;
 use super::pack::{Candidate, Judged};
+use super::progress::Progress;
 use super::settings::{Keep, TrainSettings, choose_input, epochs_by_itself, window};
 use super::split::{Part, split};
 use super::validate::{pixel_threshold, validation_score};
@@ -20,7 +22,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Share of the training that warms the learning rate up.
 const WARM_UP: f64 = 0.08;
@@ -34,39 +36,6 @@ const PIXEL_PRIOR: f32 = -4.0;
 const ITEM_PRIOR: f32 = -2.0;
 /// Logit of an item's layer that was not trained: below every cell's.
 const SILENT: f32 = -30.0;
-
-/// Where a training stands; sent after every batch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
-    /// From 1; 0 while data are loaded.
-    pub epoch: usize,
-    pub epochs: Option<usize>,
-    /// Share of the whole training that is done.
-    pub done: f64,
-    /// Mean of the running epoch.
-    pub loss: f64,
-    /// Of the last finished epoch, and the best so far (0 to 1).
-    pub validation: Option<f64>,
-    pub best: Option<f64>,
-    pub seconds: f64,
-    pub seconds_left: Option<f64>,
-}
-
-impl Progress {
-    /// As a part of a training that runs once, or twice.
-    fn part(mut self, part: usize, is_half: bool) -> Self {
-        if is_half {
-            self.seconds_left = self.seconds_left.map(|left| {
-                let whole = self.seconds + left;
-                if part == 0 { left + whole } else { left }
-            });
-            self.done = f64::midpoint(self.done, part as f64);
-            self.epoch += part * self.epochs.unwrap_or_default();
-            self.epochs = self.epochs.map(|epochs| 2 * epochs);
-        }
-        self
-    }
-}
 
 /// What a training made.
 pub struct TrainReport {
@@ -98,6 +67,19 @@ pub fn train(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<TrainReport, LearnError> {
+    train_kept(items, settings, init, &mut Keeper::default(), cancel, progress)
+}
+
+/// The same, kept by `keeper` after every epoch: a training that goes on where a killed one was comes to
+/// the same bytes, with `epochs` and no `minutes`.
+pub fn train_kept(
+    items: &[LabelledItem],
+    settings: &TrainSettings,
+    init: Option<&Model>,
+    keeper: &mut Keeper,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<TrainReport, LearnError> {
     let start = Instant::now();
     let goldens = data::goldens(items);
     let SetUp { usable, mut skipped, classes, spec } = set_up(items, &goldens, settings, init)?;
@@ -107,19 +89,30 @@ pub fn train(
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
     let refits = settings.refit.unwrap_or_else(|| has_rare_class(&kept));
     let mut report = |of_part: &Progress, part: usize| progress(&of_part.clone().part(part, refits));
-    let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, [refits, false])?;
-    let mut stopped = run.epochs(cancel, &mut |p| report(p, 0))?;
-    let judged = run.judge(&kept, &parts)?;
-    let mut fitted = run.fitted()?;
+    keeper.begin(&loaded.hash, settings)?;
+    let (first, mut stopped) = if let Some(first) = keeper.first_run() {
+        (first, false)
+    } else {
+        let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, [refits, false])?;
+        let stopped = run.epochs(keeper, cancel, &mut |p| report(p, 0))?;
+        let judged = run.judge(&kept, &parts)?;
+        let Fitted { weights, best_epoch, epochs } = run.fitted()?;
+        (FirstRun { judged, epochs, best_epoch, weights }, stopped)
+    };
+    let judged = first.judged;
+    let mut fitted =
+        Fitted { weights: first.weights.clone(), best_epoch: first.best_epoch, epochs: first.epochs };
     if refits && !stopped {
+        keeper.second_begins(first);
         let all: Vec<Part> = parts.iter().map(|part| part.refitted()).collect();
         let mut again = Run::new(settings, &spec, &classes, &loaded, &all, init, [true, true])?;
-        stopped = again.epochs(cancel, &mut |p| report(p, 1))?;
+        stopped = again.epochs(keeper, cancel, &mut |p| report(p, 1))?;
         if !stopped {
             fitted = again.fitted()?;
         }
     }
-    let Fitted { graph, weights, best_epoch, epochs } = fitted;
+    let Fitted { weights, best_epoch, epochs } = fitted;
+    let graph = defect_network(spec.planes(), classes.len() - 1);
     let candidate = Candidate { settings, spec: &spec, classes: &classes, loaded: &loaded, judged };
     let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
@@ -295,14 +288,18 @@ impl<'a> Run<'a> {
         by_epochs.max(by_minutes).min(1.0)
     }
 
-    /// Runs all epochs; `true` when it was stopped from outside.
+    /// Runs all epochs, or those that are left; `true` when it was stopped from outside.
     fn epochs(
         &mut self,
+        keeper: &mut Keeper,
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<bool, LearnError> {
+        if let Some(state) = keeper.take() {
+            self.restore(state)?;
+        }
         self.started_epochs = Instant::now();
-        loop {
+        while !self.is_over() {
             self.epoch += 1;
             if !self.one_epoch(cancel, progress)? {
                 return if self.best.is_some() { Ok(true) } else { Err(LearnError::Stopped) };
@@ -315,12 +312,51 @@ impl<'a> Run<'a> {
                 self.best = Some((score, weights));
                 self.best_epoch = self.epoch;
             }
+            keeper.keep(|| self.state())?;
             progress(&self.progress(1.0, self.loss));
-            let out_of_patience = self.epoch >= self.best_epoch + PATIENCE && self.done(1.0) >= PATIENT_SHARE;
-            if self.done(1.0) >= 1.0 || out_of_patience {
-                return Ok(false);
-            }
         }
+        Ok(false)
+    }
+
+    fn is_over(&self) -> bool {
+        let out_of_patience = self.epoch >= self.best_epoch + PATIENCE && self.done(1.0) >= PATIENT_SHARE;
+        self.epoch > 0 && (self.done(1.0) >= 1.0 || out_of_patience)
+    }
+
+    fn state(&self) -> Result<RunState, LearnError> {
+        let (moments, optimiser_steps) = self.optimiser.state();
+        let numbers = Numbers {
+            epoch: self.epoch,
+            best_epoch: self.best_epoch,
+            best: self.best.as_ref().map(|(score, _)| *score),
+            last: self.last,
+            optimiser_steps,
+            mean_steps: self.average.steps(),
+            spent_secs: self.start.elapsed().as_secs_f64(),
+        };
+        Ok(RunState {
+            numbers,
+            net: self.net.weights()?,
+            mean: self.average.weights().clone(),
+            best: self.best.as_ref().map(|(_, weights)| weights.clone()).unwrap_or_default(),
+            moments: moments.map(<[f32]>::to_vec),
+        })
+    }
+
+    fn restore(&mut self, state: RunState) -> Result<(), LearnError> {
+        let Numbers { epoch, best_epoch, best, last, optimiser_steps, mean_steps, spent_secs } =
+            state.numbers;
+        if self.net.adopt(&state.net)? != state.net.len() || state.mean.len() != state.net.len() {
+            return Err(LearnError::Checkpoint("the checkpoint is of another network".to_owned()));
+        }
+        self.optimiser.restore(state.moments, optimiser_steps)?;
+        self.average.restore(state.mean, mean_steps);
+        (self.epoch, self.best_epoch, self.last) = (epoch, best_epoch, last);
+        self.best = best.map(|score| (score, state.best));
+        // The time that was spent before counts; a clock too young for it begins anew.
+        let spent = Duration::try_from_secs_f64(spent_secs).unwrap_or_default();
+        self.start = self.start.checked_sub(spent).unwrap_or(self.start);
+        Ok(())
     }
 
     /// `None` where no group validates.
@@ -452,13 +488,12 @@ impl<'a> Run<'a> {
 
     fn fitted(self) -> Result<Fitted, LearnError> {
         let (_, weights) = self.best.ok_or(LearnError::Stopped)?;
-        Ok(Fitted { graph: self.graph, weights, best_epoch: self.best_epoch, epochs: self.epoch })
+        Ok(Fitted { weights, best_epoch: self.best_epoch, epochs: self.epoch })
     }
 }
 
 /// What a run has learnt.
 struct Fitted {
-    graph: Graph,
     weights: Weights,
     best_epoch: usize,
     epochs: usize,

@@ -209,6 +209,7 @@ fn evidence_of_items_with_one_name_stays_apart() {
         regions: vec![],
         transcript: None,
         inputs: crate::domain::ImageStats::default(),
+        defect_px: None,
         decision: None,
     };
     let rows =
@@ -256,4 +257,46 @@ fn windows_train_a_larger_view_whose_item_layer_stays_silent() {
     assert!((scores.item[0] - SILENT).abs() < 1e-6);
     settings.window_px = 0;
     assert!(raw(&model(&settings)).item[0] > SILENT / 2.0);
+}
+
+/// A training that is killed after any epoch, of the first run or the second, comes to the same package.
+#[test]
+fn a_training_that_goes_on_from_any_epoch_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let settings = TrainSettings { refit: Some(true), keep: Keep::Best, ..small() };
+    let go = |keeper: &mut Keeper, seen: &mut dyn FnMut(&Progress)| {
+        train_kept(&items, &settings, None, keeper, &AtomicBool::new(false), seen)
+    };
+    let file = dir.path().join("checkpoint");
+    let copy = |number: usize| dir.path().join(format!("copy {number}"));
+    let (mut copies, mut before) = (0, Vec::new());
+    let whole = go(&mut Keeper::new(file.clone(), "mine".into()), &mut |_| {
+        // What a kill at this moment would leave.
+        let now = std::fs::read(&file).unwrap_or_default();
+        if now != before {
+            std::fs::write(copy(copies), &now).unwrap();
+            (copies, before) = (copies + 1, now);
+        }
+    })
+    .unwrap();
+    assert_eq!(copies, 6, "three epochs, twice");
+    let plain = train(&items, &settings, None, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    assert_eq!(plain.model.package(), whole.model.package(), "keeping changes nothing");
+    for number in 0..copies {
+        let mut keeper = Keeper::open(copy(number)).unwrap();
+        assert_eq!(keeper.about(), "mine");
+        let mut first = None;
+        let again = go(&mut keeper, &mut |p| first = first.or(Some(p.epoch))).unwrap();
+        assert_eq!(again.model.package().1, whole.model.package().1, "weights after epoch {}", number + 1);
+        assert_eq!(again.model.package(), whole.model.package(), "package after epoch {}", number + 1);
+        assert_eq!(first, if number + 1 < copies { Some(number + 2) } else { None }, "nothing is done twice");
+    }
+    // Other data are another training, and half a checkpoint is none.
+    let mut other = Keeper::open(copy(0)).unwrap();
+    let error = train_kept(&items[1..], &settings, None, &mut other, &AtomicBool::new(false), &mut |_| {});
+    assert!(error.err().unwrap().to_string().contains("not those that this training began with"));
+    let bytes = std::fs::read(copy(0)).unwrap();
+    std::fs::write(copy(0), &bytes[..bytes.len() / 2]).unwrap();
+    assert!(Keeper::open(copy(0)).err().unwrap().to_string().contains("damaged"));
 }

@@ -51,6 +51,22 @@ impl Optimiser {
         Self { parameters, first: zeros, second, steps: 0, schedule, weight_decay }
     }
 
+    /// Its moments, and how many steps it has made: with the parameters all that it needs to go on.
+    #[must_use]
+    pub fn state(&self) -> ([&[f32]; 2], i32) {
+        ([&self.first, &self.second], self.steps)
+    }
+
+    /// Goes on from a state that [`Optimiser::state`] gave.
+    pub fn restore(&mut self, [first, second]: [Vec<f32>; 2], steps: i32) -> Result<(), NnError> {
+        let count = self.parameters.elem_count();
+        if first.len() != count || second.len() != count {
+            return Err(NnError::Graph(format!("moments of {} parameters, not {count}", first.len())));
+        }
+        (self.first, self.second, self.steps) = (first, second, steps);
+        Ok(())
+    }
+
     /// One step, with the learning rate for a share `done` of the training.
     pub fn step(&mut self, grads: &GradStore, done: f64) -> Result<(), NnError> {
         let Some(grad) = grads.get(&self.parameters) else { return Ok(()) };

@@ -109,8 +109,7 @@ fn copy_database(source: &Store, target: &Path) -> Result<(), StoreError> {
 /// `false` when it was ended from outside.
 fn copy_blobs(source: &Store, target: &Path, progress: CopyProgress<'_>) -> Result<bool, StoreError> {
     let copied = Store::open(target)?;
-    let named = copied
-        .column("SELECT media FROM items UNION SELECT reference FROM items WHERE reference IS NOT NULL")?;
+    let named = copied.named_blobs()?;
     let total = named.len();
     for (done, hex) in named.into_iter().enumerate() {
         if !progress(done, total) {

@@ -227,6 +227,21 @@ pub(super) fn for_each_in(
     Ok(())
 }
 
+/// As [`for_each`], of one kind only.
+pub(super) fn for_each_of(
+    conn: &Connection,
+    kind: &str,
+    mut visit: impl FnMut(Record) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE kind = ?1 ORDER BY seq");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query([kind])?;
+    while let Some(row) = rows.next()? {
+        visit(Record::read(row)?)?;
+    }
+    Ok(())
+}
+
 /// The first place where the chain does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChainFault {

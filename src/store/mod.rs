@@ -8,6 +8,7 @@
 mod backup;
 mod blobs;
 mod browse;
+mod dataset;
 mod error;
 mod evidence;
 mod lease;
@@ -25,6 +26,7 @@ pub use browse::{
     ASKED_BLIND, AnswerPace, HistoryEntry, InspectedItem, LabelFilter, LabelPlace, Labelled, QueueFilter,
     Waiting,
 };
+pub use dataset::{AuditSet, Noted};
 pub use error::StoreError;
 pub use evidence::{Automatic, CheckedItem};
 pub use log::{ChainFault, FaultKind, Head};

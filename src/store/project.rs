@@ -156,7 +156,14 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
             ])?;
             Ok(())
         }
-        Event::Exported { .. } => Ok(()),
+        // Few, and read from the log itself.
+        Event::Exported { .. }
+        | Event::DatasetFrozen(_)
+        | Event::AuditSetLocked(_)
+        | Event::AuditSetUsed(_)
+        | Event::AuditCriteriaSet(_)
+        | Event::FinalAudit(_)
+        | Event::AuditSigned { .. } => Ok(()),
     }
 }
 

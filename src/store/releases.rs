@@ -196,7 +196,9 @@ impl View<'_> {
 
     fn item_id(&self, sql: &str, argument: &str) -> Result<Option<ItemId>, StoreError> {
         let found: Option<String> = self.conn.prepare_cached(sql)?.query_row([argument], |row| row.get(0))?;
-        found.map(|id| id.parse().map_err(|_| StoreError::Damaged(format!("\"{id}\" is not an item")))).transpose()
+        found
+            .map(|id| id.parse().map_err(|_| StoreError::Damaged(format!("\"{id}\" is not an item"))))
+            .transpose()
     }
 
     /// Items that a model in shadow has looked at, and those it had no time for.

@@ -1,6 +1,7 @@
 //! Proof that the memory is whole: the chain, the blobs, the projections and the file itself;
 //! and making the projections again from the log.
 
+use super::dataset::LISTS;
 use super::log::{self, ChainFault, Head};
 use super::project::{TABLES, project};
 use super::{BUSY_TIMEOUT, BlobState, DATABASE, Store, StoreError, begin, migrate};
@@ -106,8 +107,7 @@ impl Store {
     fn check_blobs(&self) -> Result<BlobsReport, StoreError> {
         let mut report = BlobsReport { present: 0, expired: 0, missing: vec![], damaged: vec![] };
         let expired: BTreeSet<String> = self.column("SELECT media FROM expired")?;
-        let sql = "SELECT media FROM items UNION SELECT reference FROM items WHERE reference IS NOT NULL";
-        for hex in self.column(sql)? {
+        for hex in self.named_blobs()? {
             let media = MediaHash::from_hex(&hex);
             match self.blobs.state(&media) {
                 BlobState::Present => report.present += 1,
@@ -117,6 +117,14 @@ impl Store {
             }
         }
         Ok(report)
+    }
+
+    /// Every blob that the line is about: media, references, and frozen lists of labels.
+    pub(super) fn named_blobs(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.column(&format!(
+            "SELECT media FROM items UNION SELECT reference FROM items WHERE reference IS NOT NULL
+             UNION {LISTS}"
+        ))
     }
 
     pub(super) fn column(&self, sql: &str) -> Result<BTreeSet<String>, StoreError> {

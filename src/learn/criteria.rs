@@ -1,0 +1,148 @@
+//! Criteria of a final audit against what was measured.
+
+use super::evaluate::Evaluation;
+use super::pack::evidence_groups;
+use crate::decide::{BoundError, lower_bound, upper_bound};
+use crate::domain::{Criterion, CriterionResult, Measure, Probability, Side};
+use std::collections::BTreeMap;
+
+/// How the model did on one criterion. `divert_from` is the P(defect) from which a unit counts as
+/// diverted: a defective unit by the lowest of its defective items, a good one by the highest.
+#[must_use]
+pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probability) -> CriterionResult {
+    let failed = |n: usize, reason: &str| CriterionResult {
+        criterion: criterion.to_string(),
+        passed: false,
+        value: None,
+        bound: None,
+        n,
+        errors: None,
+        missed_by: None,
+        reason: Some(format!("cannot be measured: {reason}")),
+    };
+    let (errors, n, nothing) = match &criterion.measure {
+        Measure::Figure(name) => {
+            let metrics = evaluation.report.metrics();
+            let Some(metric) = metrics.get(name) else {
+                return failed(evaluation.report.n, "the data hold no such truth");
+            };
+            return compared(criterion, Some(metric.value), None, [metric.n, 0]);
+        }
+        Measure::Miss => {
+            let (errors, n) = units_over(evaluation, true, divert_from);
+            (errors, n, "no unit is defective")
+        }
+        Measure::Overkill => {
+            let (errors, n) = units_over(evaluation, false, divert_from);
+            (errors, n, "no unit is good")
+        }
+        Measure::Recall(class) => {
+            let (errors, n) = unnamed_units(evaluation, class);
+            (errors, n, "no unit has this class")
+        }
+    };
+    if n == 0 {
+        return failed(0, nothing);
+    }
+    let is_error_rate = !matches!(criterion.measure, Measure::Recall(_));
+    let counted = if is_error_rate { errors } else { n - errors };
+    let bound = criterion.confidence.map(|confidence| {
+        let (counted, n) = (counted as u64, n as u64);
+        let bound = if criterion.side == Side::AtMost { upper_bound } else { lower_bound };
+        bound(counted, n, confidence)
+    });
+    let bound = match bound.transpose() {
+        Ok(bound) => bound.map(Probability::get),
+        Err(
+            error @ (BoundError::Numeric | BoundError::Confidence | BoundError::MoreErrorsThanUnits { .. }),
+        ) => {
+            return failed(n, &error.to_string());
+        }
+    };
+    let mut result = compared(criterion, Some(counted as f64 / n as f64), bound, [n, errors]);
+    result.errors = Some(errors);
+    result
+}
+
+/// The bound, or else the value, against the limit; what is no number fails.
+fn compared(
+    criterion: &Criterion,
+    value: Option<f64>,
+    bound: Option<f64>,
+    [n, _]: [usize; 2],
+) -> CriterionResult {
+    let tested = bound.or(value).unwrap_or(f64::NAN);
+    let limit = criterion.limit.get();
+    let by = if criterion.side == Side::AtLeast { limit - tested } else { tested - limit };
+    CriterionResult {
+        criterion: criterion.to_string(),
+        passed: by <= 0.0,
+        value,
+        bound,
+        n,
+        errors: None,
+        missed_by: (by > 0.0).then_some(by),
+        reason: by.is_nan().then(|| "cannot be measured: it is no number".to_owned()),
+    }
+}
+
+/// Wrongly passed among defective units, or wrongly diverted among good ones.
+fn units_over(evaluation: &Evaluation, defective: bool, divert_from: Probability) -> (usize, usize) {
+    // Classes do not matter here, so that no item is needed.
+    let groups = evidence_groups(&evaluation.predictions, &[]);
+    let scores: Vec<f64> =
+        groups.iter().filter(|group| group.defective == defective).map(|group| group.score).collect();
+    let wrong = scores.iter().filter(|score| (**score >= divert_from.get()) != defective).count();
+    (wrong, scores.len())
+}
+
+/// Units with an item of this class that was named otherwise, among those that have it.
+fn unnamed_units(evaluation: &Evaluation, class: &str) -> (usize, usize) {
+    let mut units: BTreeMap<&str, bool> = BTreeMap::new();
+    for row in evaluation.predictions.iter().filter(|row| row.truth == class) {
+        *units.entry(&row.group).or_insert(true) &= row.is_right;
+    }
+    (units.values().filter(|right| !**right).count(), units.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::analyse::tests::{evaluation, row};
+    use super::*;
+
+    fn judged(text: &str, evaluation: &Evaluation) -> CriterionResult {
+        judge(&text.parse().unwrap(), evaluation, Probability::saturating(0.5))
+    }
+
+    #[test]
+    fn rates_count_units_and_are_held_to_the_exact_bound() {
+        // 59 defective units, one of two pictures of each; the last unit has one picture that is missed.
+        let mut rows: Vec<_> = (0..59).map(|i| row(i, &format!("d{i}"), "crack", "crack", 0.9)).collect();
+        let found = evaluation(rows.clone());
+        let result = judged("miss<=0.05@0.95", &found);
+        assert!(result.passed && result.n == 59 && result.errors == Some(0), "{result:?}");
+        // 1 − 0.05^(1/59), the rule of three's exact form.
+        assert!((result.bound.unwrap() - 0.049_507).abs() < 1e-5, "{result:?}");
+        assert!(judged("recall:crack>=0.95@0.95", &found).passed);
+        rows.push(row(59, "d58", "crack", "good", 0.2));
+        let missed = evaluation(rows);
+        let result = judged("miss<=0.05@0.95", &missed);
+        assert_eq!((result.passed, result.errors, result.n), (false, Some(1), 59));
+        assert!((result.missed_by.unwrap() - (result.bound.unwrap() - 0.05)).abs() < 1e-12);
+        // Without a confidence the rate itself is held against the limit.
+        assert!(judged("miss<=0.05", &missed).passed);
+        assert!(!judged("recall:crack>=0.99", &missed).passed);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_fails() {
+        let only_good = evaluation(vec![row(0, "a", "good", "good", 0.1)]);
+        for text in ["auroc>=0", "miss<=1", "recall:crack>=0", "miss<=0.99@0.5"] {
+            let result = judged(text, &only_good);
+            assert!(!result.passed, "{text}");
+            assert!(result.reason.unwrap().contains("cannot be measured"), "{text}");
+        }
+        assert!(judged("overkill<=0", &only_good).passed);
+        assert!(!judged("overkill<=0.05@0.95", &only_good).passed);
+    }
+}

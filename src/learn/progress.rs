@@ -1,0 +1,34 @@
+//! How far a training is.
+
+/// Where a training stands; sent after every batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// From 1; 0 while data are loaded.
+    pub epoch: usize,
+    pub epochs: Option<usize>,
+    /// Share of the whole training that is done.
+    pub done: f64,
+    /// Mean of the running epoch.
+    pub loss: f64,
+    /// Of the last finished epoch, and the best so far (0 to 1).
+    pub validation: Option<f64>,
+    pub best: Option<f64>,
+    pub seconds: f64,
+    pub seconds_left: Option<f64>,
+}
+
+impl Progress {
+    /// As a part of a training that runs once, or twice.
+    pub(super) fn part(mut self, part: usize, is_half: bool) -> Self {
+        if is_half {
+            self.seconds_left = self.seconds_left.map(|left| {
+                let whole = self.seconds + left;
+                if part == 0 { left + whole } else { left }
+            });
+            self.done = f64::midpoint(self.done, part as f64);
+            self.epoch += part * self.epochs.unwrap_or_default();
+            self.epochs = self.epochs.map(|epochs| 2 * epochs);
+        }
+        self
+    }
+}
