@@ -111,14 +111,14 @@ impl Shop {
     /// Lets phones arrive one after the other, as long as it is wanted; answers what waits every few items.
     fn run(&mut self, items: &[LabelledItem], mut goes_on: impl FnMut(&Line) -> bool) -> usize {
         let station = Station::start(&self.folder, StationOptions::default()).unwrap();
-        let mut arrived = 0;
+        let mut arrived = 0_usize;
         for item in items {
             let name = format!("phone-{:05}.jpg", self.put);
             self.put += 1;
             fs::copy(&item.path, self.folder.join("inbox").join(&name)).unwrap();
             self.truth.insert(name, item.clone());
             arrived += 1;
-            wait("decided", || station.summary().arrived as usize >= arrived);
+            wait("decided", || station.summary().arrived >= arrived as u64);
             if arrived % 5 == 0 || arrived == items.len() {
                 // The shadow looks within a moment.
                 std::thread::sleep(Duration::from_millis(if arrived == items.len() { 1500 } else { 0 }));
@@ -424,11 +424,10 @@ impl Pictures {
             let mut sent = 0_u64;
             let start = Instant::now();
             while !stops.load(std::sync::atomic::Ordering::Relaxed) {
-                let stamp = start.elapsed().as_nanos();
+                let stamp = u64::try_from(start.elapsed().as_nanos()).unwrap();
                 let image = image::GrayImage::from_fn(300, 380, |x, y| {
                     let noise =
-                        (u64::from(x) * 73 ^ u64::from(y) * 151 ^ (stamp as u64).wrapping_mul(0x9e37_79b9))
-                            >> 3;
+                        ((u64::from(x) * 73) ^ (u64::from(y) * 151) ^ stamp.wrapping_mul(0x9e37_79b9)) >> 3;
                     image::Luma([120 + (noise % 32) as u8])
                 });
                 let name = format!("tile-{}-{stamp:016}.png", std::process::id());

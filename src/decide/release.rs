@@ -2,7 +2,7 @@
 //!
 //! Only items on which they differ can tell them apart, and on each of these exactly one of them is
 //! right: under "the candidate is no worse" it is wrong in at most half of them. That is a fair coin, and
-//! has an exact test (McNemar) and a bet that is valid at every look.
+//! has an exact test (`McNemar`) and a bet that is valid at every look.
 
 use super::audit::{Estimate, estimate};
 use super::betting::Answers;
@@ -55,7 +55,7 @@ pub struct Comparison {
     pub difference: f64,
     pub low: f64,
     pub high: f64,
-    /// Exact, two-sided (McNemar, 1947).
+    /// Exact, two-sided (`McNemar`, 1947).
     pub p_value: f64,
     /// Further pairs after which the p-value would be 0.05, were they like those seen so far; 0 where it
     /// is, `None` where no number suffices.
@@ -212,9 +212,9 @@ mod tests {
                 let (mut b, mut c) = (0, 0);
                 (0..400).any(|_| {
                     if random.random::<bool>() {
-                        b += 1
+                        b += 1;
                     } else {
-                        c += 1
+                        c += 1;
                     }
                     capital_worse(b, c) >= 20.0
                 })

@@ -150,7 +150,7 @@ impl ClassSet {
 
     /// The classes at the places of these names; unknown names have none.
     pub fn of_names<'a>(
-        known: impl Iterator<Item = &'a str> + Clone,
+        known: &(impl Iterator<Item = &'a str> + Clone),
         names: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let place = |name: &str| known.clone().position(|known| known == name);
@@ -176,7 +176,7 @@ impl ClassSet {
 impl Plan {
     /// Those of the names that the plan has.
     pub fn class_set<'a>(&'a self, names: impl IntoIterator<Item = &'a str>) -> ClassSet {
-        ClassSet::of_names(self.classes.iter().map(|class| class.name.as_str()), names)
+        ClassSet::of_names(&self.classes.iter().map(|class| class.name.as_str()), names)
     }
 
     /// Whether the plan can promise what it does.

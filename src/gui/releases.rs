@@ -311,17 +311,12 @@ fn disagreements_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) -> Option<It
             if ui.link(RichText::new(&one.unit).size(SECONDARY)).clicked() {
                 shown = Some(one.item);
             }
-            match &one.truth {
-                Some(truth) => {
-                    ui.label(secondary(format!("{} {}", tr("live"), percent(one.live.get())), t));
-                    ui.label(secondary(format!("{} {}", tr("candidate"), percent(one.candidate.get())), t));
-                    ui.label(RichText::new(truth).size(SECONDARY));
-                }
-                None => {
-                    ui.label(note(tr("not answered yet: shown afterwards"), t));
-                    ui.label("");
-                    ui.label("");
-                }
+            if let Some(truth) = &one.truth {
+                ui.label(secondary(format!("{} {}", tr("live"), percent(one.live.get())), t));
+                ui.label(secondary(format!("{} {}", tr("candidate"), percent(one.candidate.get())), t));
+                ui.label(RichText::new(truth).size(SECONDARY));
+            } else {
+                ui.label(note(tr("not answered yet: shown afterwards"), t));
             }
             ui.end_row();
         }

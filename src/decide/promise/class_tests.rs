@@ -17,7 +17,7 @@ fn at_95(limit: f64) -> Limit {
 const CLASSES: [&str; 3] = ["good", "crack", "scratch"];
 
 fn set(names: &[&str]) -> ClassSet {
-    ClassSet::of_names(CLASSES.into_iter(), names.iter().copied())
+    ClassSet::of_names(&CLASSES.into_iter(), names.iter().copied())
 }
 
 /// Defective units, or wrongly named ones, of these classes.

@@ -53,7 +53,7 @@ impl<'a> Study<'a> {
     /// A class that the evidence does not know has no units.
     pub fn target(&self, kind: LimitKind, class: Option<&str>) -> Target {
         let known = self.classes.iter().map(String::as_str);
-        Target { kind, class: class.map(|name| ClassSet::of_names(known, [name])) }
+        Target { kind, class: class.map(|name| ClassSet::of_names(&known, [name])) }
     }
 
     /// Rates among what is decided need the line's own share of defects.
