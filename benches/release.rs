@@ -23,9 +23,11 @@ use std::time::{Duration, Instant};
 /// Phones that the first model is trained on, that arrive before the second is, and so on.
 const WEAK: usize = 60;
 const GATHERED: usize = 540;
-const SHADOWED: usize = 150;
+const SHADOWED: usize = 120;
 const HELD_OUT: usize = 300;
-const EPOCHS: usize = 24;
+const EPOCHS_FROM_NOTHING: usize = 16;
+/// Of the second model, which starts from the shipped package as a new phone line would.
+const EPOCHS: usize = 6;
 /// A busy station, in items a second.
 const RATE: f64 = 20.0;
 const SWITCHES: usize = 40;
@@ -76,7 +78,7 @@ fn phones(count: usize, seed: u64) -> engine::Dataset {
 fn settings(name: &str) -> TrainSettings {
     TrainSettings {
         name: name.into(),
-        epochs: Some(EPOCHS),
+        epochs: Some(EPOCHS_FROM_NOTHING),
         rate: 3e-3,
         side_px: 288,
         evidence_share: 0.0,
@@ -211,7 +213,13 @@ fn the_loop(folder: &Path) {
     let mut shop = Shop::new(folder, &weak);
     let (gathered, rest) = stream.items.split_at(GATHERED);
     shop.run(gathered, |_| true);
-    let job = TrainJob { settings: settings("next"), name: Some("next".into()), ..TrainJob::default() };
+    let how = TrainSettings { epochs: Some(EPOCHS), rate: 1e-3, ..settings("next") };
+    let job = TrainJob {
+        settings: how,
+        name: Some("next".into()),
+        init: Some("phone-line".into()),
+        ..TrainJob::default()
+    };
     let start = Instant::now();
     let report = engine::train(&mut shop.line, job, "ann", &AtomicBool::new(false), &mut |_| {}).unwrap();
     println!("trained `next` on {GATHERED} answered phones in {:.0} s", start.elapsed().as_secs_f64());
