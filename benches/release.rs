@@ -5,7 +5,8 @@
 //! `cargo bench --profile dev --bench release` prints tables; `-- loop` or `-- switch` runs a part.
 
 use secondlook::domain::{
-    Filter, LabelledItem, Level, Limit, Plan, Probability, ReleaseState, SimulatorSettings, Verdict,
+    Class, Filter, LabelledItem, Level, Limit, Plan, Probability, ReleaseState, Route, SimulatorSettings,
+    Verdict,
 };
 use secondlook::engine::{
     self, CompareReport, DatasetSource, Line, LineRequest, Proof, ReleaseStep, Station, StationOptions,
@@ -304,7 +305,10 @@ fn switching(folder: &Path) {
     let twin = find_model(None, &twin(folder).display().to_string()).unwrap();
     let path = folder.join("line");
     let mut plan = plan();
-    plan.classes.clear();
+    // Those of tiles and of phones: the ones arrive, the others are trained on beside.
+    for class in ["blowhole", "break", "fray", "uneven"] {
+        plan.classes.push(Class { name: class.into(), route: Route::Divert });
+    }
     let request = LineRequest { plan, level: Level::Assist, model: Some("magnetic-tile".into()) };
     let mut line = Line::create(&path, request, "bench").unwrap();
     line.promote(&twin, "ann", "once, so that both were live").unwrap();
@@ -371,8 +375,8 @@ fn beside(path: &Path) {
             if case != "alone" {
                 line.shadow(shadow, "ann", "bench").unwrap();
             }
-            let mut training = (case == "with a shadow and a training").then(|| start_training(path));
             let station = Station::start(path, StationOptions::default()).unwrap();
+            let mut training = (case == "with a shadow and a training").then(|| start_training(path));
             let pictures = Pictures::start(path, RATE);
             let start = Instant::now();
             while start.elapsed().as_secs_f64() < SECONDS_BESIDE {
@@ -401,29 +405,14 @@ fn beside(path: &Path) {
     }
 }
 
-/// As a person starts it beside the station.
+/// As a person starts it beside the station, on labels of the same line.
 fn start_training(path: &Path) -> Child {
-    let labels = path.join("../labels");
-    if !labels.exists() {
-        let program = env!("CARGO_BIN_EXE_secondlook");
-        let run = |args: &[&str]| {
-            let status =
-                Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            assert!(status.is_ok_and(|status| status.success()), "{args:?}");
-        };
-        let line = labels.display().to_string();
-        run(&[
-            "new",
-            &line,
-            "--task",
-            "defect",
-            "--classes",
-            "good:pass,chip:divert,crack:divert,scratch:divert,stain:divert",
-        ]);
-        run(&["import", &line, "simulator:60"]);
-    }
-    Command::new(env!("CARGO_BIN_EXE_secondlook"))
-        .args(["train", &labels.display().to_string(), "--minutes", "5"])
+    let line = path.display().to_string();
+    let program = env!("CARGO_BIN_EXE_secondlook");
+    let import = Command::new(program).args(["import", &line, "simulator:60"]).stdout(Stdio::null()).status();
+    assert!(import.is_ok_and(|status| status.success()));
+    Command::new(program)
+        .args(["train", &line, "--minutes", "5"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
