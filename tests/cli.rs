@@ -52,6 +52,23 @@ fn wrong_usage_is_status_2_and_says_what_would_be_right() {
             &["new", "never-made", "--task", "defect", "--classes", "good,crack", "--promise", "miss=often"],
             "is not a promise like",
         ),
+        (
+            &[
+                "new",
+                "never-made",
+                "--task",
+                "defect",
+                "--classes",
+                "good,crack",
+                "--promise",
+                "outgoing:crack=0.01@0.95",
+            ],
+            "\"outgoing\" cannot be promised of one class",
+        ),
+        (
+            &["replay", line, "nowhere", "--reviewer", "oracle", "--promise", "miss:krack=0.01,miss=0.1"],
+            "did you mean \"crack\"?",
+        ),
         (&["new", "never-made", "--task", "defect"], "a line needs classes"),
     ] {
         let ran = Program::run(arguments);
@@ -111,6 +128,12 @@ fn an_unsupported_level_is_refused_with_what_is_missing() {
     let json = ran.json();
     assert_eq!(json["support"]["supported"], false);
     assert!(json["support"]["limits"][0]["labels_needed"].is_u64(), "{json:#}");
+    assert!(json["support"]["limits"][0].get("class").is_none(), "{json:#}");
+    let by_class = [&arguments[..], &["--promise", "miss:crack=0.005@0.95"]].concat();
+    let ran = Program::run(&by_class);
+    assert_eq!(ran.status, Some(3), "{}", ran.stderr);
+    assert!(ran.complaint().contains("more defective units of class crack needed"), "{}", ran.stderr);
+    assert_eq!(ran.json()["support"]["limits"][0]["class"], "crack");
     assert!(!made.exists(), "nothing is made when it is refused");
     for (arguments, expected) in [
         (&arguments[..], "needs a promise"),

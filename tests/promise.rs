@@ -1,12 +1,17 @@
 //! Promise: the station decides alone only while its evidence holds, and steps back by itself when it does
 //! not; only a person raises it again.
 
-use crate::floor::{Floor, encoded, picture};
+use crate::floor::{Floor, encoded, model, picture};
 use crate::lines::verdict;
-use image::ImageFormat;
-use secondlook::domain::{AlarmKind, DecidedBy, Event, Level, Limit, Outcome, Plan, Probability};
+use image::{GrayImage, ImageFormat};
+use secondlook::domain::{
+    AlarmKind, ClassPromise, DataNorms, DecidedBy, Event, ImageStats, Level, Limit, Outcome, Plan,
+    Probability,
+};
 use secondlook::domain::{Filter, SimulatorSettings};
 use secondlook::engine::{self, DatasetSource, EngineError, Line, ReplayOptions, ReplaySet, Reviewer};
+use secondlook::infer::Model;
+use secondlook::media::{decode_image, image_stats};
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
@@ -82,8 +87,6 @@ fn pictures_that_drift_go_to_people_and_lower_the_level() {
         checked(plan);
         plan.audit.share = 0.1;
     });
-    // The seed shows in a corner: a picture's must not tell when it came.
-    let mixed = |number: u32| picture(number.wrapping_mul(40_503) & 0xffff, false);
     for number in 0..260_u32 {
         floor.put(format!("inbox/{number:04}.png"), &encoded(&mixed(number).into(), ImageFormat::Png));
     }
@@ -105,6 +108,90 @@ fn pictures_that_drift_go_to_people_and_lower_the_level() {
     assert_eq!(dark.len(), 30);
     assert!(dark.iter().all(|row| row.outcome == "review"), "no dark picture is passed unseen");
     assert!(dark.iter().any(|row| row.code == "unlike"));
+}
+
+/// The floor's model, with what is normal for the first pictures of a line, as a training of that line would
+/// write it.
+fn with_norms(floor: &Floor, name: &str, line: String) -> Model {
+    let seen: Vec<ImageStats> = (0..150_u32)
+        .map(|number| {
+            let bytes = encoded(&mixed(number).into(), ImageFormat::Png);
+            image_stats(&decode_image(&bytes).unwrap())
+        })
+        .collect();
+    let (manifest, weights) = model().package();
+    let mut manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+    manifest["name"] = name.into();
+    manifest["norms"] = serde_json::to_value(DataNorms::of(Some(line), &seen, vec![0.0])).unwrap();
+    let package = Model::from_bytes(manifest.to_string().as_bytes(), weights).unwrap();
+    floor.line().promote(&package, "ann", "a release").unwrap();
+    floor.adopt(Level::Partial, Some(1.0), None);
+    package
+}
+
+/// The seed shows in a corner: a picture's must not tell when it came.
+fn mixed(number: u32) -> GrayImage {
+    picture(number.wrapping_mul(40_503) & 0xffff, false)
+}
+
+#[test]
+fn norms_of_a_lines_own_training_count_from_the_first_item_and_those_of_others_never() {
+    let floor = Floor::permissive(checked);
+    let put = |numbers: std::ops::Range<u32>, darkness: u8| {
+        for number in numbers {
+            let mut dark = mixed(number);
+            dark.pixels_mut().for_each(|pixel| pixel.0[0] /= darkness);
+            floor.put(format!("inbox/{number:04}.png"), &encoded(&dark.into(), ImageFormat::Png));
+        }
+    };
+    with_norms(&floor, "elsewhere", "another line".into());
+    put(500..503, 3);
+    assert_eq!(floor.run_once().summary.passed, 3, "nothing is known yet of this line");
+    with_norms(&floor, "own", floor.line().store.station().to_string());
+    put(510..540, 1);
+    let ran = floor.run_once();
+    assert_eq!((ran.summary.passed, ran.summary.review), (30, 0), "{:?}", ran.said);
+    // The lamp fails long before the line has units enough to say what is normal.
+    put(550..570, 3);
+    let ran = floor.run_once();
+    assert_eq!((ran.summary.passed, ran.summary.review), (0, 20));
+    assert_eq!(floor.row("0550.png").code, "unlike");
+    assert!(ran.said.iter().any(|said| said.starts_with("alarm: ")), "{:?}", ran.said);
+    assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Assist);
+}
+
+#[test]
+fn answers_carry_their_classes_into_the_limits_on_them() {
+    let p = Probability::saturating;
+    let limit = |limit| Some(Limit { limit: p(limit), confidence: p(0.95) });
+    let floor = Floor::with_model(|plan| {
+        plan.promise.miss = limit(0.05);
+        plan.promise.class.insert("crack".into(), ClassPromise { miss: limit(0.02), error: None });
+    });
+    for seed in 0..12 {
+        floor.put(format!("inbox/{seed}.png"), &encoded(&picture(seed, true).into(), ImageFormat::Png));
+    }
+    floor.run_once();
+    let mut line = floor.line();
+    let package = engine::promise_report(&line, None).unwrap().support.limits[1].n;
+    let answers = ["crack", "crack", "crack", "stain", "stain", "good", "dust", "cannot tell"];
+    for (row, answer) in line.store.view().queue(None, 99).unwrap().iter().zip(answers.iter().cycle()) {
+        line.answer(&verdict(row.item.id, "ann", answer)).unwrap();
+    }
+    let found = engine::promise_report(&line, None).unwrap().support;
+    let [all, cracks] = &found.limits[..] else { panic!("{:?}", found.limits) };
+    assert_eq!((all.class.as_deref(), cracks.class.as_deref()), (None, Some("crack")));
+    assert_eq!(cracks.n - package, 6, "of twelve answers: {found:?}");
+    assert!(all.n > cracks.n && !found.supported);
+    let why = found.missing().unwrap();
+    assert!(why.contains("more defective units of class crack needed") || why.starts_with("miss:"), "{why}");
+    assert!(cracks.bound_corrected.is_none(), "nobody was asked twice");
+    // A second person disagrees about two of twelve: whoever overlooks so many may have let them all pass.
+    for (row, answer) in line.store.view().labels().unwrap().iter().zip(["crack", "good"].iter().cycle()) {
+        line.answer(&verdict(row.item.id, "ben", answer)).unwrap();
+    }
+    let found = engine::promise_report(&line, None).unwrap().support;
+    assert!(found.limits.iter().all(|limit| limit.bound_corrected.is_some_and(|b| b >= limit.bound)));
 }
 
 #[test]

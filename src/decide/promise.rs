@@ -18,6 +18,7 @@
 
 mod study;
 
+use super::audit::{judge_errors, misjudge_at_worst};
 use super::gamma::lower_weighted;
 use super::tally::Method;
 use crate::domain::{ClassSet, LimitKind, Probability, Promise, Stated, Thresholds, limit_name};
@@ -186,8 +187,12 @@ pub struct LimitSupport {
     pub errors: u64,
     /// Share of errors seen, each unit by its weight; `None` where nothing counts.
     pub rate: Option<f64>,
-    /// Upper bound of the error rate.
+    /// Upper bound of the error rate; it decides.
     pub bound: Probability,
+    /// The same, were the people whose answers it rests on as often wrong as they were seen to be; absent
+    /// where that was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound_corrected: Option<Probability>,
     pub supported: bool,
     /// Further verified units at the error rate seen so far; 0 where supported or where it only waits
     /// for another limit, `None` where no number suffices.
@@ -223,6 +228,24 @@ pub struct Support {
 }
 
 impl Support {
+    /// With bounds that take in how often one look errs. Only where people of this line have answered: how
+    /// carefully the data of a package were labelled is not known.
+    #[must_use]
+    pub fn corrected(mut self, reviewer_error: Option<f64>) -> Self {
+        let is_of_line = self.sources.iter().any(|source| source.origin != Origin::Package);
+        for limit in &mut self.limits {
+            let error = reviewer_error.filter(|_| is_of_line && limit.n > 0);
+            limit.bound_corrected = error.map(|error| {
+                Probability::saturating(if limit.kind.is_among_decided() {
+                    judge_errors(limit.bound.get(), error)
+                } else {
+                    misjudge_at_worst(limit.bound.get(), error)
+                })
+            });
+        }
+        self
+    }
+
     /// The limit that decides: the first that is not supported, before that one which lacks evidence of its
     /// own and does not only wait for another; else the first.
     #[must_use]

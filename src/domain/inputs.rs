@@ -1,6 +1,7 @@
 //! What a picture measures, and what is normal.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Measures of one picture, on the scale 0 to 255.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ impl ImageStats {
     pub const NAMES: [&str; 6] =
         ["brightness", "contrast", "sharpness", "noise", "red against green", "blue against yellow"];
 
+    /// The same as they are written.
+    pub const KEYS: [&str; 6] = ["brightness", "contrast", "sharpness", "noise", "red_green", "blue_yellow"];
+
     #[must_use]
     pub const fn values(self) -> [f32; 6] {
         [self.brightness, self.contrast, self.sharpness, self.noise, self.red_green, self.blue_yellow]
@@ -30,8 +34,29 @@ impl ImageStats {
 /// How one measure is distributed where all is well: [`Norm::QUANTILES`] quantiles from the smallest to
 /// the largest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<f32>", into = "Vec<f32>")]
 pub struct Norm(Vec<f32>);
+
+impl From<Norm> for Vec<f32> {
+    fn from(norm: Norm) -> Self {
+        norm.0
+    }
+}
+
+impl TryFrom<Vec<f32>> for Norm {
+    type Error = String;
+    /// Packages come from elsewhere: what is not so many rising numbers would give nonsense.
+    fn try_from(quantiles: Vec<f32>) -> Result<Self, Self::Error> {
+        let is_sound = quantiles.len() == Self::QUANTILES
+            && quantiles.iter().all(|q| q.is_finite())
+            && quantiles.is_sorted();
+        if is_sound {
+            Ok(Self(quantiles))
+        } else {
+            Err(format!("a norm is {} rising numbers, not {quantiles:?}", Self::QUANTILES))
+        }
+    }
+}
 
 impl Norm {
     pub const QUANTILES: usize = 21;
@@ -87,6 +112,36 @@ impl Norm {
     }
 }
 
+/// What is normal for the data that a model was trained on; it travels in the package.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataNorms {
+    /// The line whose own pictures all of them are; absent where some came from elsewhere, or where
+    /// somebody chose among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// How many pictures were measured: those of training and validation.
+    pub items: usize,
+    /// By the measure's key, see [`ImageStats::KEYS`].
+    pub inputs: BTreeMap<String, Norm>,
+    /// Log-odds of the calibrated defect probability, of the items that the weights were judged by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Norm>,
+}
+
+impl DataNorms {
+    /// `None` without pictures.
+    #[must_use]
+    pub fn of(line: Option<String>, seen: &[ImageStats], log_odds: Vec<f32>) -> Option<Self> {
+        let norm = |(place, key): (usize, &&str)| {
+            let values = seen.iter().map(|stats| stats.values()[place]).collect();
+            Some(((*key).to_owned(), Norm::of(values)?))
+        };
+        let inputs: Option<BTreeMap<String, Norm>> = ImageStats::KEYS.iter().enumerate().map(norm).collect();
+        Some(Self { line, items: seen.len(), inputs: inputs?, score: Norm::of(log_odds) })
+    }
+}
+
 /// The value under which a standard normal variable lies with this probability, within 0.0005
 /// (Abramowitz & Stegun, 26.2.23).
 fn normal_score(share: f64) -> f64 {
@@ -111,5 +166,19 @@ mod tests {
         let constant = Norm::of(vec![7.0; 50]).unwrap();
         assert!(constant.deviation(7.0).abs() < 0.01 && constant.deviation(7.3) > 2.0);
         assert!(Norm::of(vec![f32::NAN]).is_none());
+    }
+
+    #[test]
+    fn norms_of_data_read_back_and_nonsense_is_refused() {
+        let seen: Vec<ImageStats> =
+            (0..60_u8).map(|i| ImageStats { brightness: f32::from(i), ..ImageStats::default() }).collect();
+        let norms = DataNorms::of(Some("line".into()), &seen, vec![-3.0, -2.0, 4.0]).unwrap();
+        let text = serde_json::to_string(&norms).unwrap();
+        assert_eq!(serde_json::from_str::<DataNorms>(&text).unwrap(), norms);
+        assert!(norms.inputs["brightness"].deviation(500.0) > 6.0 && norms.items == 60);
+        assert!(DataNorms::of(None, &[], Vec::new()).is_none());
+        for nonsense in ["[]".to_owned(), "[1, 2]".to_owned(), format!("[{}9, 8]", "1, ".repeat(19))] {
+            assert!(serde_json::from_str::<Norm>(&nonsense).is_err(), "{nonsense}");
+        }
     }
 }

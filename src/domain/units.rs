@@ -29,6 +29,13 @@ impl Probability {
     pub fn get(self) -> f64 {
         self.0
     }
+
+    /// Within ±13.8, so that certainty stays a number.
+    #[must_use]
+    pub fn log_odds(self) -> f64 {
+        let p = self.0.clamp(1e-6, 1.0 - 1e-6);
+        (p / (1.0 - p)).ln()
+    }
 }
 
 impl TryFrom<f64> for Probability {

@@ -3,6 +3,7 @@
 
 use super::EngineError;
 use crate::domain::{Alarm, AlarmKind, ModelRef, Plan, Prediction, Reason};
+use crate::infer::Model;
 use crate::store::Store;
 use crate::watch::{InputWatch, Norms};
 use std::collections::{BTreeMap, VecDeque};
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 /// Units of a model on the line that make out what is normal.
 const BASELINE: usize = 200;
+/// A package's norms say something from so many pictures on.
+const DATA_MIN: usize = 100;
 /// How often it is looked whether there are enough of them.
 const LOOK_EVERY: u64 = 50;
 /// Of the last so many items …
@@ -21,6 +24,8 @@ pub(super) struct Guard {
     plan: Arc<Plan>,
     watch: Option<InputWatch>,
     norms: Option<Arc<Norms>>,
+    /// Whether the norms are of the line's own first units, and stay.
+    is_settled: bool,
     /// The live one, as far as it was looked at.
     model: Option<ModelRef>,
     /// The newest faults of each model that was asked, by its hash.
@@ -38,6 +43,7 @@ impl Guard {
             plan,
             watch: None,
             norms: None,
+            is_settled: false,
             model: None,
             faults: BTreeMap::new(),
             seen: 0,
@@ -103,19 +109,22 @@ impl Guard {
         })
     }
 
-    /// Makes out what is normal for the live model, where that is not known yet: from the first items that
-    /// it saw on this line.
+    /// Makes out what is normal for the live model, where that is not known yet: from its package, where
+    /// that was made of this line's pictures, then from the first items that it saw on this line.
     pub fn learn(&mut self, store: &Store) -> Result<(), EngineError> {
         let settings = store.view().settings()?;
         if self.model != settings.model {
             // Faults of another model say nothing of this one, nor what is normal for it.
             self.model.clone_from(&settings.model);
             self.faults.clear();
-            (self.watch, self.norms) = (None, None);
+            (self.watch, self.norms, self.is_settled) = (None, None, false);
             self.look_at = self.seen;
+            if let Some((model, norms)) = self.model.clone().and_then(|model| self.of_package(store, model)) {
+                self.know(norms, model);
+            }
         }
         let (Some(model), Some(since)) = (settings.model, settings.live_since) else { return Ok(()) };
-        if self.watch.is_some() || self.seen < self.look_at {
+        if self.is_settled || self.seen < self.look_at {
             return Ok(());
         }
         self.look_at = self.seen + LOOK_EVERY;
@@ -123,9 +132,27 @@ impl Guard {
         if first.len() == BASELINE
             && let Some(norms) = Norms::of(&self.plan, &first)
         {
-            self.norms = Some(Arc::new(norms.clone()));
-            self.watch = Some(InputWatch::new(&self.plan, norms, model));
+            self.know(norms, model);
+            self.is_settled = true;
         }
         Ok(())
+    }
+
+    fn know(&mut self, norms: Norms, model: ModelRef) {
+        self.norms = Some(Arc::new(norms.clone()));
+        self.watch = Some(InputWatch::new(&self.plan, norms, model));
+    }
+
+    /// What is normal by the package, until the line's own first units have shown it: a lamp that failed
+    /// between training and release is seen at once, where those units would make it the norm.
+    ///
+    /// Only where the package's pictures are the line's own: another camera has other light, noise and
+    /// colours, and its norms would send every item to people.
+    fn of_package(&self, store: &Store, model: ModelRef) -> Option<(ModelRef, Norms)> {
+        let manifest = Model::manifest_of(&store.folder().join("models").join(&model.name), &model)?;
+        let norms = manifest.norms.as_ref().filter(|norms| norms.items >= DATA_MIN)?;
+        let is_own = norms.line.as_ref() == Some(&store.station().to_string());
+        let norms = is_own.then(|| Norms::of_data(norms)).flatten()?;
+        Some((model, norms))
     }
 }

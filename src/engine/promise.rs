@@ -5,7 +5,9 @@ use super::{EngineError, Line, find_model, steward};
 use crate::decide::{
     CurvePoint, Evidence, Outlook, Requirement, Support, outlook, requirements, risk_curve, support,
 };
-use crate::domain::{Alarm, AuditRates, Level, ModelRef, Outcome, Policy, Probability, Promise, Timestamp};
+use crate::domain::{
+    Alarm, AuditRates, Level, ModelRef, Outcome, Policy, Probability, Promise, Task, Timestamp,
+};
 use crate::watch::{self, Estimates, SeriesPoint};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -37,13 +39,16 @@ pub struct PromiseReport {
     pub checklists: BTreeMap<Level, Vec<Requirement>>,
     #[serde(skip)]
     evidence: Evidence,
+    /// As far as it says something of this promise.
+    #[serde(skip)]
+    reviewer_error: Option<f64>,
 }
 
 impl PromiseReport {
     /// What the same evidence would support of another promise. Changes nothing.
     #[must_use]
     pub fn what_if(&self, promise: &Promise) -> Support {
-        support(promise, &self.evidence)
+        support(promise, &self.evidence).corrected(self.reviewer_error)
     }
 }
 
@@ -66,7 +71,10 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
     let since = steward::live_since(&settings, reference);
     let verified = watch::verified(&view, &line.plan, reference, since)?;
     let promise = &line.plan.promise;
-    let support = support(promise, &evidence);
+    let estimates = watch::estimates(&view, &line.plan, reference, since, &verified)?;
+    // It is about good or not; how often people give a wrong name is another matter.
+    let reviewer_error = estimates.reviewer_error.filter(|_| line.plan.task == Task::Defect);
+    let support = support(promise, &evidence).corrected(reviewer_error);
     let alarms = view.alarms()?;
     let now = steward::circumstances(&line.plan, settings.model.is_some(), Some(&support), &alarms);
     let pending = view
@@ -83,7 +91,7 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
         audits: settings.audits.filter(|_| is_live),
         curve: risk_curve(promise, &evidence, Probability::saturating(CURVE_CONFIDENCE)),
         outlook: outlook(promise, &evidence, &TIMES),
-        estimates: watch::estimates(&view, &line.plan, reference, since, &verified)?,
+        estimates,
         series: watch::series(&verified, SERIES_POINTS),
         pending,
         alarms,
@@ -92,5 +100,6 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
             .map(|level| (level, requirements(level, &now)))
             .collect(),
         evidence,
+        reviewer_error,
     })
 }

@@ -4,7 +4,7 @@ use super::dataset::{training_items, version_of};
 use super::line::population_name;
 use super::task::lower_priority;
 use super::{EngineError, Line, TrainJob, find_model};
-use crate::domain::{Filter, LabelledItem, ModelRef};
+use crate::domain::{DataVersion, Filter, LabelledItem, ModelRef};
 use crate::infer::Model;
 use crate::learn::{self, DataTrail, Keeper, Progress, TrainReport, TrainSettings};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,7 @@ pub fn train(
     settings.name.clone_from(&name);
     settings.population = population_of(line)?;
     let version = version_of(line, &gathered, actor)?;
+    settings.line = own_line(line, &version, settings.population.is_some())?;
     let call = Call {
         settings: settings.clone(),
         dataset: version.name.clone(),
@@ -139,6 +140,17 @@ fn population_of(line: &Line) -> Result<Option<String>, EngineError> {
     let prefix = format!("import:{name}");
     let all = line.store.view().labels()?.iter().all(|row| row.item.source.starts_with(&prefix));
     Ok(all.then_some(name))
+}
+
+/// The line itself, where its labels are of pictures that it took (or were rendered as its simulator does),
+/// and nobody has chosen among them: then they show what its pictures look like.
+fn own_line(line: &Line, version: &DataVersion, is_rendered: bool) -> Result<Option<String>, EngineError> {
+    let view = line.store.view();
+    let is_whole = view.dataset(&version.name)?.is_some_and(|noted| noted.what.filter.is_empty());
+    let is_taken = || -> Result<bool, EngineError> {
+        Ok(view.labels()?.iter().all(|row| !row.item.source.starts_with("import:")))
+    };
+    Ok((is_whole && (is_rendered || is_taken()?)).then(|| line.store.station().to_string()))
 }
 
 /// `magnet-tiles-1`, `magnet-tiles-2`, …

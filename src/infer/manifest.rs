@@ -3,7 +3,7 @@
 //! Plain data with its checks; reads no files.
 
 use super::InferError;
-use crate::domain::{DataVersion, Label, Task};
+use crate::domain::{DataNorms, DataVersion, Label, Task};
 use crate::nn::{Graph, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -230,6 +230,9 @@ pub struct Manifest {
     pub calibration: Calibration,
     pub regions: RegionSettings,
     pub data: DataNote,
+    /// What is normal for these data; absent in packages that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norms: Option<DataNorms>,
     /// On the evidence groups.
     pub metrics: BTreeMap<String, Metric>,
     pub evidence: Vec<EvidenceGroup>,

@@ -22,6 +22,14 @@ impl std::fmt::Debug for Model {
     }
 }
 
+/// The manifest holds the weights' hash, but the two are hashed together so that a reference does not rest
+/// on that field.
+fn package_hash(manifest: &[u8], weights: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(manifest).update(weights);
+    hasher.finalize().to_hex().to_string()
+}
+
 impl Model {
     /// Reads `manifest.json` and `weights.safetensors` of a folder; nothing else is opened.
     pub fn load(dir: &Path) -> Result<Self, InferError> {
@@ -36,6 +44,14 @@ impl Model {
         Self::from_bytes(&read(MANIFEST_FILE)?, &read(WEIGHTS_FILE)?)
     }
 
+    /// What a folder's package says of itself, where it is the named one; its network is not made ready.
+    pub fn manifest_of(dir: &Path, named: &ModelRef) -> Option<Manifest> {
+        let read = |file: &str| std::fs::read(dir.join(file)).ok();
+        let (manifest, weights) = (read(MANIFEST_FILE)?, read(WEIGHTS_FILE)?);
+        let is_named = package_hash(&manifest, &weights) == named.hash;
+        is_named.then(|| Manifest::parse(&manifest).ok()).flatten()
+    }
+
     /// Checks the manifest, the hash of the weights, and their names and shapes.
     pub fn from_bytes(manifest: &[u8], weights: &[u8]) -> Result<Self, InferError> {
         let parsed = Manifest::parse(manifest)?;
@@ -45,11 +61,7 @@ impl Model {
         }
         let (height, width) = (parsed.input.height_px as usize, parsed.input.width_px as usize);
         let plan = Plan::new(&parsed.graph, &weights_from_bytes(weights)?, height, width)?;
-        // The manifest holds the weights' hash, but the two are hashed together so that the
-        // reference does not rest on that field.
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(manifest).update(weights);
-        let model_ref = ModelRef { name: parsed.name.clone(), hash: hasher.finalize().to_hex().to_string() };
+        let model_ref = ModelRef { name: parsed.name.clone(), hash: package_hash(manifest, weights) };
         Ok(Self {
             manifest: parsed,
             plan,

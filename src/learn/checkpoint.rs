@@ -149,7 +149,8 @@ impl Keeper {
         let (header, weights) = self.saved.as_ref()?;
         let first = header.first.as_ref()?;
         let (epochs, best_epoch) = (first.epochs, first.best_epoch);
-        let found = FirstRun { judged: first.judged, epochs, best_epoch, weights: under(weights, "first.") };
+        let found =
+            FirstRun { judged: first.judged.clone(), epochs, best_epoch, weights: under(weights, "first.") };
         self.first = Some(found.clone());
         Some(found)
     }
@@ -201,7 +202,7 @@ impl Keeper {
             training: self.training.clone(),
             numbers: state.numbers,
             first: first.map(|first| FirstHeader {
-                judged: first.judged,
+                judged: first.judged.clone(),
                 epochs: first.epochs,
                 best_epoch: first.best_epoch,
             }),

@@ -1,9 +1,9 @@
 //! Labelled files → samples in memory, decoded and resized once for all epochs.
 
 use super::LearnError;
-use crate::domain::{Label, LabelStatus, LabelledItem, MediaKind};
+use crate::domain::{ImageStats, Label, LabelStatus, LabelledItem, MediaKind};
 use crate::infer::{Input, InputSpec, prepare};
-use crate::media::{Raster, decode_image, resize};
+use crate::media::{Raster, decode_image, image_stats, resize};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,8 @@ pub(super) struct Sample {
     pub positive: Vec<bool>,
     /// For each defect class: the item has it, but nobody said where.
     pub unplaced: Vec<bool>,
+    /// Of the picture as it came.
+    pub stats: ImageStats,
 }
 
 impl Sample {
@@ -199,7 +201,7 @@ fn sample(
             masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
-    Ok((Sample { item: index, input, masks, positive, unplaced }, hash))
+    Ok((Sample { item: index, input, masks, positive, unplaced, stats: image_stats(&image) }, hash))
 }
 
 /// A source mask on the input's canvas.

@@ -4,7 +4,7 @@ use super::data::Loaded;
 use super::evaluate::evaluate;
 use super::split::Part;
 use super::{LearnError, PredictionRow, TrainSettings};
-use crate::domain::{Label, LabelledItem, Task};
+use crate::domain::{DataNorms, ImageStats, Label, LabelledItem, Probability, Task};
 use crate::infer::{
     Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Manifest, Model, RegionSettings,
     TrainingNote, weights_to_bytes,
@@ -20,10 +20,13 @@ const REGION_CELLS_MIN: usize = 2;
 const REGION_COUNT_MAX: usize = 32;
 
 /// What groups that a run has not seen say of it.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Judged {
     pub calibration: Calibration,
     pub pixel_logit: f32,
+    /// Log-odds of the calibrated scores of these groups' items.
+    #[serde(default)]
+    pub log_odds: Vec<f32>,
 }
 
 /// A package in the making.
@@ -60,6 +63,7 @@ impl Candidate<'_> {
             .filter(|(_, part)| **part == Part::Evidence)
             .map(|(item, _)| (*item).clone())
             .collect();
+        let mut log_odds = self.judged.log_odds.clone();
         if !evidence.is_empty() {
             let measured = evaluate(
                 &pack(&manifest)?,
@@ -70,13 +74,17 @@ impl Candidate<'_> {
             )?;
             manifest.metrics = measured.report.metrics();
             manifest.evidence = evidence_groups(&measured.predictions, &evidence);
+            log_odds.extend(measured.predictions.iter().map(|row| single_log_odds(defect_probability(row))));
         }
+        let learnt_from = self.loaded.samples.iter().zip(parts).filter(|(_, part)| **part != Part::Evidence);
+        let seen: Vec<ImageStats> = learnt_from.map(|(sample, _)| sample.stats).collect();
+        manifest.norms = DataNorms::of(self.settings.line.clone(), &seen, log_odds);
         pack(&manifest)
     }
 
     fn manifest(&self, graph: Graph, [epochs, best_epoch]: [usize; 2]) -> Manifest {
         let s = self.settings;
-        let Judged { calibration, pixel_logit } = self.judged;
+        let Judged { calibration, pixel_logit, .. } = self.judged;
         Manifest {
             format_version: FORMAT_VERSION,
             name: s.name.clone(),
@@ -100,6 +108,7 @@ impl Candidate<'_> {
                 earlier_unknown: s.data.earlier_unknown,
                 ..DataNote::default()
             },
+            norms: None,
             metrics: BTreeMap::new(),
             evidence: Vec::new(),
             training: TrainingNote {
@@ -116,12 +125,23 @@ impl Candidate<'_> {
     }
 }
 
+fn defect_probability(row: &PredictionRow) -> f64 {
+    1.0 - row.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get())
+}
+
+/// In single precision, as norms are.
+pub(super) fn single_log_odds(probability: f64) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "within ±14")]
+    let odds = Probability::saturating(probability).log_odds() as f32;
+    odds
+}
+
 /// One score for each group: the smallest defect probability of a defective group's defective
 /// items, the largest of a good group's items; and every class of defect that one of them has.
 pub(super) fn evidence_groups(predictions: &[PredictionRow], items: &[LabelledItem]) -> Vec<EvidenceGroup> {
     let mut groups: BTreeMap<&str, (Option<f64>, f64, BTreeSet<&str>)> = BTreeMap::new();
     for row in predictions {
-        let score = 1.0 - row.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get());
+        let score = defect_probability(row);
         let entry = groups.entry(&row.group).or_insert((None, 0.0, BTreeSet::new()));
         if row.defective {
             entry.0 = Some(entry.0.map_or(score, |s| s.min(score)));

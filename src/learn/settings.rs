@@ -178,6 +178,9 @@ pub struct TrainSettings {
     pub licence: String,
     /// The population that the items are a sample of, where that is known.
     pub population: Option<String>,
+    /// The line whose own pictures the items are, where all of them are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
     /// The lists of labels behind the package. Known to whoever gathered the items, and not for a person
     /// to set.
     #[serde(skip)]
@@ -234,6 +237,7 @@ impl Default for TrainSettings {
             description: String::new(),
             licence: String::new(),
             population: None,
+            line: None,
             data: DataTrail::default(),
         }
     }

@@ -8,7 +8,7 @@ use super::checkpoint::{FirstRun, Keeper, Numbers, RunState};
 use super::data::{self, Loaded, Sample, unusable};
 use super::draw::{donors, draw_epoch, draw_weights};
 use super::loss::loss;
-use super::pack::{Candidate, Judged};
+use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
 use super::settings::{Keep, TrainSettings, choose_input, epochs_by_itself, window};
 use super::split::{Part, split};
@@ -99,7 +99,7 @@ pub fn train_kept(
         let Fitted { weights, best_epoch, epochs } = run.fitted()?;
         (FirstRun { judged, epochs, best_epoch, weights }, stopped)
     };
-    let judged = first.judged;
+    let judged = first.judged.clone();
     let mut fitted =
         Fitted { weights: first.weights.clone(), best_epoch: first.best_epoch, epochs: first.epochs };
     if refits && !stopped {
@@ -483,7 +483,9 @@ impl<'a> Run<'a> {
             })
             .collect();
         let pixel_logit = pixel_threshold(&scores, &self.validation).0;
-        Ok(Judged { calibration: calibration(&scored), pixel_logit })
+        let calibration = calibration(&scored);
+        let log_odds = scored.iter().map(|one| single_log_odds(calibration.probability(one.score))).collect();
+        Ok(Judged { calibration, pixel_logit, log_odds })
     }
 
     fn fitted(self) -> Result<Fitted, LearnError> {

@@ -3,8 +3,8 @@
 use super::super::curve::learning_curve;
 use super::*;
 use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
-use crate::infer::{InferError, Levels, View, prepare};
-use crate::media::Raster;
+use crate::infer::{EvidenceGroup, InferError, Levels, View, prepare};
+use crate::media::{Raster, image_stats};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -219,6 +219,25 @@ fn evidence_of_items_with_one_name_stays_apart() {
         .map(|g| (g.group, g.defective, g.score))
         .collect();
     assert_eq!(found, [("bad".to_owned(), true, 0.5), ("good".to_owned(), false, 0.5)]);
+}
+
+#[test]
+fn a_package_says_what_is_normal_for_what_it_was_trained_on_and_what_its_evidence_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let settings = TrainSettings { line: Some("this line".into()), ..small() };
+    let cancel = AtomicBool::new(false);
+    let model = train(&items, &settings, None, &cancel, &mut |_| {}).unwrap().model;
+    let manifest = model.manifest();
+    let norms = manifest.norms.as_ref().unwrap();
+    assert_eq!(norms.line.as_deref(), Some("this line"));
+    assert_eq!(norms.items + manifest.evidence.len(), items.len(), "each item is a group");
+    let stats = |item: &LabelledItem| image_stats(&super::data::rasters(item).unwrap().0);
+    let far = |item: &LabelledItem| norms.inputs["brightness"].deviation(stats(item).brightness.into());
+    assert!(items.iter().all(|item| far(item).abs() < 6.0));
+    assert!(norms.score.is_some());
+    let says = |group: &EvidenceGroup| group.classes.as_deref() == Some(&["spot".to_owned()][..]);
+    assert!(manifest.evidence.iter().all(|group| says(group) == group.defective), "{:?}", manifest.evidence);
 }
 
 #[test]

@@ -219,6 +219,12 @@ impl Store {
         Ok(self)
     }
 
+    /// What events of this line carry, in every place that the line is copied to.
+    #[must_use]
+    pub fn station(&self) -> StationId {
+        self.station
+    }
+
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -72,3 +72,56 @@ fn outcomes(plan: &Plan, kind: LimitKind, class: Option<&str>, verified: &[Verif
     }
     tally
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::EvidenceUnit;
+    use crate::domain::{Class, ClassPromise, InspectionId, Limit, Route, Task, Timestamp};
+
+    fn plan() -> Plan {
+        let class = |name: &str, route| Class { name: name.into(), route };
+        let classes =
+            vec![class("good", Route::Pass), class("crack", Route::Divert), class("scratch", Route::Divert)];
+        let p = Probability::saturating;
+        let limit = |limit| Some(Limit { limit: p(limit), confidence: p(0.95) });
+        let mut plan = Plan::new("x", Task::Defect, classes);
+        plan.promise.miss = limit(0.5);
+        plan.promise.class.insert("crack".into(), ClassPromise { miss: limit(0.05), error: None });
+        plan
+    }
+
+    fn seen(plan: &Plan, class: &str, outcome: Outcome) -> Verified {
+        let unit = EvidenceUnit::known(class != "good", Probability::saturating(0.1));
+        Verified {
+            inspection: InspectionId::generate(),
+            unit: String::new(),
+            is_first_of_unit: true,
+            decided_at: Timestamp::from_micros(0),
+            seq: 0,
+            outcome,
+            band: None,
+            probability: Probability::ONE,
+            evidence: unit.with_classes(plan.class_set([class])),
+        }
+    }
+
+    #[test]
+    fn a_broken_limit_on_one_class_alarms_by_its_name_and_is_estimated_for_itself() {
+        let plan = plan();
+        let many = |class, outcome, n| (0..n).map(|_| seen(&plan, class, outcome)).collect::<Vec<_>>();
+        // A third of the scratches escapes, as promised of all defects together.
+        let mut verified =
+            [many("scratch", Outcome::Pass, 20), many("scratch", Outcome::Review, 40)].concat();
+        verified.extend(many("crack", Outcome::Review, 30));
+        assert!(broken_promise(&plan, &verified).is_none());
+        verified.extend(many("crack", Outcome::Pass, 10));
+        let alarm = broken_promise(&plan, &verified).unwrap();
+        assert!(alarm.text.contains("10 of 40") && alarm.text.contains("miss of class crack"), "{alarm:?}");
+        let found = by_class(&plan, &verified, Probability::saturating(0.95));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let estimate = found[0].estimate;
+        assert!(found[0].class == "crack" && (estimate.checked, estimate.errors) == (40, 10));
+        assert!((estimate.rate - 0.25).abs() < 1e-12 && estimate.low > 0.05);
+    }
+}

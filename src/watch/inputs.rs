@@ -6,7 +6,7 @@
 //! among all charts.
 
 use crate::decide::smallest;
-use crate::domain::{Alarm, AlarmKind, ImageStats, ModelRef, Norm, Plan, Prediction, Probability};
+use crate::domain::{Alarm, AlarmKind, DataNorms, ImageStats, ModelRef, Norm, Plan, Prediction};
 
 /// A shift of one normal deviation is found soonest with half of it.
 const SLACK: f64 = 0.5;
@@ -20,7 +20,7 @@ const LIMIT_MAX: f64 = 60.0;
 const SCORE: usize = ImageStats::NAMES.len();
 const MEASURES: usize = SCORE + 1;
 
-/// What is normal for each measure of a picture, and for the score.
+/// What is normal for each measure of a picture and, where that is known, for the score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Norms(Vec<Norm>);
 
@@ -32,6 +32,13 @@ impl Norms {
             (0..MEASURES).map(|i| Norm::of(rows.iter().map(|row| row[i]).collect())).collect();
         norms.map(Self)
     }
+
+    /// From the data that a model was trained on. What is normal for the score stays open: people label what
+    /// the station asks them, and that is what the model is less sure of than of all that comes.
+    #[must_use]
+    pub fn of_data(norms: &DataNorms) -> Option<Self> {
+        ImageStats::KEYS.iter().map(|key| norms.inputs.get(*key).cloned()).collect::<Option<_>>().map(Self)
+    }
 }
 
 /// Measures of a picture, and the log-odds of its score.
@@ -39,15 +46,10 @@ fn measures(plan: &Plan, prediction: &Prediction) -> Option<[f32; MEASURES]> {
     let stats = prediction.inputs?.values();
     let mut all = [0.0; MEASURES];
     all[..SCORE].copy_from_slice(&stats);
-    all[SCORE] = log_odds(prediction.divert_probability(plan));
-    Some(all)
-}
-
-fn log_odds(p: Probability) -> f32 {
-    let p = p.get().clamp(1e-6, 1.0 - 1e-6);
     #[expect(clippy::cast_possible_truncation, reason = "within ±14")]
-    let odds = (p / (1.0 - p)).ln() as f32;
-    odds
+    let odds = prediction.divert_probability(plan).log_odds() as f32;
+    all[SCORE] = odds;
+    Some(all)
 }
 
 fn name(measure: usize) -> &'static str {
@@ -133,7 +135,7 @@ fn chart_limit(items: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Class, Route, Task, Timing};
+    use crate::domain::{Class, Probability, Route, Task, Timing};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use std::collections::BTreeMap;

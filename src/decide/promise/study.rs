@@ -141,6 +141,7 @@ impl<'a> Study<'a> {
             errors: 0,
             rate: None,
             bound: Probability::ONE,
+            bound_corrected: None,
             supported: false,
             labels_needed: None,
             labels_of,

@@ -5,7 +5,7 @@ use super::super::texts::tr;
 use super::super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::super::widgets::{Mark, figure_ui, note, percent, probability, secondary, told_ui};
 use crate::domain::Probability;
-use crate::engine::{Estimate, Origin, PromiseReport, Support};
+use crate::engine::{Estimate, LimitKind, Origin, PromiseReport, Support};
 use eframe::egui::{Align, Grid, Layout, RichText, Ui};
 
 /// Estimates from random checks, and the automation rate.
@@ -160,6 +160,10 @@ pub(super) fn limits_ui(ui: &mut Ui, report: &PromiseReport, t: Tokens) {
             tr("at threshold"),
         );
         told_ui(ui, if limit.supported { Mark::Pass } else { Mark::Ask }, words);
+        if let Some(bound) = limit.bound_corrected {
+            let words = tr("with what people overlook, at most");
+            ui.label(note(format!("{words} {}", fine(bound.get())), t));
+        }
         if let Some(why) = &limit.why {
             ui.label(note(why, t));
         }
@@ -222,6 +226,15 @@ pub(super) fn checks_ui(ui: &mut Ui, report: &PromiseReport, t: Tokens) {
         None => {
             ui.label(note(tr("How often people err is not known yet: nothing was answered twice"), t));
         }
+    }
+    for one in &report.estimates.by_class {
+        let what = match one.kind {
+            LimitKind::Miss => tr("of the verified ones passed unseen"),
+            _ => tr("wrong among the verified ones accepted unseen"),
+        };
+        let e = one.estimate;
+        let value = format!("{} {} n = {}", fine(e.rate), interval(e.low, e.high), e.checked);
+        row_ui(ui, &format!("{}: {what}", one.class), &value, t);
     }
     if let Some(high) = report.estimates.escapes_high_corrected {
         row_ui(ui, tr("upper end for escapes, with that"), &fine(high), t);
