@@ -119,7 +119,7 @@ impl Shop {
             self.truth.insert(name, item.clone());
             arrived += 1;
             wait("decided", || station.summary().arrived >= arrived as u64);
-            if arrived % 5 == 0 || arrived == items.len() {
+            if arrived.is_multiple_of(5) || arrived == items.len() {
                 // The shadow looks within a moment.
                 std::thread::sleep(Duration::from_millis(if arrived == items.len() { 1500 } else { 0 }));
                 self.answer();

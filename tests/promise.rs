@@ -155,7 +155,7 @@ fn norms_of_a_lines_own_training_count_from_the_first_item_and_those_of_others_n
     put(550..570, 3);
     let ran = floor.run_once();
     assert_eq!((ran.summary.passed, ran.summary.review), (0, 20));
-    assert_eq!(floor.row("0550.png").code, "unlike");
+    assert_eq!(floor.row("inbox/0550.png").code, "unlike");
     assert!(ran.said.iter().any(|said| said.starts_with("alarm: ")), "{:?}", ran.said);
     assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Assist);
 }
