@@ -23,6 +23,7 @@ pub mod labels;
 pub mod learn;
 pub mod media;
 pub mod nn;
+pub mod release;
 pub mod review;
 pub mod store;
 pub mod watch;

@@ -102,24 +102,24 @@ pub fn comparison(pairs: &[Pair], seen: f64) -> Comparison {
     }
 }
 
-/// Of the difference of two paired error rates, given on how many pairs they differ: the exact interval of
-/// the candidate's share among these, stretched to all.
+/// Of the difference of two paired error rates: on how many pairs they differ, and in how many of these the
+/// candidate is wrong, each with its exact interval at 1 − α/2; so both hold together at 1 − α.
 fn interval(b: u64, c: u64, n: u64) -> [f64; 2] {
-    if b + c == 0 || n == 0 {
-        // Nothing differs: as much may differ as nothing in n leaves open, either way.
-        let most = upper_bound(0, n.max(1), half()).map_or(1.0, Probability::get);
+    let ends = |count: u64, of: u64| {
+        let low = lower_bound(count, of, end()).map_or(0.0, Probability::get);
+        [low, upper_bound(count, of, end()).map_or(1.0, Probability::get)]
+    };
+    let [least, most] = ends(b + c, n.max(1));
+    if b + c == 0 {
         return [-most, most];
     }
-    let differing = (b + c) as f64 / n as f64;
-    let at = |share: f64| (2.0 * share - 1.0) * differing;
-    let low = lower_bound(c, b + c, half()).map_or(0.0, Probability::get);
-    let high = upper_bound(c, b + c, half()).map_or(1.0, Probability::get);
-    [at(low), at(high)]
+    let [low, high] = ends(c, b + c).map(|share| 2.0 * share - 1.0);
+    [low * if low < 0.0 { most } else { least }, high * if high > 0.0 { most } else { least }]
 }
 
-/// The confidence of each end of an interval.
-fn half() -> Probability {
-    Probability::saturating(f64::midpoint(CONFIDENCE, 1.0))
+/// The confidence of each of the four ends.
+fn end() -> Probability {
+    Probability::saturating(1.0 - (1.0 - CONFIDENCE) / 4.0)
 }
 
 fn verdicts_needed(b: u64, c: u64, n: u64, p_value: f64) -> Option<u64> {

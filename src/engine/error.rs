@@ -6,6 +6,7 @@ use crate::infer::InferError;
 use crate::ingest::simulator::SimulatorError;
 use crate::labels::LabelsError;
 use crate::learn::LearnError;
+use crate::release::ReleaseError;
 use crate::review::ReviewError;
 use crate::store::StoreError;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub enum EngineError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Review(#[from] ReviewError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     #[error(transparent)]
     Labels(#[from] LabelsError),
     #[error(transparent)]
@@ -49,7 +52,9 @@ impl EngineError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Review(ReviewError::UnknownClass { .. } | ReviewError::NoClass) => 2,
+            Self::Usage(_)
+            | Self::Release(ReleaseError::NotAllowed { .. })
+            | Self::Review(ReviewError::UnknownClass { .. } | ReviewError::NoClass) => 2,
             Self::Refused { .. } => 3,
             _ => 1,
         }

@@ -170,14 +170,16 @@ impl Line {
             if before.is_none() && settings.model.as_ref().map(|live| live.name.as_str()) != Some(model) {
                 return Err(EngineError::Failed("another model has been released meanwhile".into()));
             }
-            let mut unproven = None;
-            if let Some((event, missing)) = before {
+            let mut why = Vec::new();
+            if let Some((event, unproven)) = before {
                 tx.append(&event)?;
-                unproven = missing.map(|missing| format!("{model} has not shown itself here: {missing}"));
+                why.extend(unproven.map(|missing| format!("{model} has not shown itself here: {missing}")));
             }
-            let unsupported = (!may_run_at(level, &found))
-                .then(|| format!("{model}'s evidence does not support the promise"));
-            if let Some(reason) = unsupported.or(unproven).filter(|_| level.is_automatic()) {
+            if !may_run_at(level, &found) {
+                why.push(format!("{model}'s evidence does not support the promise"));
+            }
+            if level.is_automatic() && !why.is_empty() {
+                let reason = why.join("; ");
                 let evidence = serde_json::to_value(&found.limits).ok();
                 tx.append(&Event::LevelChanged { from: Some(level), to: Level::Assist, reason, evidence })?;
                 level = Level::Assist;

@@ -5,12 +5,11 @@ use super::compare::{CompareReport, compare};
 use super::line::policy_of;
 use super::{EngineError, Line, find_model, steward};
 use crate::decide::{Requirement, audit_rates, support};
-use crate::domain::{
-    Alarm, AlarmKind, AuditRule, Canary, Event, ModelRef, Plan, Probability, Release, ReleaseState,
-};
+use crate::domain::{Alarm, AlarmKind, AuditRule, Canary, ModelRef, Probability, Release, ReleaseState};
 use crate::infer::Model;
 use crate::media::Raster;
-use crate::store::{Store, StoreError, Tx};
+use crate::release;
+use crate::store::Store;
 use std::time::Instant;
 
 /// Runs that show how fast a model is; the fastest counts, since others disturb the rest.
@@ -94,13 +93,8 @@ impl Line {
 
     /// Notes a model as a candidate, where the line does not know it yet.
     pub fn register(&mut self, model: &Model, actor: &str, reason: &str) -> Result<(), EngineError> {
-        let model = model.model_ref().clone();
-        self.store.transact::<_, EngineError>(actor, |tx| {
-            if tx.release(&model.hash)?.is_none() {
-                tx.append(&moved(&model, None, ReleaseState::Candidate, reason))?;
-            }
-            Ok(())
-        })
+        let model = model.model_ref();
+        self.store.transact(actor, |tx| release::register(tx, model, reason).map_err(EngineError::from))
     }
 
     /// Lets a model predict beside the live one, without deciding anything.
@@ -108,14 +102,14 @@ impl Line {
         let model = self.tried(name)?;
         self.keep(&model)?;
         let model = model.model_ref().clone();
-        self.store.transact::<_, EngineError>(actor, |tx| step(tx, &model, ReleaseState::Shadow, reason))?;
+        self.move_to(&model, ReleaseState::Shadow, actor, reason)?;
         Ok(model)
     }
 
     /// Takes a candidate out of shadow or off its share of the line.
     pub fn retire(&mut self, name: &str, actor: &str, reason: &str) -> Result<ModelRef, EngineError> {
         let model = self.known(name)?;
-        self.store.transact::<_, EngineError>(actor, |tx| step(tx, &model, ReleaseState::Retired, reason))?;
+        self.move_to(&model, ReleaseState::Retired, actor, reason)?;
         Ok(model)
     }
 
@@ -134,7 +128,7 @@ impl Line {
         let now = self.store.view().release(&reference.hash)?;
         let before =
             now.as_ref().and_then(|release| release.canary.as_ref()).map(|canary| canary.share.get());
-        let share = share.unwrap_or_else(|| next_step(&self.plan, before));
+        let share = share.unwrap_or_else(|| release::next_share(&self.plan, before));
         if !(share > 0.0 && share < 1.0) {
             return Err(EngineError::Usage(format!("a share lies between 0 and 1, not {share}")));
         }
@@ -147,20 +141,8 @@ impl Line {
         self.keep(&model)?;
         let canary = self.canary_rules(&model, Probability::saturating(share))?;
         let evidence = serde_json::to_value(&list).ok();
-        self.store.transact::<_, EngineError>(actor, |tx| {
-            if let Some(other) = tx.canary()?.filter(|other| other.model != reference) {
-                return Err(EngineError::Failed(format!("{} has a share of the line", other.model.name)));
-            }
-            let from = allowed(tx, &reference, ReleaseState::Canary)?;
-            tx.append(&Event::ModelMoved {
-                model: reference.clone(),
-                from,
-                to: ReleaseState::Canary,
-                reason: reason.to_owned(),
-                canary: Some(canary),
-                evidence,
-            })?;
-            Ok(())
+        self.store.transact(actor, |tx| {
+            release::give_share(tx, &reference, canary, evidence, reason).map_err(EngineError::from)
         })?;
         let release = self.store.view().release(&model.model_ref().hash)?;
         release.ok_or_else(|| EngineError::Failed("the canary was not written".into()))
@@ -251,6 +233,16 @@ impl Line {
         Ok(model)
     }
 
+    fn move_to(
+        &mut self,
+        model: &ModelRef,
+        to: ReleaseState,
+        actor: &str,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        self.store.transact(actor, |tx| release::move_to(tx, model, to, reason).map_err(EngineError::from))
+    }
+
     fn known(&self, name: &str) -> Result<ModelRef, EngineError> {
         let releases = self.store.view().releases()?;
         let found = releases.into_iter().find(|release| release.model.name == name);
@@ -268,41 +260,6 @@ impl Line {
         let settings = self.store.view().settings()?;
         Ok(Canary { share, policy: policy_of(&settings, found.thresholds), audits })
     }
-}
-
-/// The next larger of the plan's shares; the largest again behind that.
-fn next_step(plan: &Plan, before: Option<f64>) -> f64 {
-    let steps = &plan.release.steps;
-    let next = steps.iter().find(|step| before.is_none_or(|before| **step > before));
-    next.or_else(|| steps.last()).copied().unwrap_or_default()
-}
-
-fn moved(model: &ModelRef, from: Option<ReleaseState>, to: ReleaseState, reason: &str) -> Event {
-    Event::ModelMoved {
-        model: model.clone(),
-        from,
-        to,
-        reason: reason.to_owned(),
-        canary: None,
-        evidence: None,
-    }
-}
-
-/// The state that a model is in, where it may be moved from there.
-fn allowed(tx: &Tx<'_>, model: &ModelRef, to: ReleaseState) -> Result<Option<ReleaseState>, EngineError> {
-    let from = tx.release(&model.hash)?.map(|release| release.state);
-    match from {
-        Some(from) if !from.may_become(to) => {
-            Err(EngineError::Usage(format!("{} is {from} and cannot become {to}", model.name)))
-        }
-        _ => Ok(from),
-    }
-}
-
-fn step(tx: &Tx<'_>, model: &ModelRef, to: ReleaseState, reason: &str) -> Result<(), EngineError> {
-    let from = allowed(tx, model, to)?;
-    tx.append(&moved(model, from, to, reason))?;
-    Ok(())
 }
 
 /// Takes a canary back whose errors show that it is worse than the live model; the alarm that says so.
@@ -338,22 +295,5 @@ pub(super) fn raise(store: &mut Store, alarm: &Alarm) -> Result<bool, EngineErro
 
 /// `false` where it has no share of the line any more.
 fn abort(store: &mut Store, model: &ModelRef, alarm: &Alarm) -> Result<bool, EngineError> {
-    store.transact::<_, EngineError>(steward::STATION, |tx| Ok(abort_in(tx, model, alarm)?))
-}
-
-fn abort_in(tx: &Tx<'_>, model: &ModelRef, alarm: &Alarm) -> Result<bool, StoreError> {
-    let release = tx.release(&model.hash)?;
-    let Some(release) = release.filter(|release| release.state == ReleaseState::Canary) else {
-        return Ok(false);
-    };
-    tx.append(&Event::ModelMoved {
-        model: model.clone(),
-        from: Some(release.state),
-        to: ReleaseState::Retired,
-        reason: alarm.text.clone(),
-        canary: None,
-        evidence: serde_json::to_value(alarm).ok(),
-    })?;
-    tx.append(&Event::AlarmRaised { alarm: alarm.clone() })?;
-    Ok(true)
+    store.transact::<_, EngineError>(steward::STATION, |tx| Ok(release::take_back(tx, model, alarm)?))
 }

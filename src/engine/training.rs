@@ -99,9 +99,12 @@ fn finish(
     cancel: &AtomicBool,
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Result<TrainReport, EngineError> {
-    // On threads of its own, so that it can be the last to get the processor.
+    // On threads of its own, so that it can be the last to get the processor; beside a station of this line
+    // on one less, since a core that two share is slower for both, whoever goes first.
+    let is_beside_station = line.store.lock_station().is_err();
+    let cores = rayon::current_num_threads();
     let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(rayon::current_num_threads())
+        .num_threads(if is_beside_station { cores.saturating_sub(1).max(1) } else { cores })
         .thread_name(|number| format!("training-{number}"))
         .start_handler(|_| lower_priority())
         .build()

@@ -16,7 +16,7 @@ use super::validate::{pixel_threshold, validation_score};
 use crate::domain::LabelledItem;
 use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, weights_from_bytes};
 use crate::nn::{
-    Graph, ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
+    Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -112,7 +112,7 @@ pub fn train_kept(
         }
     }
     let Fitted { weights, best_epoch, epochs } = fitted;
-    let graph = defect_network(spec.planes(), classes.len() - 1);
+    let graph = graph_for(&spec, classes.len() - 1, init);
     let candidate = Candidate { settings, spec: &spec, classes: &classes, loaded: &loaded, judged };
     let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
                 validation.len()
             )));
         }
-        let graph = defect_network(spec.planes(), classes.len() - 1);
+        let graph = graph_for(spec, classes.len() - 1, init);
         let mut net = TrainNet::new(&graph, settings.seed)?;
         // Only the whole view surely shows a defect that nobody has placed.
         let is_placed = train.iter().all(|sample| !sample.unplaced.contains(&true));
@@ -499,6 +499,22 @@ struct Fitted {
     weights: Weights,
     best_epoch: usize,
     epochs: usize,
+}
+
+/// The layers of the model that is begun with, so that all of them fit, with as many outputs as there are
+/// defects; a new network where there is none, or where it looks at other channels.
+fn graph_for(spec: &InputSpec, defects: usize, init: Option<&Model>) -> Graph {
+    let begun = init.map(|init| &init.manifest().graph).filter(|graph| graph.input_channels == spec.planes());
+    let Some(begun) = begun else { return defect_network(spec.planes(), defects) };
+    let mut graph = begun.clone();
+    for node in &mut graph.nodes {
+        if let (true, Op::Conv { out, .. } | Op::Linear { out, .. }) =
+            (graph.outputs.values().any(|head| *head == node.name), &mut node.op)
+        {
+            *out = defects;
+        }
+    }
+    graph
 }
 
 /// Biases of the two heads before training.
