@@ -119,8 +119,10 @@ impl Guard {
             self.faults.clear();
             (self.watch, self.norms, self.is_settled) = (None, None, false);
             self.look_at = self.seen;
-            if let Some((model, norms)) = self.model.clone().and_then(|model| self.of_package(store, model)) {
-                self.know(norms, model);
+            if let Some(model) = &settings.model
+                && let Some(norms) = of_package(store, model)
+            {
+                self.know(norms, model.clone());
             }
         }
         let (Some(model), Some(since)) = (settings.model, settings.live_since) else { return Ok(()) };
@@ -142,17 +144,16 @@ impl Guard {
         self.norms = Some(Arc::new(norms.clone()));
         self.watch = Some(InputWatch::new(&self.plan, norms, model));
     }
+}
 
-    /// What is normal by the package, until the line's own first units have shown it: a lamp that failed
-    /// between training and release is seen at once, where those units would make it the norm.
-    ///
-    /// Only where the package's pictures are the line's own: another camera has other light, noise and
-    /// colours, and its norms would send every item to people.
-    fn of_package(&self, store: &Store, model: ModelRef) -> Option<(ModelRef, Norms)> {
-        let manifest = Model::manifest_of(&store.folder().join("models").join(&model.name), &model)?;
-        let norms = manifest.norms.as_ref().filter(|norms| norms.items >= DATA_MIN)?;
-        let is_own = norms.line.as_ref() == Some(&store.station().to_string());
-        let norms = is_own.then(|| Norms::of_data(norms)).flatten()?;
-        Some((model, norms))
-    }
+/// What is normal by the package, until the line's own first units have shown it: a lamp that failed
+/// between training and release is seen at once, where those units would make it the norm.
+///
+/// Only where the package's pictures are the line's own: another camera has other light, noise and
+/// colours, and its norms would send every item to people.
+fn of_package(store: &Store, model: &ModelRef) -> Option<Norms> {
+    let manifest = Model::manifest_of(&store.folder().join("models").join(&model.name), model)?;
+    let norms = manifest.norms.as_ref().filter(|norms| norms.items >= DATA_MIN)?;
+    let is_own = norms.line.as_ref() == Some(&store.station().to_string());
+    is_own.then(|| Norms::of_data(norms)).flatten()
 }
