@@ -6,7 +6,7 @@ use crate::lines::verdict;
 use image::ImageFormat;
 use proptest::prelude::*;
 use secondlook::domain::{AlarmKind, Event, Level, ModelRef, Plan, ReleaseState};
-use secondlook::engine::{EngineError, Proof, compare, find_model};
+use secondlook::engine::{EngineError, Proof, compare, find_model, training_advice};
 use secondlook::infer::Model;
 use secondlook::store::StoreError;
 use std::collections::BTreeMap;
@@ -185,6 +185,21 @@ fn an_unproven_model_that_is_promoted_leaves_everything_to_people() {
         "SELECT count(*) FROM events WHERE kind = 'LevelChanged' AND payload LIKE '%has not decided 50 %'",
     );
     assert_eq!(why, 1);
+}
+
+#[test]
+fn labels_that_have_come_since_the_last_model_suggest_a_training_and_nothing_more() {
+    let floor = Floor::with_model(|_| {});
+    put_good(&floor, 0..60);
+    floor.run_once();
+    assert_eq!(training_advice(&floor.line()).unwrap(), None);
+    assert_eq!(answer_all(&floor, "good"), 60);
+    let advice = training_advice(&floor.line()).unwrap().unwrap();
+    assert!(advice.starts_with("60 of 60 labels"), "{advice}");
+    let next = find_model(None, &variant(&floor.beside(""), "next", 0.0)).unwrap();
+    floor.line().register(&next, "training", "trained on this line").unwrap();
+    assert_eq!(training_advice(&floor.line()).unwrap(), None);
+    assert_eq!(state(&floor, "tiny"), Some(ReleaseState::Live));
 }
 
 /// Moves as people and programs may try them, in any order.

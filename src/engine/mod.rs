@@ -59,7 +59,7 @@ pub use model::{find_model, model_names};
 pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, network_hardware, start_threads};
 pub use pictures::{Fetched, Pictures, Pyramid, Seen, Want};
 pub use promise::{PromiseReport, promise_report};
-pub use release::{Proof, ReleaseStep};
+pub use release::{Proof, ReleaseStep, training_advice};
 pub use replay::{Replay, ReplayOptions, ReplaySet, Reviewer, replay, write_page};
 pub use sheet::write_sheet;
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};

@@ -5,7 +5,9 @@ use super::compare::{CompareReport, compare};
 use super::line::policy_of;
 use super::{EngineError, Line, find_model, steward};
 use crate::decide::{Requirement, audit_rates, support};
-use crate::domain::{Alarm, AlarmKind, AuditRule, Canary, ModelRef, Probability, Release, ReleaseState};
+use crate::domain::{
+    Alarm, AlarmKind, AuditRule, Canary, ModelRef, Probability, Release, ReleaseState, Timestamp,
+};
 use crate::infer::Model;
 use crate::media::Raster;
 use crate::release;
@@ -40,6 +42,27 @@ pub enum Proof {
     Required,
     /// A person takes it upon themselves; what is missing stands in the log.
     Waived,
+}
+
+/// Labels since the last training that are worth another one, and as a share of all.
+const WORTH_LABELS: usize = 50;
+const WORTH_SHARE: f64 = 0.2;
+
+/// Why it may be time to train, in words; `None` while nothing speaks for it. It is never done by itself.
+pub fn training_advice(line: &Line) -> Result<Option<String>, EngineError> {
+    let view = line.store.view();
+    let alarms = view.alarms()?;
+    let moved = alarms.iter().find(|(_, alarm)| matches!(alarm.kind, AlarmKind::Inputs | AlarmKind::Promise));
+    let last = view.releases()?.iter().map(|release| release.since).max();
+    let (new, all) = view.labels_since(last.unwrap_or(Timestamp::from_micros(0)))?;
+    let is_worth = new >= WORTH_LABELS && new as f64 >= WORTH_SHARE * all as f64;
+    Ok(match moved {
+        Some((_, alarm)) if new > 0 => {
+            Some(format!("{}; {new} labels have come since the last change of models", alarm.text))
+        }
+        _ if is_worth => Some(format!("{new} of {all} labels have come since the last change of models")),
+        _ => None,
+    })
 }
 
 /// What a person does with a model.
@@ -263,10 +286,10 @@ impl Line {
 }
 
 /// Takes a canary back whose errors show that it is worse than the live model; the alarm that says so.
-pub(super) fn tend(line: &mut Line) -> Result<Option<Alarm>, EngineError> {
-    let Some(canary) = line.store.view().canary()? else { return Ok(None) };
-    let model = find_model(Some(line.store.folder()), &canary.model.name)?;
-    let report = compare(line, &model)?;
+pub(super) fn tend(line: &mut Line, model: &Model) -> Result<Option<Alarm>, EngineError> {
+    let canary = line.store.view().canary()?;
+    let Some(canary) = canary.filter(|canary| canary.model == *model.model_ref()) else { return Ok(None) };
+    let report = compare(line, model)?;
     let Some((what, worse)) = report.worse() else { return Ok(None) };
     let text = format!(
         "{} was taken off its share of the line: of {} {what} that only one of the two models made, {} were its own",

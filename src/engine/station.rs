@@ -192,7 +192,9 @@ fn run_models(shared: &Shared, mut line: Line, mut hangar: Hangar) {
         let version = line.store.view().data_version().ok();
         if version != tended && looked.elapsed() >= CANARY_EVERY {
             (tended, looked) = (version, Instant::now());
-            match release::tend(&mut line) {
+            let fleet = shared.fleet();
+            let canary = fleet.canary.as_ref().and_then(|(_, loaded)| loaded.model.as_ref().ok());
+            match canary.map_or(Ok(None), |model| release::tend(&mut line, model)) {
                 Ok(None) => {}
                 Ok(Some(alarm)) => shared.tell(StationEvent::Alarm(alarm.text)),
                 Err(error) => shared.tell(StationEvent::Trouble(error.to_string())),

@@ -83,6 +83,9 @@ impl ModelsPage {
         let ground = egui::Frame::new().fill(t.background[0]).inner_margin(SPACE[3]);
         egui::CentralPanel::default().frame(ground).show(ui, |ui| {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                if self.training.is_none() {
+                    self.releases.advice_ui(ui);
+                }
                 if self.shows_training || self.training.is_some() {
                     self.training_ui(ui, page);
                     ui.add_space(SPACE[1]);

@@ -25,6 +25,8 @@ pub(super) struct Standing {
     /// Of the chosen package, where there is a live one to compare with.
     compared: Option<Box<CompareReport>>,
     checklist: Vec<Requirement>,
+    /// Why it may be time to train.
+    advice: Option<String>,
 }
 
 #[derive(Default)]
@@ -42,6 +44,14 @@ impl ReleasesCard {
     /// Where each package stands, as far as it was read.
     pub fn releases(&self) -> &[Release] {
         self.standing.as_ref().map_or(&[], |standing| standing.releases.as_slice())
+    }
+
+    /// Says when it may be time to train; a person decides.
+    pub fn advice_ui(&self, ui: &mut Ui) {
+        let advice = self.standing.as_ref().and_then(|standing| standing.advice.as_ref());
+        if let Some(advice) = advice {
+            told_ui(ui, Mark::Ask, format!("{}: {advice}", tr("It may be time to train")));
+        }
     }
 
     fn state_of(&self, name: &str) -> Option<&Release> {
@@ -190,7 +200,8 @@ fn read(folder: &Path, name: &str) -> Result<Standing, EngineError> {
         compared = Some(Box::new(engine::compare(&line, &model)?));
         checklist = line.canary_checklist(&model)?;
     }
-    Ok(Standing { releases, compared, checklist })
+    let advice = engine::training_advice(&line)?;
+    Ok(Standing { releases, compared, checklist, advice })
 }
 
 pub(super) fn state_name(state: ReleaseState) -> &'static str {

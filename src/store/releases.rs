@@ -176,6 +176,16 @@ impl View<'_> {
         self.item_id(sql, &end)
     }
 
+    /// Settled labels since a time, and all.
+    pub fn labels_since(&self, time: Timestamp) -> Result<(usize, usize), StoreError> {
+        let sql = "SELECT count(*) FILTER (WHERE settled_at > ?1), count(*) FROM labels";
+        let count = |row: &Row<'_>, column| -> rusqlite::Result<usize> {
+            Ok(usize::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
+        };
+        let mut statement = self.conn.prepare_cached(sql)?;
+        Ok(statement.query_row([time.as_micros()], |row| Ok((count(row, 0)?, count(row, 1)?)))?)
+    }
+
     /// Whether a person was asked about the item because two models see it alike, or not.
     pub fn is_compared(&self, item: ItemId) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM comparisons WHERE item_id = ?1)";
