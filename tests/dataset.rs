@@ -1,8 +1,9 @@
 //! Promises: a frozen list of labels stays what it was, and says so; what is locked away for audits is
 //! never learnt from, every look at it is written down, and criteria come before results.
 
-use crate::floor::{Floor, Program, picture};
-use crate::lines;
+use crate::floor::{Floor, Program, encoded, picture};
+use crate::lines::{self, verdict};
+use image::ImageFormat;
 use secondlook::domain::{
     AuditLock, DatasetRow, Event, Filter, ItemId, Label, LabelStatus, MediaHash, SimulatorSettings,
 };
@@ -103,6 +104,35 @@ fn relabel(line: &mut Line, item: ItemId, label: Label) {
     line.store
         .transact::<_, StoreError>("test", |tx| tx.append(&Event::LabelSettled { item, label }))
         .unwrap();
+}
+
+#[test]
+fn norms_name_the_line_only_where_all_pictures_are_its_own_and_none_was_chosen() {
+    let floor = Floor::new(|_| {});
+    for number in 0..24_u32 {
+        let bytes = encoded(&picture(number, number % 2 == 1).into(), ImageFormat::Png);
+        floor.put(format!("inbox/{number:02}.png"), &bytes);
+    }
+    floor.run_once();
+    let mut line = floor.line();
+    for row in line.store.view().queue(None, 99).unwrap() {
+        let number: u32 = row.item.unit.parse().unwrap();
+        let answer = if number % 2 == 1 { "crack" } else { "good" };
+        line.answer(&verdict(row.item.id, "ann", answer)).unwrap();
+    }
+    let named = |line: &mut Line, name: &str, filter: &[&str]| {
+        let filter = Filter::parse(filter).unwrap();
+        let model = train(line, TrainJob { filter, ..job(name) }).unwrap();
+        model.manifest().norms.clone().unwrap().line
+    };
+    assert_eq!(named(&mut line, "own", &[]), Some(line.store.station().to_string()));
+    // Of the labels somebody has chosen some.
+    let without_two: Vec<String> = (0..22).map(|number| format!("group={number:02}")).collect();
+    let terms: Vec<&str> = without_two.iter().map(String::as_str).collect();
+    assert_eq!(named(&mut line, "part", &terms), None);
+    // Pictures of another camera.
+    let mut line = import(&floor, 500..504);
+    assert_eq!(named(&mut line, "mixed", &[]), None);
 }
 
 #[test]
