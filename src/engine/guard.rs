@@ -130,6 +130,10 @@ impl Guard {
             return Ok(());
         }
         self.look_at = self.seen + LOOK_EVERY;
+        // What an alarm was about must not become what is normal before a person has seen to it.
+        if store.view().alarms()?.iter().any(|(_, alarm)| alarm.kind == AlarmKind::Inputs) {
+            return Ok(());
+        }
         let first = store.view().first_predictions(&model.hash, since, BASELINE)?;
         if first.len() == BASELINE
             && let Some(norms) = Norms::of(&self.plan, &first)
