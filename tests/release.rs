@@ -104,6 +104,21 @@ fn a_model_in_shadow_decides_nothing_and_people_say_who_is_right() {
 }
 
 #[test]
+fn what_both_get_wrong_counts_by_the_draw_that_asked_although_the_answer_sends_the_unit_back() {
+    let floor = floor_with_lenient(|plan| (plan.release.agreements, plan.audit.share) = (0.25, 0.001));
+    floor.line().shadow(&variant(&floor.beside(""), "alike", -29.0), "ann", "a try").unwrap();
+    put_good(&floor, 0..60);
+    floor.run_once();
+    let asked = answer_all(&floor, "crack") as f64;
+    assert!((2.0..40.0).contains(&asked), "{asked} of 60 at a quarter");
+    let alike = find_model(Some(&floor.path), "alike").unwrap();
+    let calls = compare(&floor.line(), &alike).unwrap().calls;
+    assert_eq!((calls.only_live_wrong, calls.only_candidate_wrong), (0, 0));
+    let both = calls.live.unwrap();
+    assert!((both.decided - (4.0 * asked).min(60.0)).abs() < 1e-9, "{both:?}");
+}
+
+#[test]
 fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
     let floor = floor_with_lenient(|_| {});
     let name = strict(&floor);

@@ -3,10 +3,10 @@
 
 use super::latency::{LatencyMs, percentiles};
 use super::{EngineError, Line};
-use crate::decide::{Comparison, Pair, Support, comparison, support};
+use crate::decide::{Comparison, Pair, Seen, Support, comparison, decide_item, support};
 use crate::domain::{
-    ItemId, Label, LabelStatus, ModelRef, Outcome, Plan, Prediction, Probability, ReleaseState, Task,
-    Thresholds, Timestamp,
+    ItemId, Label, LabelStatus, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability,
+    ReleaseState, Task, Thresholds, Timestamp,
 };
 use crate::infer::Model;
 use crate::store::SeenByBoth;
@@ -167,11 +167,12 @@ pub fn compare(line: &Line, model: &Model) -> Result<CompareReport, EngineError>
 }
 
 fn of_row(seen: SeenByBoth, by_candidate: bool) -> Both {
-    // What came to a person anyway is known with certainty. Checks of what was decided alone are left out,
-    // unless the comparison's own draw has asked too: only that probability is known for each item.
-    let probability = match (seen.outcome, seen.asked) {
-        (Outcome::Review, _) => Some(Probability::ONE),
-        (_, Some((_, probability))) => Some(probability),
+    // What was asked for the comparison counts by that draw, also where the answer has sent the unit back to
+    // people since. What came to a person anyway is known with certainty. Other checks of what was decided
+    // alone are left out: only the comparison's own probability is known for each item.
+    let probability = match (seen.asked, seen.outcome) {
+        (Some((_, probability)), _) => Some(probability),
+        (None, Outcome::Review) => Some(Probability::ONE),
         _ => None,
     };
     let known = seen.label.filter(|label| label.status != LabelStatus::Disputed).zip(probability);
@@ -287,6 +288,6 @@ fn is_wrong_call(plan: &Plan, prediction: &Prediction, label: &Label) -> bool {
 
 /// What a model would do alone, were its thresholds in force.
 fn would(plan: &Plan, thresholds: Thresholds, prediction: &Prediction) -> Outcome {
-    let policy = crate::domain::Policy { level: crate::domain::Level::Partial, thresholds, version: 0 };
-    crate::decide::decide_item(plan, &policy, crate::decide::Seen::Predicted(prediction)).outcome
+    let policy = Policy { level: Level::Partial, thresholds, version: 0 };
+    decide_item(plan, &policy, Seen::Predicted(prediction)).outcome
 }

@@ -71,6 +71,10 @@ impl Shadow<'_> {
     /// Looks at the next items; how many.
     fn work(&mut self) -> Result<usize, EngineError> {
         let fleet = self.shared.fleet();
+        // Whoever comes into shadow again begins with that trial, and not where the last one ended.
+        let live = fleet.live.model.as_ref().ok().filter(|_| fleet.canary.is_some());
+        let followed: Vec<&Arc<Model>> = fleet.shadows.iter().chain(live).collect();
+        self.reached.retain(|hash, _| followed.iter().any(|model| model.model_ref().hash == *hash));
         let mut looked = 0;
         for model in &fleet.shadows {
             looked += self.follow(model, &model.model_ref().hash, |_| true)?;
