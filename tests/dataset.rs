@@ -70,6 +70,7 @@ fn job(name: &str) -> TrainJob {
         view: View::Single,
         reference: false,
         local_px: 0,
+        sound: None,
         difference: false,
     };
     let settings = TrainSettings { epochs: Some(1), input: Some(input), ..TrainSettings::default() };

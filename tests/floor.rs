@@ -89,6 +89,7 @@ pub fn model() -> &'static Model {
             view: View::Single,
             reference: false,
             local_px: 0,
+            sound: None,
             difference: false,
         };
         let settings = TrainSettings {

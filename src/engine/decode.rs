@@ -7,7 +7,7 @@ use super::station::{Finished, Prepared, Shared, StationEvent, Taken};
 use crate::domain::{ImageStats, Level, MediaHash, MediaKind, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};
 use crate::ingest::pattern::{Captures, reference_path};
-use crate::media::{FILE_BYTES_MAX, Raster, decode_image, image_stats, sniff};
+use crate::media::{Decoded, FILE_BYTES_MAX, Raster, decode, decode_image, image_stats, sniff};
 use crate::store::{Blobs, ShadowItem, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs;
@@ -131,8 +131,8 @@ fn look(
 ) -> Result<Seen, String> {
     let mut timing = Timing::default();
     let start = Instant::now();
-    let raster = match decode_image(bytes) {
-        Ok(raster) => raster,
+    let item = match decode(bytes) {
+        Ok(item) => item,
         Err(error) => return Ok(Seen::unusable(Reason::Undecodable { why: error.to_string() })),
     };
     let (mut reference, mut golden) = (None, None);
@@ -152,12 +152,20 @@ fn look(
         Ok(model) => {
             let start = Instant::now();
             let input =
-                guarded(|| model.prepare(&raster, golden.as_ref()).map_err(|error| error.to_string()));
+                guarded(|| model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string()));
             timing.prepare_ms = millis(start);
             input.map_err(|why| Reason::ModelFault { why })
         }
     };
-    Ok(Seen { input, reference, timing, stats: Some(image_stats(&raster)) })
+    Ok(Seen { input, reference, timing, stats: stats_of(&item) })
+}
+
+/// What the input checks follow.
+fn stats_of(item: &Decoded) -> Option<ImageStats> {
+    match item {
+        Decoded::Image(raster) => Some(image_stats(raster)),
+        Decoded::Sound(_) => None,
+    }
 }
 
 fn predict(
@@ -184,17 +192,18 @@ fn predict(
 /// What a model says of an item that is recorded already.
 pub(super) fn predict_alone(shared: &Shared, model: &Model, item: &ShadowItem) -> Result<Prediction, String> {
     let blobs = Blobs::of_line(&shared.folder);
-    let read = |media: &MediaHash| -> Result<Raster, String> {
-        let bytes = blobs.read(media).map_err(|error| error.to_string())?;
-        decode_image(&bytes).map_err(|error| error.to_string())
-    };
+    let read = |media: &MediaHash| blobs.read(media).map_err(|error| error.to_string());
     let mut timing = Timing::default();
     let start = Instant::now();
-    let raster = read(&item.media)?;
-    let golden = item.reference.as_ref().map(read).transpose()?;
+    let decoded = decode(&read(&item.media)?).map_err(|error| error.to_string())?;
+    let golden = item.reference.as_ref().map(|media| {
+        let bytes = read(media)?;
+        decode_image(&bytes).map_err(|error| error.to_string())
+    });
+    let golden = golden.transpose()?;
     timing.decode_ms = millis(start);
     let start = Instant::now();
-    let input = guarded(|| model.prepare(&raster, golden.as_ref()).map_err(|error| error.to_string()))?;
+    let input = guarded(|| model.prepare(&decoded, golden.as_ref()).map_err(|error| error.to_string()))?;
     timing.prepare_ms = millis(start);
     let inputs = item.prediction.as_ref().and_then(|prediction| prediction.inputs);
     predict(model, &input, 1, timing, inputs).map_err(|reason| reason.to_string())

@@ -135,8 +135,7 @@ pub fn suited_settings(
     dataset: Option<&str>,
 ) -> Result<TrainSettings, EngineError> {
     let items = training_items(line, filter, dataset)?.items();
-    let all_have_references = !items.is_empty() && items.iter().all(|item| item.reference.is_some());
-    Ok(if all_have_references { TrainSettings::with_reference() } else { TrainSettings::default() })
+    Ok(TrainSettings { task: Some(line.plan.task), ..TrainSettings::suited(&items) })
 }
 
 /// What the job's training gives on the line's own units, each measured by a training that has not

@@ -5,7 +5,7 @@
 use super::{EngineError, find_model};
 use crate::domain::{MediaHash, ModelRef};
 use crate::infer::{Heat, Model};
-use crate::media::{Raster, decode_image, resize, thumbnail};
+use crate::media::{Raster, decode, decode_image, resize, thumbnail};
 use crate::store::Blobs;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::{Condvar, Mutex};
@@ -199,9 +199,10 @@ fn fetch(shared: &Shared, want: &Want) -> Result<Seen, String> {
         }
         Want::Heat { item, reference, model } => {
             let model = model_of(shared, model)?;
-            let image = raster(shared, item)?;
+            let bytes = shared.blobs.read(item).map_err(|error| error.to_string())?;
+            let item = decode(&bytes).map_err(|error| error.to_string())?;
             let reference = reference.as_ref().map(|media| raster(shared, media)).transpose()?;
-            let input = model.prepare(&image, reference.as_ref()).map_err(|error| error.to_string())?;
+            let input = model.prepare(&item, reference.as_ref()).map_err(|error| error.to_string())?;
             let (_, heat) = model.predict_with_heat(&input, 1).map_err(|error| error.to_string())?;
             Ok(Seen::Heat(Arc::new(heat)))
         }

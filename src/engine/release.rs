@@ -9,7 +9,7 @@ use crate::domain::{
     Alarm, AlarmKind, AuditRule, Canary, ModelRef, Probability, Release, ReleaseState, Timestamp,
 };
 use crate::infer::Model;
-use crate::media::Raster;
+use crate::media::{Decoded, Raster, Sound};
 use crate::release;
 use crate::store::Store;
 use std::time::Instant;
@@ -23,11 +23,15 @@ pub(super) fn warm_up(model: &Model) -> Result<f64, String> {
     let input = &model.manifest().input;
     let pixels = vec![128; input.area() * input.channels as usize];
     let raster = Raster { width: input.width_px, height: input.height_px, channels: input.channels, pixels };
-    let golden = input.reference.then_some(&raster);
+    let golden = input.reference.then(|| raster.clone());
+    let item = match &input.sound {
+        Some(sound) => Decoded::Sound(Sound::silence(f64::from(input.width_px) * sound.hop_secs)),
+        None => Decoded::Image(raster),
+    };
     let mut fastest_ms = f64::INFINITY;
     for _ in 0..WARM_UP_RUNS {
         let start = Instant::now();
-        let input = model.prepare(&raster, golden).map_err(|error| error.to_string())?;
+        let input = model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string())?;
         model.predict(&input, 1).map_err(|error| error.to_string())?;
         fastest_ms = fastest_ms.min(start.elapsed().as_secs_f64() * 1e3);
     }

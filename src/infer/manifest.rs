@@ -4,6 +4,7 @@
 
 use super::InferError;
 use crate::domain::{DataNorms, DataVersion, Label, Task};
+use crate::media::MelSpec;
 use crate::nn::{Graph, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,9 @@ pub struct InputSpec {
     /// one for the reference.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub local_px: u32,
+    /// Where the items are sounds: how they become the picture that the network sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<MelSpec>,
     /// A channel of the image minus its reference follows last.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub difference: bool,
@@ -121,6 +125,8 @@ pub enum Naming {
     /// The logarithm of how many cells show it, each by its probability: one hot spot of another kind
     /// within a large defect does not name it.
     Mass,
+    /// The whole item's own logit: for models that name items.
+    Item,
 }
 
 impl Calibration {
@@ -223,7 +229,7 @@ pub struct Manifest {
     pub format_version: u32,
     pub name: String,
     pub task: Task,
-    /// The first is `good`.
+    /// Of a model that finds defects the first is `good`.
     pub classes: Vec<String>,
     pub input: InputSpec,
     pub graph: Graph,
@@ -239,6 +245,14 @@ pub struct Manifest {
     pub training: TrainingNote,
     /// BLAKE3 of `weights.safetensors`.
     pub weights_blake3: String,
+}
+
+/// The classes that a network has outputs for.
+pub(crate) fn shown(task: Task, classes: &[String]) -> &[String] {
+    match task {
+        Task::Defect => classes.get(1..).unwrap_or_default(),
+        Task::Classify | Task::Transcribe => classes,
+    }
 }
 
 impl Manifest {
@@ -257,15 +271,24 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Defect classes, in the order of the network's outputs.
+    /// The classes that the network has outputs for, in their order: all of a model that names items, the
+    /// defects of one that finds them.
     #[must_use]
-    pub fn defects(&self) -> &[String] {
-        self.classes.get(1..).unwrap_or_default()
+    pub fn shown(&self) -> &[String] {
+        shown(self.task, &self.classes)
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.classes.first().map(String::as_str) != Some(Label::GOOD) || self.classes.len() < 2 {
-            return Err(format!("classes must be \"good\" and at least one defect, not {:?}", self.classes));
+        let begins_good = self.classes.first().map(String::as_str) == Some(Label::GOOD);
+        match self.task {
+            Task::Defect if !begins_good || self.classes.len() < 2 => {
+                return Err(format!("classes must be \"good\" and at least one defect, not {:?}", self.classes));
+            }
+            Task::Classify if self.classes.len() < 2 => {
+                return Err(format!("a model that names items needs two classes, not {:?}", self.classes));
+            }
+            Task::Transcribe => return Err("this program runs no model that writes down what is said".to_owned()),
+            Task::Defect | Task::Classify => {}
         }
         if self.classes.iter().collect::<BTreeSet<_>>().len() != self.classes.len() {
             return Err(format!("classes repeat: {:?}", self.classes));
@@ -291,6 +314,13 @@ impl Manifest {
         {
             return Err(format!("input.view: an overlap of {overlap_px} px leaves tiles no way forward"));
         }
+        if let Some(sound) = &input.sound {
+            sound.check().map_err(|why| format!("input.sound: {why}"))?;
+            let is_picture = input.channels == 1 && !input.reference && input.height_px == sound.bands;
+            if !is_picture || !matches!(input.view, View::Tiles { .. }) {
+                return Err("input.sound: one channel, tiles as high as there are bands, no reference".to_owned());
+            }
+        }
         let c = self.calibration;
         if !(c.slope > 0.0 && c.slope.is_finite() && c.intercept.is_finite() && c.class_temperature > 0.0) {
             return Err("calibration needs a positive slope and temperature".to_owned());
@@ -309,13 +339,13 @@ impl Manifest {
         let (height, width) = (self.input.height_px as usize, self.input.width_px as usize);
         let shapes = self.graph.shapes(height, width).map_err(|error| error.to_string())?;
         let stride = PIXEL_STRIDE as usize;
-        let defects = self.defects().len();
+        let classes = self.shown().len();
         for (role, rows, columns) in [(PIXEL_OUTPUT, height / stride, width / stride), (ITEM_OUTPUT, 1, 1)] {
             let node =
                 self.graph.outputs.get(role).ok_or_else(|| format!("the graph has no output \"{role}\""))?;
             let shape = shapes[node.as_str()];
-            if (shape.channels, shape.height, shape.width) != (defects, rows, columns) {
-                return Err(format!("output \"{role}\" is {shape}, expected {defects} × {rows} × {columns}"));
+            if (shape.channels, shape.height, shape.width) != (classes, rows, columns) {
+                return Err(format!("output \"{role}\" is {shape}, expected {classes} × {rows} × {columns}"));
             }
         }
         Ok(())

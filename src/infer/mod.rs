@@ -19,11 +19,12 @@ pub use manifest::{
     Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Levels, Manifest, Metric, Naming,
     RegionSettings, TrainingNote, View,
 };
+pub(crate) use manifest::shown;
 pub use model::Model;
 pub use onnx::OnnxDescription;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};
 pub use predict::{Heat, Output};
-pub use prepare::{Input, prepare};
+pub use prepare::{Input, prepare, seen};
 pub(crate) use prepare::{MID_GREY, computed_planes, normalisation};
 pub use regions::{RawScores, raw_scores};
 pub use shipped::{shipped, shipped_names};
@@ -53,6 +54,10 @@ pub enum InferError {
     ReferenceMissing,
     #[error("the image is {width} × {height} px; the model takes at most {limit} tiles")]
     TooLarge { width: u32, height: u32, limit: usize },
+    #[error("the model listens to sounds, and this is a picture")]
+    IsPicture,
+    #[error("the model looks at pictures, and this is a sound")]
+    IsSound,
     #[error("the image has no pixels")]
     Empty,
     #[error(transparent)]

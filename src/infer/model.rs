@@ -1,9 +1,9 @@
 //! A loaded package: checked, hashed and ready to predict.
 
 use super::package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes};
-use super::{Heat, InferError, Input, Manifest, Output, predict, prepare, raw_scores};
+use super::{Heat, InferError, Input, Manifest, Output, predict, prepare, raw_scores, seen};
 use crate::domain::ModelRef;
-use crate::media::Raster;
+use crate::media::{Decoded, Raster};
 use crate::nn::Plan;
 use std::path::Path;
 
@@ -109,9 +109,10 @@ impl Model {
         Ok(())
     }
 
-    /// Pixels → network input; `reference` is the aligned golden image where the model uses one.
-    pub fn prepare(&self, image: &Raster, reference: Option<&Raster>) -> Result<Input, InferError> {
-        prepare(&self.manifest.input, image, reference)
+    /// Item → network input; `reference` is the aligned golden image where the model uses one.
+    pub fn prepare(&self, item: &Decoded, reference: Option<&Raster>) -> Result<Input, InferError> {
+        let spec = &self.manifest.input;
+        prepare(spec, seen(spec, item)?.as_ref(), reference)
     }
 
     /// Network (on up to so many threads), calibration and regions.

@@ -96,7 +96,7 @@ impl Model {
         };
         let output = |(role, layer): (&String, &String)| {
             let shape = shapes[layer.as_str()];
-            (role.clone(), tensor(role, shape, manifest.defects().to_vec()))
+            (role.clone(), tensor(role, shape, manifest.shown().to_vec()))
         };
         Ok(OnnxDescription {
             description_version: DESCRIPTION_VERSION,

@@ -4,7 +4,7 @@ use super::manifest::{Calibration, Manifest};
 use super::outline::outline;
 use super::regions::{Component, component_at, components};
 use super::{Input, RawScores};
-use crate::domain::{BoxPx, Probability, Region, Shape};
+use crate::domain::{BoxPx, Probability, Region, Shape, Task};
 use crate::nn::PIXEL_STRIDE;
 use std::collections::BTreeMap;
 
@@ -35,8 +35,8 @@ pub struct Heat {
 pub struct Output {
     /// One entry for each class; they add up to 1.
     pub probabilities: BTreeMap<String, Probability>,
-    /// Highest score first. Where there is any region, the highest score is exactly 1 − P(good);
-    /// there is none only where 1 − P(good) is below the manifest's `score_min`.
+    /// Highest score first. Where there is any region, the highest score is exactly 1 − P(good), or the
+    /// probability of the item's name; there is none only where that is below the manifest's `score_min`.
     pub regions: Vec<Region>,
 }
 
@@ -60,8 +60,13 @@ pub(super) fn heat(manifest: &Manifest, raw: &RawScores, input: &Input) -> Heat 
         width: raw.width,
         height: raw.height,
         cell_px: cell_px(input),
-        classes: manifest.defects().to_vec(),
-        values: raw.pixels.iter().map(|&z| single(manifest.calibration.probability(f64::from(z)))).collect(),
+        classes: manifest.shown().to_vec(),
+        values: (0..manifest.shown().len())
+            .flat_map(|class| {
+                let scale = Scale::of(manifest, raw, class);
+                raw.map(class).iter().map(move |&z| single(scale.score(z).get()))
+            })
+            .collect(),
     }
 }
 
@@ -77,34 +82,81 @@ const fn single(value: f64) -> f32 {
     value as f32
 }
 
-/// P(defect) shared among the classes by a softmax of what speaks for each.
+/// P(defect) shared among the classes by a softmax of what speaks for each; of a model that names items
+/// the softmax itself.
 pub(super) fn probabilities(manifest: &Manifest, raw: &RawScores) -> BTreeMap<String, Probability> {
     let Calibration { class_temperature, naming, .. } = manifest.calibration;
-    let defect = manifest.calibration.probability(f64::from(raw.score()));
+    let names_items = manifest.task == Task::Classify;
+    let shared = if names_items { 1.0 } else { manifest.calibration.probability(f64::from(raw.score())) };
     let scores: Vec<f64> = raw.names(naming).into_iter().map(|name| name / class_temperature).collect();
     let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
     let sum: f64 = weights.iter().sum();
     let mut out = BTreeMap::new();
-    for (name, weight) in manifest.defects().iter().zip(&weights) {
-        out.insert(name.clone(), Probability::saturating(defect * weight / sum));
+    for (name, weight) in manifest.shown().iter().zip(&weights) {
+        out.insert(name.clone(), Probability::saturating(shared * weight / sum));
     }
-    if let Some(good) = manifest.classes.first() {
-        out.insert(good.clone(), Probability::saturating(1.0 - defect));
+    if let (false, Some(good)) = (names_items, manifest.classes.first()) {
+        out.insert(good.clone(), Probability::saturating(1.0 - shared));
     }
     out
 }
 
+/// From a cell's logit to the decision's scale.
+#[derive(Clone, Copy)]
+enum Scale {
+    /// The calibration that the item's score has, too.
+    Defect(Calibration),
+    /// The highest cell has the probability of the item's name, the others their share of it.
+    Name { probability: f64, highest: f64 },
+}
+
+impl Scale {
+    /// Of a class.
+    fn of(manifest: &Manifest, raw: &RawScores, class: usize) -> Self {
+        if manifest.task != Task::Classify {
+            return Self::Defect(manifest.calibration);
+        }
+        let probability = probabilities(manifest, raw).get(&manifest.shown()[class]).map_or(0.0, |p| p.get());
+        Self::Name { probability, highest: sigmoid(f64::from(raw.peak(class).1)) }
+    }
+
+    fn score(self, z: f32) -> Probability {
+        Probability::saturating(match self {
+            Self::Defect(calibration) => calibration.probability(f64::from(z)),
+            Self::Name { probability, highest } => {
+                probability * (sigmoid(f64::from(z)) / highest.max(f64::MIN_POSITIVE)).min(1.0)
+            }
+        })
+    }
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+/// The classes whose places count, and the raw score that the item's first region has: of a model that
+/// finds defects all, and the item's; of one that names items the name's.
+fn in_question(manifest: &Manifest, raw: &RawScores) -> (std::ops::Range<usize>, f32) {
+    if manifest.task != Task::Classify {
+        return (0..manifest.shown().len(), raw.score());
+    }
+    let names = raw.names(manifest.calibration.naming);
+    let named = names.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class);
+    (named..named + 1, raw.peak(named).1)
+}
+
 fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32; 2]) -> Vec<Region> {
     let settings = &manifest.regions;
-    let score = |z: f32| Probability::saturating(manifest.calibration.probability(f64::from(z)));
-    let top = raw.score();
+    let (asked, top) = in_question(manifest, raw);
+    let scale = Scale::of(manifest, raw, asked.start);
+    let score = |z: f32| scale.score(z);
     if score(top).get() < settings.score_min {
         return Vec::new();
     }
-    let classes = manifest.defects();
+    let classes = manifest.shown();
     let mut candidates = Vec::new();
-    for class in 0..classes.len() {
+    for class in asked.clone() {
         for Component { cells, peak } in components(raw.map(class), raw.width, settings.pixel_logit) {
             if (cells.len() >= settings.cells_min && score(peak).get() >= settings.score_min) || peak >= top {
                 candidates.push(Candidate { class, peak, level: settings.pixel_logit, cells });
@@ -115,7 +167,7 @@ fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32
     if candidates.iter().all(|c| c.peak < top) {
         // Nothing over the pixel threshold carries the item's score: show the weaker peak that
         // does, or say that it is the whole item.
-        let class = (0..classes.len()).find(|&c| raw.class_score(c) >= top).unwrap_or(0);
+        let class = asked.clone().find(|&c| raw.class_score(c) >= top).unwrap_or(asked.start);
         let (at, peak) = raw.peak(class);
         if peak >= top {
             let level = peak - WEAK_MARGIN;
@@ -144,7 +196,10 @@ fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32
     }
     found.extend(kept.iter().map(|c| Region {
         class: classes[c.class].clone(),
-        shape: shape(raw, c, cell_px, source),
+        shape: match &manifest.input.sound {
+            Some(sound) => sound.heard(&cell_box(raw, &c.cells, cell_px, source)),
+            None => shape(raw, c, cell_px, source),
+        },
         score: Some(score(c.peak)),
     }));
     found
@@ -170,8 +225,13 @@ fn shape(raw: &RawScores, candidate: &Candidate, cell_px: [f32; 2], source: [f32
             return polygon;
         }
     }
-    let columns = || candidate.cells.iter().map(|at| (at % raw.width) as f32);
-    let rows = || candidate.cells.iter().map(|at| (at / raw.width) as f32);
+    cell_box(raw, &candidate.cells, cell_px, source)
+}
+
+/// The box around cells, in source pixels.
+fn cell_box(raw: &RawScores, cells: &[usize], cell_px: [f32; 2], source: [f32; 2]) -> Shape {
+    let columns = || cells.iter().map(|at| (at % raw.width) as f32);
+    let rows = || cells.iter().map(|at| (at / raw.width) as f32);
     let least = |v: f32, axis: usize| ((v) * cell_px[axis]).clamp(0.0, source[axis]);
     Shape::Box(BoxPx::new(
         least(columns().fold(f32::INFINITY, f32::min), 0),

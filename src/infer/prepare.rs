@@ -3,7 +3,8 @@
 use super::InferError;
 use super::local::{LOCAL_MIDDLE, LOCAL_SPREAD, local_contrast};
 use super::manifest::{InputSpec, Levels, View};
-use crate::media::{Raster, resize};
+use crate::media::{Decoded, Raster, mel_picture, resize};
+use std::borrow::Cow;
 use crate::nn::PIXEL_STRIDE;
 
 /// More tiles would keep a station busy for half a minute on one item: a line-scan image of
@@ -58,13 +59,17 @@ fn with_channels(image: Raster, channels: u32) -> Raster {
     Raster { channels, pixels, ..image }
 }
 
-/// Moves the mean to the middle of the range and the spread to [`SPREAD_LEVELS`].
-fn level(pixels: &mut [u8]) {
+/// Moves the mean to the middle of the range and the spread to [`SPREAD_LEVELS`]. Of a sound without its
+/// silence: bands that a recording does not have, and what was filled up with zeros, say nothing of the rest.
+fn level(pixels: &mut [u8], is_sound: bool) {
     let mut counts = [0_u64; 256];
     for &v in pixels.iter() {
         counts[usize::from(v)] += 1;
     }
-    let n = (pixels.len() as f64).max(1.0);
+    if is_sound {
+        counts[0] = 0;
+    }
+    let n = (counts.iter().sum::<u64>() as f64).max(1.0);
     let moment = |f: &dyn Fn(f64) -> f64| -> f64 {
         counts.iter().enumerate().map(|(v, &count)| f(v as f64) * count as f64).sum::<f64>() / n
     };
@@ -79,6 +84,16 @@ fn level(pixels: &mut [u8]) {
     }
     for v in pixels {
         *v = table[usize::from(*v)];
+    }
+}
+
+/// What a network sees of an item: the picture itself, or the one that a sound becomes.
+pub fn seen<'a>(spec: &InputSpec, item: &'a Decoded) -> Result<Cow<'a, Raster>, InferError> {
+    match (item, &spec.sound) {
+        (Decoded::Image(image), None) => Ok(Cow::Borrowed(image)),
+        (Decoded::Sound(sound), Some(spec)) => Ok(Cow::Owned(mel_picture(sound, spec))),
+        (Decoded::Image(_), Some(_)) => Err(InferError::IsPicture),
+        (Decoded::Sound(_), None) => Err(InferError::IsSound),
     }
 }
 
@@ -101,7 +116,7 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
     for source in sources {
         let mut raster = with_channels(resize(source, width, height)?, spec.channels);
         if spec.levels == Levels::PerItem {
-            level(&mut raster.pixels);
+            level(&mut raster.pixels, spec.sound.is_some());
         }
         rasters.push(raster);
     }
@@ -113,7 +128,7 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
     let mut pixels = Vec::with_capacity(spec.planes() * canvas[0] * canvas[1]);
     for raster in &rasters {
         for channel in 0..spec.channels as usize {
-            append_plane(&mut pixels, raster, channel, canvas, spec.view);
+            append_plane(&mut pixels, raster, channel, canvas, spec);
         }
     }
     if spec.planes() > spec.photograph_planes() {
@@ -205,10 +220,17 @@ fn fitted(spec: &InputSpec, image: &Raster) -> (u32, u32) {
     }
 }
 
-/// One channel, filled up to the canvas: tiles by repeating the last column and row, else with grey.
-fn append_plane(pixels: &mut Vec<u8>, raster: &Raster, channel: usize, canvas: [usize; 2], view: View) {
+/// One channel, filled up to the canvas: tiles of a picture by repeating the last column and row, else with
+/// grey.
+fn append_plane(
+    pixels: &mut Vec<u8>,
+    raster: &Raster,
+    channel: usize,
+    canvas: [usize; 2],
+    spec: &InputSpec,
+) {
     let (width, height, step) = (raster.width as usize, raster.height as usize, raster.channels as usize);
-    let grey = (view == View::Fit).then_some(MID_GREY);
+    let grey = (spec.view == View::Fit || spec.sound.is_some()).then_some(MID_GREY);
     for y in 0..canvas[1] {
         if let Some(grey) = grey.filter(|_| y >= height) {
             pixels.extend(std::iter::repeat_n(grey, canvas[0]));
@@ -288,6 +310,7 @@ mod tests {
             view,
             reference,
             local_px: 0,
+            sound: None,
             difference: reference,
         }
     }

@@ -48,6 +48,7 @@ impl RawScores {
         let name = |class: usize| match naming {
             Naming::Peak => f64::from(self.class_score(class)),
             Naming::Mass => f64::from(mass(self.map(class)).max(MASS_MIN).ln()),
+            Naming::Item => f64::from(self.item[class]),
         };
         (0..self.item.len()).map(name).collect()
     }

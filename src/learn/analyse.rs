@@ -173,11 +173,11 @@ impl Table<'_> {
             (SliceKind::Time, self.parts(TIMES, &by_time, &time)),
             (
                 SliceKind::Brightness,
-                self.parts(TERCILES, &|at| Some(f64::from(self.rows[at].inputs.brightness)), &plain),
+                self.parts(TERCILES, &|at| Some(f64::from(self.rows[at].inputs?.brightness)), &plain),
             ),
             (
                 SliceKind::Sharpness,
-                self.parts(TERCILES, &|at| Some(f64::from(self.rows[at].inputs.sharpness)), &plain),
+                self.parts(TERCILES, &|at| Some(f64::from(self.rows[at].inputs?.sharpness)), &plain),
             ),
             (SliceKind::Size, self.named(|row, _| size_name(row))),
             (SliceKind::Agreement, self.named(|_, fact| Some(agreement(fact?.disagreed).to_owned()))),

@@ -7,6 +7,7 @@ use super::data::Sample;
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
+use super::surroundings::{hide, lay_beneath};
 use crate::infer::{InputSpec, MID_GREY, View, computed_planes, normalisation};
 use crate::nn::PIXEL_STRIDE;
 use rand::{Rng, SeedableRng};
@@ -36,13 +37,16 @@ struct Warp {
     matrix: [f32; 4],
     from: [f32; 2],
     to: [f32; 2],
+    /// Where the canvas begins again, along x.
+    wrap: Option<f32>,
 }
 
 impl Warp {
     fn apply(&self, x: f32, y: f32) -> [f32; 2] {
         let (x, y) = (x - self.from[0], y - self.from[1]);
         let [a, b, c, d] = self.matrix;
-        [self.to[0] + a * x + b * y, self.to[1] + c * x + d * y]
+        let x_to = self.to[0] + a * x + b * y;
+        [self.wrap.map_or(x_to, |width| x_to.rem_euclid(width)), self.to[1] + c * x + d * y]
     }
 }
 
@@ -52,10 +56,12 @@ pub(super) struct Recipe<'a> {
     pub settings: &'a Augmentation,
     /// Items whose defects may be laid over good ones.
     pub donors: &'a [&'a Sample],
+    /// Sounds that may be heard beneath others without changing what those are.
+    pub beds: &'a [&'a Sample],
 }
 
 pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Example {
-    let Recipe { spec, settings, donors } = *recipe;
+    let Recipe { spec, settings, donors, beds } = *recipe;
     let mut seed = [0_u8; 32];
     for (bytes, part) in seed.as_chunks_mut::<8>().0.iter_mut().zip(key) {
         *bytes = part.to_le_bytes();
@@ -71,7 +77,15 @@ pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Ex
         paste(&mut rng, &mut values, &levels(donor, spec, &warp), &coverage(donor, spec, &warp), spec);
         truth = targets(donor, spec, &warp);
     }
+    if !beds.is_empty() && rng.random_bool(f64::from(settings.beneath).clamp(0.0, 1.0)) {
+        let bed = beds[rng.random_range(0..beds.len())];
+        let warp = draw_warp(&mut rng, bed, spec, settings);
+        lay_beneath(&mut rng, &mut values, &levels(bed, spec, &warp));
+    }
     relight(&mut rng, &mut values, spec, settings);
+    if settings.mask > 0.0 {
+        hide(&mut rng, &mut values, spec, settings);
+    }
     if spec.planes() > spec.photograph_planes() {
         values.extend(computed_planes(spec, &values, spec.width_px as usize));
     }
@@ -93,6 +107,7 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
     let mut angle = within(s.rotate_deg).to_radians();
     let zoom = within(s.scale).exp();
     let stretch = within(s.stretch).exp();
+    let delay = within(s.delay);
     let shift = [within(s.shift) * w, within(s.shift) * h];
     let flip = [s.flip_x && rng.random::<bool>(), s.flip_y && rng.random::<bool>()]
         .map(|f| if f { -1.0 } else { 1.0 });
@@ -118,7 +133,8 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
             cos * zoom / stretch * flip[1],
         ],
         from: [w / 2.0, h / 2.0],
-        to: [centre[0] + shift[0], centre[1] + shift[1]],
+        to: [centre[0] + shift[0] + delay * sample.input.picture()[0] as f32, centre[1] + shift[1]],
+        wrap: (s.delay > 0.0 && width <= spec.width_px as usize).then_some(sample.input.picture()[0] as f32),
     }
 }
 
@@ -241,8 +257,8 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
     for class in 0..classes {
         if sample.unplaced[class] {
             weight[class * plane..(class + 1) * plane].fill(0.0);
-            // A single view shows the whole item; a tile may or may not show the defect.
-            let seen = !matches!(spec.view, View::Tiles { .. });
+            // A view of the whole item shows it; a smaller one may or may not.
+            let seen = width <= spec.width_px as usize && height <= spec.height_px as usize;
             item_target[class] = if seen { 1.0 } else { 0.0 };
             item_weight[class] = if seen { 1.0 } else { 0.0 };
         } else if sample.positive[class] && item_target[class] < 0.5 {

@@ -1,10 +1,16 @@
 //! Raw scores → honest probabilities: Platt's monotone map and a temperature among the classes,
 //! both by likelihood on groups that training did not see.
 
+use crate::domain::Task;
 use crate::infer::{Calibration, Naming};
 
-/// What new packages name a defect by: chosen on magnetic tiles, see `models/README.md`.
-pub(super) const NAMING: Naming = Naming::Mass;
+/// What new packages name an item by; for defects chosen on magnetic tiles, see `models/README.md`.
+pub(super) const fn naming(task: Task) -> Naming {
+    match task {
+        Task::Defect => Naming::Mass,
+        Task::Classify | Task::Transcribe => Naming::Item,
+    }
+}
 
 /// Newton steps; the problem is convex in two unknowns and settles in about ten.
 const STEPS: usize = 50;
@@ -102,10 +108,10 @@ fn fit_temperature(items: &[Scored]) -> f64 {
     (-20..=20).map(|i| 1.12_f64.powi(i)).min_by(|x, y| loss(*x).total_cmp(&loss(*y))).unwrap_or(1.0)
 }
 
-/// Both fits together.
-pub(super) fn calibration(items: &[Scored]) -> Calibration {
-    let (slope, intercept) = fit_scale(items);
-    Calibration { slope, intercept, class_temperature: fit_temperature(items), naming: NAMING }
+/// Both fits together. Where items are only named, there is no score to fit.
+pub(super) fn calibration(task: Task, items: &[Scored]) -> Calibration {
+    let (slope, intercept) = if task == Task::Defect { fit_scale(items) } else { (1.0, 0.0) };
+    Calibration { slope, intercept, class_temperature: fit_temperature(items), naming: naming(task) }
 }
 
 #[cfg(test)]

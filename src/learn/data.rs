@@ -1,11 +1,12 @@
 //! Labelled files → samples in memory, decoded and resized once for all epochs.
 
 use super::LearnError;
-use crate::domain::{ImageStats, Label, LabelStatus, LabelledItem, MediaKind};
-use crate::infer::{Input, InputSpec, prepare};
-use crate::media::{Raster, decode_image, image_stats, resize};
+use crate::domain::{ImageStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
+use crate::infer::{Input, InputSpec, prepare, seen};
+use crate::media::{Decoded, Raster, Sound, decode, image_stats, resize};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many items are looked at to choose the input; enough for medians.
@@ -14,7 +15,7 @@ const LOOKED_AT: usize = 64;
 /// defective picture is good as well.
 const GOLDEN_STEP: usize = 8;
 
-/// What a data set looks like, as far as the choice of the input needs it.
+/// What a data set of pictures looks like, as far as the choice of the input needs it.
 pub(super) struct Look {
     /// Medians in pixels.
     pub width: f32,
@@ -27,19 +28,27 @@ pub(super) struct Look {
     pub reference: bool,
 }
 
+/// What a data set of sounds is like.
+pub(super) struct Listening {
+    /// That nine of ten do not exceed.
+    pub secs: f64,
+    /// Median.
+    pub rate_hz: u32,
+}
+
 /// One item, ready to be augmented or measured.
 pub(super) struct Sample {
     /// Position in the caller's list.
     pub item: usize,
     pub input: Input,
-    /// Defect class → coverage of each canvas pixel (0 to 255), for classes with a place.
+    /// Class → coverage of each canvas pixel (0 to 255), for classes with a place.
     pub masks: Vec<(usize, Vec<u8>)>,
-    /// For each defect class: the item has it.
+    /// For each class that the network has an output for: the item has it.
     pub positive: Vec<bool>,
-    /// For each defect class: the item has it, but nobody said where.
+    /// For each of these: the item has it, but nobody said where.
     pub unplaced: Vec<bool>,
-    /// Of the picture as it came.
-    pub stats: ImageStats,
+    /// Of a picture as it came.
+    pub stats: Option<ImageStats>,
 }
 
 impl Sample {
@@ -50,30 +59,48 @@ impl Sample {
 
 /// Why an item cannot be used, or `None`.
 pub(super) fn unusable(item: &LabelledItem) -> Option<String> {
-    if item.kind != MediaKind::Image {
-        return Some(format!("{} is no image", item.kind.as_str()));
-    }
     (item.label.status != LabelStatus::Confirmed).then(|| format!("its label is \"{}\"", item.label.status))
 }
 
-fn read(path: &std::path::Path) -> Result<(Raster, blake3::Hash), String> {
+fn read(path: &Path) -> Result<(Decoded, blake3::Hash), String> {
     let bytes = std::fs::read(path).map_err(|error| format!("{error}: {}", path.display()))?;
-    let raster = decode_image(&bytes).map_err(|error| error.to_string())?;
-    Ok((raster, blake3::hash(&bytes)))
+    let decoded = decode(&bytes).map_err(|error| error.to_string())?;
+    Ok((decoded, blake3::hash(&bytes)))
 }
 
-/// The item's pixels, and those of its reference.
-pub(super) fn rasters(item: &LabelledItem) -> Result<(Raster, Option<Raster>), String> {
-    let image = read(&item.path)?.0;
-    let reference = item.reference.as_deref().map(|path| read(path).map(|r| r.0)).transpose()?;
-    Ok((image, reference))
+fn read_image(path: &Path) -> Result<Raster, String> {
+    match read(path)?.0 {
+        Decoded::Image(image) => Ok(image),
+        Decoded::Sound(_) => Err("a sound where a picture should be".to_owned()),
+    }
 }
 
-/// `good`, then every defect class in alphabetical order.
-pub(super) fn classes(items: &[&LabelledItem]) -> Vec<String> {
+fn read_sound(path: &Path) -> Result<Sound, String> {
+    match read(path)?.0 {
+        Decoded::Sound(sound) => Ok(sound),
+        Decoded::Image(_) => Err("a picture where a sound should be".to_owned()),
+    }
+}
+
+/// The item, decoded, and its reference.
+pub(super) fn decoded(item: &LabelledItem) -> Result<(Decoded, Option<Raster>), String> {
+    Ok((read(&item.path)?.0, item.reference.as_deref().map(read_image).transpose()?))
+}
+
+/// What most of the items are: a model looks at pictures or listens to sounds.
+pub(super) fn medium(items: &[&LabelledItem]) -> MediaKind {
+    let sounds = items.iter().filter(|item| item.kind == MediaKind::Audio).count();
+    if 2 * sounds > items.len() { MediaKind::Audio } else { MediaKind::Image }
+}
+
+/// In alphabetical order, but `good` first where there are defects to find.
+pub(super) fn classes(items: &[&LabelledItem], task: Task) -> Vec<String> {
     let mut names: BTreeSet<&str> = items.iter().flat_map(|item| item.label.classes()).collect();
-    names.remove(Label::GOOD);
-    std::iter::once(Label::GOOD).chain(names).map(str::to_owned).collect()
+    let first = (task == Task::Defect).then(|| {
+        names.remove(Label::GOOD);
+        Label::GOOD
+    });
+    first.into_iter().chain(names).map(str::to_owned).collect()
 }
 
 /// Where every item has a defect and a golden reference, some references stand for the good items
@@ -98,28 +125,46 @@ pub(super) fn goldens(items: &[LabelledItem]) -> Vec<LabelledItem> {
 pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     let step = items.len().div_ceil(LOOKED_AT).max(1);
     let seen: Vec<(&LabelledItem, Raster)> =
-        items.par_iter().step_by(step).filter_map(|item| Some((*item, read(&item.path).ok()?.0))).collect();
+        items.par_iter().step_by(step).filter_map(|item| Some((*item, read_image(&item.path).ok()?))).collect();
     if seen.is_empty() {
         return Err(LearnError::TooLittle("no image could be decoded".to_owned()));
     }
-    let median = |mut values: Vec<f32>, share: f32| {
-        values.sort_by(f32::total_cmp);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-        let at = (values.len() as f32 * share) as usize;
-        values.get(at.min(values.len().saturating_sub(1))).copied()
-    };
     let sides = items.iter().flat_map(|item| item.label.regions.iter()).filter_map(|r| r.shape.bounds());
-    let defect_side = median(sides.map(|b| (b.x2 - b.x1).min(b.y2 - b.y1)).collect(), 0.25);
-    let aspects = |share| median(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
+    let defect_side = quantile(sides.map(|b| (b.x2 - b.x1).min(b.y2 - b.y1)).collect(), 0.25);
+    let aspects = |share| quantile(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
     let grey = seen.iter().all(|(_, r)| r.channels == 1);
     Ok(Look {
-        width: median(seen.iter().map(|(_, r)| r.width as f32).collect(), 0.5).unwrap_or(1.0),
-        height: median(seen.iter().map(|(_, r)| r.height as f32).collect(), 0.5).unwrap_or(1.0),
+        width: quantile(seen.iter().map(|(_, r)| r.width as f32).collect(), 0.5).unwrap_or(1.0),
+        height: quantile(seen.iter().map(|(_, r)| r.height as f32).collect(), 0.5).unwrap_or(1.0),
         aspects: aspects(0.9).unwrap_or(1.0) / aspects(0.1).unwrap_or(1.0),
         defect_side,
         grey,
         reference: items.iter().all(|item| item.reference.is_some()),
     })
+}
+
+/// Lengths and rates of a handful of sounds (every n-th).
+pub(super) fn listen(items: &[&LabelledItem]) -> Result<Listening, LearnError> {
+    let step = items.len().div_ceil(LOOKED_AT).max(1);
+    let heard: Vec<Sound> =
+        items.par_iter().step_by(step).filter_map(|item| read_sound(&item.path).ok()).collect();
+    let mut rates: Vec<u32> = heard.iter().map(|sound| sound.rate_hz).collect();
+    rates.sort_unstable();
+    let rate_hz = rates.get(rates.len() / 2).copied();
+    #[expect(clippy::cast_possible_truncation, reason = "seconds")]
+    let secs = quantile(heard.iter().map(|sound| sound.secs() as f32).collect(), 0.9);
+    let (Some(rate_hz), Some(secs)) = (rate_hz, secs) else {
+        return Err(LearnError::TooLittle("no sound could be decoded".to_owned()));
+    };
+    Ok(Listening { secs: f64::from(secs), rate_hz })
+}
+
+/// The value that so large a share of the values does not exceed.
+fn quantile(mut values: Vec<f32>, share: f32) -> Option<f32> {
+    values.sort_by(f32::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    let at = (values.len() as f32 * share) as usize;
+    values.get(at.min(values.len().saturating_sub(1))).copied()
 }
 
 /// What came of loading: samples in the items' order, what was skipped and why, and the hash of
@@ -133,7 +178,7 @@ pub(super) struct Loaded {
 pub(super) fn load(
     items: &[&LabelledItem],
     spec: &InputSpec,
-    defects: &[String],
+    classes: &[String],
     cancel: &AtomicBool,
 ) -> Result<Loaded, LearnError> {
     let results: Vec<Result<(Sample, blake3::Hash), String>> = items
@@ -143,7 +188,7 @@ pub(super) fn load(
             if cancel.load(Ordering::Relaxed) {
                 return Err("stopped".to_owned());
             }
-            sample(index, item, spec, defects)
+            sample(index, item, spec, classes)
         })
         .collect();
     if cancel.load(Ordering::Relaxed) {
@@ -176,24 +221,25 @@ fn sample(
     index: usize,
     item: &LabelledItem,
     spec: &InputSpec,
-    defects: &[String],
+    classes: &[String],
 ) -> Result<(Sample, blake3::Hash), String> {
-    let (image, hash) = read(&item.path)?;
+    let (decoded, hash) = read(&item.path)?;
+    let image = seen(spec, &decoded).map_err(|error| error.to_string())?;
     let reference = match (&item.reference, spec.reference) {
-        (Some(path), true) => Some(read(path)?.0),
+        (Some(path), true) => Some(read_image(path)?),
         _ => None,
     };
     let input = prepare(spec, &image, reference.as_ref()).map_err(|error| error.to_string())?;
     let labels = item.label.classes();
-    let positive: Vec<bool> = defects.iter().map(|d| labels.contains(d.as_str())).collect();
+    let positive: Vec<bool> = classes.iter().map(|c| labels.contains(c.as_str())).collect();
     let mut unplaced = positive.clone();
     let mut masks = Vec::new();
-    for (class, name) in defects.iter().enumerate() {
+    for (class, name) in classes.iter().enumerate() {
         let (width, height) = (image.width as usize, image.height as usize);
         let mut mask = vec![0_u8; width * height];
         let mut placed = false;
         for region in item.label.regions.iter().filter(|r| r.class == *name) {
-            placed |= region.shape.draw(width, height, &mut mask);
+            placed |= drawn(spec, &region.shape).draw(width, height, &mut mask);
         }
         if placed {
             unplaced[class] = false;
@@ -201,7 +247,16 @@ fn sample(
             masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
-    Ok((Sample { item: index, input, masks, positive, unplaced, stats: image_stats(&image) }, hash))
+    let stats = match &decoded {
+        Decoded::Image(image) => Some(image_stats(image)),
+        Decoded::Sound(_) => None,
+    };
+    Ok((Sample { item: index, input, masks, positive, unplaced, stats }, hash))
+}
+
+/// A place on the picture that the network sees.
+pub(super) fn drawn(spec: &InputSpec, shape: &Shape) -> Shape {
+    spec.sound.as_ref().map_or_else(|| shape.clone(), |sound| sound.drawn(shape))
 }
 
 /// A source mask on the input's canvas.

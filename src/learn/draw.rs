@@ -1,6 +1,7 @@
 //! Which items an epoch shows, and how often: seeded, and balanced between classes.
 
 use super::data::Sample;
+use crate::domain::Task;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -47,6 +48,12 @@ pub(super) fn draw_weights(train: &[&Sample], defective_share: f64) -> Vec<f64> 
 /// Items whose defects may be laid over good ones: those of which all are placed.
 pub(super) fn donors<'a>(train: &[&'a Sample]) -> Vec<&'a Sample> {
     train.iter().copied().filter(|s| s.is_defective() && !s.unplaced.contains(&true)).collect()
+}
+
+/// Sounds that leave another what it is when they are heard beneath it: good ones, or any where the loudest
+/// gives the name.
+pub(super) fn beds<'a>(task: Task, train: &[&'a Sample]) -> Vec<&'a Sample> {
+    train.iter().copied().filter(|s| task != Task::Defect || !s.is_defective()).collect()
 }
 
 /// As many draws as there are items, spread evenly over the weights (systematic sampling), in

@@ -2,15 +2,17 @@
 
 use super::LearnError;
 use super::by_size::{DefectMetrics, Overlap, Placed, by_size};
-use super::data::{self, rasters, unusable};
+use super::data::{self, decoded, drawn, unusable};
 use super::metrics::{
     Detections, ReliabilityBin, auroc, average_precision, bootstrap, calibration_error, detection_f,
     detection_precision, reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{BoxPx, ImageStats, Label, LabelledItem, ModelRef, Probability, Region};
-use crate::infer::{Metric, Model, Output};
-use crate::media::{Raster, image_stats};
+use crate::domain::{
+    BoxPx, ImageStats, Label, LabelledItem, ModelRef, Probability, Region, Task, Vote,
+};
+use crate::infer::{InputSpec, Manifest, Metric, Model, Output, seen};
+use crate::media::{Decoded, Raster, image_stats};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -50,6 +52,12 @@ pub struct Report {
     pub per_class: BTreeMap<String, ClassMetrics>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub balanced_accuracy: Option<Metric>,
+    /// Share of right names; only of models that name items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<Metric>,
+    /// What people said of the same items, where several were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub people: Option<People>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auroc: Option<Metric>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,12 +93,24 @@ pub struct Report {
     pub skipped: Vec<(String, String)>,
 }
 
+/// People's answers against the labels, on the items that have any.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct People {
+    /// Share of single answers that are right, and of the commonest answers to an item (a tie counts by the
+    /// share of right ones among them).
+    pub single: Metric,
+    pub majority: Metric,
+    /// The model, on the same items.
+    pub model: Metric,
+}
+
 impl Report {
     /// The figures that have a name and a value, for a manifest.
     #[must_use]
     pub fn metrics(&self) -> BTreeMap<String, Metric> {
         [
             ("balanced_accuracy", self.balanced_accuracy),
+            ("accuracy", self.accuracy),
             ("auroc", self.auroc),
             ("average_precision", self.average_precision),
             ("ece", self.ece),
@@ -145,8 +165,9 @@ pub struct PredictionRow {
     pub regions: Vec<PredictedRegion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
-    /// What the picture measures.
-    pub inputs: ImageStats,
+    /// What a picture measures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<ImageStats>,
     /// Pixels that the defects of its label cover, where they have a place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect_px: Option<u64>,
@@ -165,13 +186,15 @@ pub(super) struct Measured {
     /// Position among the items.
     pub item: usize,
     output: Output,
-    /// 1 − P(good) as it would be without the package's calibration.
-    uncalibrated: f64,
+    /// What the model says is in doubt: of one that finds defects 1 − P(good), of one that names items that
+    /// name's probability. The second is as it would be without the package's calibration.
+    scores: [f64; 2],
+    names_items: bool,
     overlap: Option<Overlap>,
     /// By class; only where the truth has places.
     detections: Option<BTreeMap<String, Detections>>,
     seconds: f64,
-    inputs: ImageStats,
+    inputs: Option<ImageStats>,
     hash: blake3::Hash,
 }
 
@@ -233,39 +256,65 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     if let Some(reason) = unusable(item) {
         return Err(reason);
     }
-    let (image, reference) = rasters(item)?;
+    let (decoded, reference) = decoded(item)?;
     let bytes = std::fs::read(&item.path).map_err(|error| error.to_string())?;
     let start = Instant::now();
-    let input = model.prepare(&image, reference.as_ref()).map_err(|error| error.to_string())?;
+    let input = model.prepare(&decoded, reference.as_ref()).map_err(|error| error.to_string())?;
     let output = model.predict(&input, 1).map_err(|error| error.to_string())?;
     let seconds = start.elapsed().as_secs_f64();
-    let pixel_logit = f64::from(model.manifest().regions.pixel_logit);
-    let threshold = model.manifest().calibration.probability(pixel_logit);
-    let raw = model.manifest().calibration.score(1.0 - good(&output));
-    let placed = item.label.is_good() || item.label.regions.iter().any(|r| r.shape.bounds().is_some());
+    let manifest = model.manifest();
+    let names_items = manifest.task == Task::Classify;
+    let threshold = manifest.calibration.probability(f64::from(manifest.regions.pixel_logit));
+    let image = seen(&manifest.input, &decoded).map_err(|error| error.to_string())?;
+    let [truths, found] = [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
+    let placed = item.label.is_good() || truths.iter().any(|r| r.shape.bounds().is_some());
     Ok(Measured {
         item: index,
-        overlap: placed.then(|| overlap(&item.label, &output, &image, threshold)),
-        detections: placed.then(|| detections(&item.label, &output.regions)),
-        uncalibrated: 1.0 / (1.0 + (-raw).exp()),
+        overlap: placed.then(|| overlap(&truths, &found, &image, threshold)),
+        detections: placed.then(|| detections(&truths, &found)),
+        scores: if names_items { named(&output, manifest.calibration.class_temperature) } else { suspected(manifest, &output) },
+        names_items,
         output,
         seconds,
-        inputs: image_stats(&image),
+        inputs: match &decoded {
+            Decoded::Image(image) => Some(image_stats(image)),
+            Decoded::Sound(_) => None,
+        },
         hash: blake3::hash(&bytes),
     })
+}
+
+/// 1 − P(good), and what it would be without calibration.
+fn suspected(manifest: &Manifest, output: &Output) -> [f64; 2] {
+    let calibrated = 1.0 - good(output);
+    let raw = manifest.calibration.score(calibrated);
+    [calibrated, 1.0 / (1.0 + (-raw).exp())]
+}
+
+/// The probability of the most probable name, and what it would be without the temperature.
+fn named(output: &Output, temperature: f64) -> [f64; 2] {
+    let raw = output.probabilities.values().map(|p| p.get().powf(temperature));
+    let (most, sum) = raw.fold((0.0_f64, 0.0), |(most, sum), p| (most.max(p), sum + p));
+    let calibrated = output.probabilities.values().map(|p| p.get()).fold(0.0, f64::max);
+    [calibrated, most / sum]
+}
+
+/// Places in pixels of the picture that the network sees.
+fn on_picture(spec: &InputSpec, regions: &[Region]) -> Vec<Region> {
+    regions.iter().map(|region| Region { shape: drawn(spec, &region.shape), ..region.clone() }).collect()
 }
 
 /// Defect pixels at source resolution. Regions of
 /// the whole item have no pixels of their own, and weak suspicions below the manifest's threshold
 /// do not count as found pixels.
-fn overlap(label: &Label, output: &Output, image: &Raster, threshold: f64) -> Overlap {
+fn overlap(truths: &[Region], regions: &[Region], image: &Raster, threshold: f64) -> Overlap {
     let (width, height) = (image.width as usize, image.height as usize);
     let mut truth = vec![0_u8; width * height];
     let mut found = vec![0_u8; width * height];
-    for region in &label.regions {
+    for region in truths {
         region.shape.draw(width, height, &mut truth);
     }
-    for region in output.regions.iter().filter(|r| r.score.is_some_and(|s| s.get() >= threshold)) {
+    for region in regions.iter().filter(|r| r.score.is_some_and(|s| s.get() >= threshold)) {
         region.shape.draw(width, height, &mut found);
     }
     let mut sums = Overlap::default();
@@ -278,10 +327,10 @@ fn overlap(label: &Label, output: &Output, image: &Raster, threshold: f64) -> Ov
 }
 
 /// Greedy matching by falling score: each true region is found at most once.
-fn detections(label: &Label, regions: &[Region]) -> BTreeMap<String, Detections> {
+fn detections(truths: &[Region], regions: &[Region]) -> BTreeMap<String, Detections> {
     let mut by_class: BTreeMap<String, Detections> = BTreeMap::new();
     let truths: Vec<(&str, BoxPx)> =
-        label.regions.iter().filter_map(|r| Some((r.class.as_str(), r.shape.bounds()?))).collect();
+        truths.iter().filter_map(|r| Some((r.class.as_str(), r.shape.bounds()?))).collect();
     for (class, _) in &truths {
         by_class.entry((*class).to_owned()).or_default().truths += 1;
     }
@@ -342,9 +391,10 @@ struct Table<'a> {
     groups: BTreeMap<&'a str, Vec<usize>>,
     truth: Vec<std::collections::BTreeSet<&'a str>>,
     answers: Vec<&'a str>,
-    /// 1 − P(good), defective.
+    /// 1 − P(good), defective; or the probability of the name, right.
     scores: Vec<(f64, bool)>,
     uncalibrated: Vec<(f64, bool)>,
+    names_items: bool,
 }
 
 impl<'a> Table<'a> {
@@ -353,13 +403,22 @@ impl<'a> Table<'a> {
         for (at, m) in measured.iter().enumerate() {
             groups.entry(&items[m.item].group).or_default().push(at);
         }
-        let is_defective = |m: &Measured| !items[m.item].label.is_good();
+        let truth: Vec<std::collections::BTreeSet<&str>> = measured.iter().map(|m| items[m.item].label.classes()).collect();
+        let answers: Vec<&str> = measured.iter().map(|m| answer(&m.output.probabilities)).collect();
+        let came_true = |at: usize, m: &Measured| {
+            if m.names_items { truth[at].contains(answers[at]) } else { !items[m.item].label.is_good() }
+        };
+        let pairs = |which: usize| -> Vec<(f64, bool)> {
+            measured.iter().enumerate().map(|(at, m)| (m.scores[which], came_true(at, m))).collect()
+        };
+        let (scores, uncalibrated) = (pairs(0), pairs(1));
         Self {
             groups,
-            truth: measured.iter().map(|m| items[m.item].label.classes()).collect(),
-            answers: measured.iter().map(|m| answer(&m.output.probabilities)).collect(),
-            scores: measured.iter().map(|m| (1.0 - good(&m.output), is_defective(m))).collect(),
-            uncalibrated: measured.iter().map(|m| (m.uncalibrated, is_defective(m))).collect(),
+            truth,
+            answers,
+            scores,
+            uncalibrated,
+            names_items: measured.first().is_some_and(|m| m.names_items),
         }
     }
 
@@ -372,6 +431,17 @@ impl<'a> Table<'a> {
         bootstrap(&self.groups, seed, scores.len(), |at| {
             measure(&at.iter().map(|&i| scores[i]).collect::<Vec<_>>())
         })
+    }
+
+    /// Of the score for a defect; absent where items are named.
+    fn of_defects(&self, seed: u64, measure: fn(&[(f64, bool)]) -> Option<f64>) -> Option<Metric> {
+        if self.names_items { None } else { self.over(&self.scores, seed, measure) }
+    }
+
+    /// Share of items that get one of their names.
+    fn accuracy(&self, at: &[usize]) -> Option<f64> {
+        let hits = at.iter().filter(|&&i| self.truth[i].contains(self.answers[i])).count();
+        (!at.is_empty()).then(|| hits as f64 / at.len() as f64)
     }
 
     /// Recall of a class; an item with several classes counts as found under any of them.
@@ -416,7 +486,8 @@ fn report(
 ) -> Report {
     let table = Table::new(items, measured);
     let usable: Vec<&LabelledItem> = measured.iter().map(|m| &items[m.item]).collect();
-    let classes = data::classes(&usable);
+    let task = if table.names_items { Task::Classify } else { Task::Defect };
+    let classes = data::classes(&usable, task);
     let present: Vec<&String> =
         classes.iter().filter(|c| table.truth.iter().any(|t| t.contains(c.as_str()))).collect();
     let balanced = |at: &[usize]| {
@@ -432,8 +503,10 @@ fn report(
         groups: table.groups.len(),
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
         balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
-        auroc: table.over(&table.scores, seed, auroc),
-        average_precision: table.over(&table.scores, seed, average_precision),
+        accuracy: bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at)).filter(|_| table.names_items),
+        people: people(&usable, &table, seed),
+        auroc: table.of_defects(seed, auroc),
+        average_precision: table.of_defects(seed, average_precision),
         ece: table.over(&table.scores, seed, calibration_error),
         ece_uncalibrated: table.over(&table.uncalibrated, seed, calibration_error),
         reliability: reliability(&table.scores),
@@ -449,6 +522,41 @@ fn report(
         data_hash: hasher.finalize().to_hex().to_string(),
         skipped,
     }
+}
+
+/// Single people, their majority and the model on the items that people have answered.
+fn people(items: &[&LabelledItem], table: &Table<'_>, seed: u64) -> Option<People> {
+    let is_right = |item: &LabelledItem, vote: &Vote| item.label.classes().contains(vote.label.as_str());
+    let right: Vec<f64> = items
+        .iter()
+        .map(|item| item.votes.iter().filter(|vote| is_right(item, vote)).count() as f64)
+        .collect();
+    let asked = |at: &[usize]| -> Vec<usize> {
+        at.iter().copied().filter(|&i| !items[i].votes.is_empty()).collect()
+    };
+    let mean = |at: &[usize], of: &dyn Fn(usize) -> f64| {
+        (!at.is_empty()).then(|| at.iter().map(|&i| of(i)).sum::<f64>() / at.len() as f64)
+    };
+    let answers = items.iter().map(|item| item.votes.len()).sum();
+    let n = asked(&(0..items.len()).collect::<Vec<_>>()).len();
+    Some(People {
+        single: bootstrap(&table.groups, seed, answers, |at| {
+            let votes: usize = at.iter().map(|&i| items[i].votes.len()).sum();
+            (votes > 0).then(|| at.iter().map(|&i| right[i]).sum::<f64>() / votes as f64)
+        })?,
+        majority: bootstrap(&table.groups, seed, n, |at| mean(&asked(at), &|i| majority(items[i])))?,
+        model: bootstrap(&table.groups, seed, n, |at| table.accuracy(&asked(at)))?,
+    })
+}
+
+/// Share of right answers among the commonest.
+fn majority(item: &LabelledItem) -> f64 {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    item.votes.iter().for_each(|vote| *counts.entry(vote.label.as_str()).or_default() += 1);
+    let most = counts.values().copied().max().unwrap_or(0);
+    let commonest: Vec<&str> = counts.iter().filter(|(_, n)| **n == most).map(|(label, _)| *label).collect();
+    let right = commonest.iter().filter(|label| item.label.classes().contains(**label)).count();
+    right as f64 / commonest.len().max(1) as f64
 }
 
 /// Over the classes that the model knows; items of others are left out.

@@ -2,12 +2,12 @@
 
 use super::augment::{Recipe, example};
 use super::data::{self, Sample};
-use super::draw::{donors, draw_epoch, draw_weights};
+use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::settings::window;
 use super::train::{SetUp, set_up};
 use super::{LearnError, TrainSettings};
 use crate::domain::LabelledItem;
-use crate::infer::{InputSpec, normalisation};
+use crate::infer::{InputSpec, normalisation, shown};
 use crate::media::Raster;
 use crate::nn::PIXEL_STRIDE;
 use std::sync::atomic::AtomicBool;
@@ -20,13 +20,14 @@ const ITEMS_MAX: usize = 240;
 /// The first examples of an epoch, each beside itself with the true cells in red.
 pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result<Raster, LearnError> {
     let goldens = data::goldens(items);
-    let SetUp { usable, classes, spec, .. } = set_up(items, &goldens, settings, None)?;
+    let SetUp { usable, classes, task, spec, .. } = set_up(items, &goldens, settings, None)?;
+    let shown = shown(task, &classes);
     let step = usable.len().div_ceil(ITEMS_MAX).max(1);
     let some: Vec<&LabelledItem> = usable.iter().copied().step_by(step).collect();
-    let loaded = data::load(&some, &spec, &classes[1..], &AtomicBool::new(false))?;
+    let loaded = data::load(&some, &spec, shown, &AtomicBool::new(false))?;
     let train: Vec<&Sample> = loaded.samples.iter().collect();
     let spec = window(&spec, settings.window_px);
-    let recipe = Recipe { spec: &spec, settings: &settings.augmentation, donors: &donors(&train) };
+    let recipe = Recipe { spec: &spec, settings: &settings.augmentation, donors: &donors(&train), beds: &beds(task, &train) };
     let order = draw_epoch(&draw_weights(&train, settings.defective_share), train.len(), settings.seed, 1);
     let (width, height) = (spec.width_px as usize, spec.height_px as usize);
     let (columns, rows) = (COLUMNS as usize, ROWS as usize);
@@ -42,7 +43,7 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
         for y in 0..height {
             for x in 0..width {
                 let pixel = pixel(&spec, &drawn.values, y * width + x);
-                let marked = mark(pixel, &drawn.target, cell(&spec, x, y), classes.len() - 1);
+                let marked = mark(pixel, &drawn.target, cell(&spec, x, y), shown.len());
                 for (left, colour) in [(0, pixel), (width, marked)] {
                     let place = (corner[1] + y) * 2 * columns * width + corner[0] + left + x;
                     sheet.pixels[place * 3..place * 3 + 3].copy_from_slice(&colour);

@@ -25,6 +25,7 @@ mod paste;
 mod progress;
 mod settings;
 mod split;
+mod surroundings;
 mod suspects;
 mod train;
 mod validate;

@@ -3,10 +3,11 @@
 use super::data::Loaded;
 use super::evaluate::evaluate;
 use super::split::Part;
+use super::train::SetUp;
 use super::{LearnError, PredictionRow, TrainSettings};
-use crate::domain::{DataNorms, ImageStats, Label, LabelledItem, Probability, Task};
+use crate::domain::{DataNorms, ImageStats, Label, LabelledItem, Probability};
 use crate::infer::{
-    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Manifest, Model, RegionSettings,
+    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, Manifest, Model, RegionSettings,
     TrainingNote, weights_to_bytes,
 };
 use crate::nn::{Graph, Weights, instruction_set};
@@ -32,8 +33,7 @@ pub(super) struct Judged {
 /// A package in the making.
 pub(super) struct Candidate<'a> {
     pub settings: &'a TrainSettings,
-    pub spec: &'a InputSpec,
-    pub classes: &'a [String],
+    pub set_up: &'a SetUp<'a>,
     pub loaded: &'a Loaded,
     pub judged: Judged,
 }
@@ -77,7 +77,7 @@ impl Candidate<'_> {
             log_odds.extend(measured.predictions.iter().map(|row| single_log_odds(defect_probability(row))));
         }
         let learnt_from = self.loaded.samples.iter().zip(parts).filter(|(_, part)| **part != Part::Evidence);
-        let seen: Vec<ImageStats> = learnt_from.map(|(sample, _)| sample.stats).collect();
+        let seen: Vec<ImageStats> = learnt_from.filter_map(|(sample, _)| sample.stats).collect();
         manifest.norms = DataNorms::of(self.settings.line.clone(), &seen, log_odds);
         pack(&manifest)
     }
@@ -88,9 +88,9 @@ impl Candidate<'_> {
         Manifest {
             format_version: FORMAT_VERSION,
             name: s.name.clone(),
-            task: Task::Defect,
-            classes: self.classes.to_vec(),
-            input: self.spec.clone(),
+            task: self.set_up.task,
+            classes: self.set_up.classes.clone(),
+            input: self.set_up.spec.clone(),
             graph,
             calibration,
             regions: RegionSettings {

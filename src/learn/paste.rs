@@ -25,7 +25,9 @@ pub(super) fn paste(
     for (own, other) in values.chunks_exact_mut(spec.area()).zip(donor.chunks_exact(spec.area())) {
         let offset = if spec.reference { 0.0 } else { offset_at_seam(own, other, coverage, &share) };
         for ((own, other), share) in own.iter_mut().zip(other).zip(&share) {
-            *own += share * strength * (other + offset - *own);
+            let laid = share * strength * (other + offset - *own);
+            // A sound does not silence what is there.
+            *own += if spec.sound.is_some() { laid.max(0.0) } else { laid };
         }
     }
 }
@@ -80,6 +82,7 @@ mod tests {
             view: View::Single,
             reference: false,
             local_px: 0,
+            sound: None,
             difference: false,
         };
         let is_defect = |at: usize| (12..20).contains(&(at % 32)) && (12..20).contains(&(at / 32));

@@ -1,8 +1,9 @@
 //! What a training can be told, and sensible choices from the data where it is told nothing.
 
-use super::data::Look;
-use crate::domain::DataVersion;
+use super::data::{Listening, Look};
+use crate::domain::{DataVersion, LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Levels, Manifest, View};
+use crate::media::MelSpec;
 use serde::{Deserialize, Serialize};
 
 /// Random changes of a training image; each is drawn anew for every epoch and item.
@@ -32,6 +33,11 @@ pub struct Augmentation {
     pub noise: f32,
     /// How often the defect of another item is laid over a good one, 0 to 1.
     pub paste: f32,
+    /// Of sounds: the largest shift in time, as a share of the sound, which goes on at its other end; how often
+    /// another sound lies beneath, 0 to 1; the longest stretch and the widest band that are hidden, as shares.
+    pub delay: f32,
+    pub beneath: f32,
+    pub mask: f32,
     /// How many times as far as an item such a defect is turned, scaled, stretched and shifted.
     pub paste_pose: f32,
 }
@@ -65,6 +71,9 @@ impl Default for Augmentation {
             blur: 0.8,
             noise: 0.03,
             paste: 0.5,
+            delay: 0.0,
+            beneath: 0.0,
+            mask: 0.0,
             paste_pose: 1.0,
         }
     }
@@ -157,6 +166,8 @@ pub struct TrainSettings {
     pub keep: Keep,
     /// Train again on the validation groups too; by itself where a class has few units.
     pub refit: Option<bool>,
+    /// To find defects or to name items; by itself to name them where none is called good.
+    pub task: Option<Task>,
     /// Chosen from the data when absent.
     pub input: Option<InputSpec>,
     /// One resized view of the whole item, or tiles; chosen from the data when absent.
@@ -227,6 +238,7 @@ impl Default for TrainSettings {
             average_steps: 300,
             keep: Keep::default(),
             refit: None,
+            task: None,
             input: None,
             view: None,
             side_px: SIDE_PX,
@@ -264,6 +276,48 @@ impl TrainSettings {
             },
             loss: LossParts { focus: 0.5, item: 0.1, head: 0.0, ..LossParts::default() },
             ..Self::default()
+        }
+    }
+
+    /// For sounds: neither turned nor mirrored, but moved in time, with other sounds beneath and parts hidden.
+    /// Chosen on everyday sounds, see `models/README.md`.
+    #[must_use]
+    pub fn for_sounds() -> Self {
+        Self {
+            batch: 16,
+            augmentation: Augmentation {
+                flip_x: false,
+                flip_y: false,
+                quarter_turn: false,
+                rotate_deg: 0.0,
+                scale: 0.08,
+                stretch: 0.08,
+                shift: 0.04,
+                light: 0.1,
+                gamma: 0.1,
+                shading: 0.15,
+                blur: 0.4,
+                noise: 0.06,
+                delay: 0.5,
+                beneath: 0.5,
+                mask: 0.12,
+                ..Augmentation::default()
+            },
+            loss: LossParts { cells: 0.5, item: 0.25, naming: 1.0, ..LossParts::default() },
+            ..Self::default()
+        }
+    }
+
+    /// What suits these items, before anybody changes it.
+    #[must_use]
+    pub fn suited(items: &[LabelledItem]) -> Self {
+        let sounds = items.iter().filter(|item| item.kind == MediaKind::Audio).count();
+        match () {
+            () if 2 * sounds > items.len() => Self::for_sounds(),
+            () if !items.is_empty() && items.iter().all(|item| item.reference.is_some()) => {
+                Self::with_reference()
+            }
+            () => Self::default(),
         }
     }
 
@@ -356,6 +410,45 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
         view,
         reference: look.reference,
         local_px: settings.local_px.unwrap_or(if look.reference { 0 } else { LOCAL_PX }),
+        sound: None,
         difference: look.reference && settings.difference,
+    }
+}
+
+/// Sounds are looked at in as many bands, over at most so many columns.
+const BANDS: u32 = 64;
+const COLUMNS_MAX: u32 = 512;
+/// Seconds from one column to the next: finer than this, recordings of a few seconds gain nothing.
+const HOP_SECS: f64 = 0.01;
+const WINDOW_SECS: f64 = 0.032;
+/// Lowest and highest frequency that is looked at, as far as the recordings have it.
+const LOW_HZ: f64 = 40.0;
+const HIGH_HZ: f64 = 16_000.0;
+/// Below half the rate recordings fade out.
+const USED_BAND: f64 = 0.96;
+
+/// Chooses the picture of sounds from what the recordings are like.
+pub(super) fn choose_hearing(listening: &Listening) -> InputSpec {
+    let sound = MelSpec {
+        bands: BANDS,
+        low_hz: LOW_HZ,
+        high_hz: HIGH_HZ.min(USED_BAND * f64::from(listening.rate_hz) / 2.0).round(),
+        hop_secs: HOP_SECS,
+        window_secs: WINDOW_SECS,
+    };
+    let width_px = sound.columns(listening.secs).next_multiple_of(32).min(COLUMNS_MAX);
+    InputSpec {
+        width_px,
+        height_px: sound.bands,
+        channels: 1,
+        levels: Levels::PerItem,
+        mean: vec![0.5],
+        std: vec![0.165],
+        // What lies on the border of one is whole in another.
+        view: View::Tiles { overlap_px: (width_px / 2).min(sound.bands - 1) },
+        reference: false,
+        local_px: 0,
+        sound: Some(sound),
+        difference: false,
     }
 }

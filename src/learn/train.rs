@@ -3,20 +3,20 @@
 use super::LearnError;
 use super::augment::{Example, Recipe, example};
 use super::average::Average;
-use super::calibrate::{NAMING, Scored, calibration};
+use super::calibrate::{Scored, calibration, naming};
 use super::checkpoint::{FirstRun, Keeper, Numbers, RunState};
 use super::data::{self, Loaded, Sample, unusable};
-use super::draw::{donors, draw_epoch, draw_weights};
+use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::loss::loss;
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
-use super::settings::{Keep, TrainSettings, choose_input, epochs_by_itself, window};
+use super::settings::{Keep, TrainSettings, choose_hearing, choose_input, epochs_by_itself, window};
 use super::split::{Part, split};
 use super::validate::{pixel_threshold, validation_score};
-use crate::domain::LabelledItem;
-use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, weights_from_bytes};
+use crate::domain::{LabelledItem, MediaKind, Task};
+use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, shown, weights_from_bytes};
 use crate::nn::{
-    Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
+    Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network, event_network,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -82,9 +82,9 @@ pub fn train_kept(
 ) -> Result<TrainReport, LearnError> {
     let start = Instant::now();
     let goldens = data::goldens(items);
-    let SetUp { usable, mut skipped, classes, spec } = set_up(items, &goldens, settings, init)?;
-    let loaded = data::load(&usable, &spec, &classes[1..], cancel)?;
-    skipped.extend(loaded.skipped.iter().cloned());
+    let set_up = set_up(items, &goldens, settings, init)?;
+    let SetUp { usable, spec, .. } = &set_up;
+    let loaded = data::load(usable, spec, set_up.shown(), cancel)?;
     let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
     let refits = settings.refit.unwrap_or_else(|| has_rare_class(&kept));
@@ -93,7 +93,7 @@ pub fn train_kept(
     let (first, mut stopped) = if let Some(first) = keeper.first_run() {
         (first, false)
     } else {
-        let mut run = Run::new(settings, &spec, &classes, &loaded, &parts, init, [refits, false])?;
+        let mut run = Run::new(settings, &set_up, &loaded, &parts, init, [refits, false])?;
         let stopped = run.epochs(keeper, cancel, &mut |p| report(p, 0))?;
         let judged = run.judge(&kept, &parts)?;
         let Fitted { weights, best_epoch, epochs } = run.fitted()?;
@@ -105,15 +105,15 @@ pub fn train_kept(
     if refits && !stopped {
         keeper.second_begins(first);
         let all: Vec<Part> = parts.iter().map(|part| part.refitted()).collect();
-        let mut again = Run::new(settings, &spec, &classes, &loaded, &all, init, [true, true])?;
+        let mut again = Run::new(settings, &set_up, &loaded, &all, init, [true, true])?;
         stopped = again.epochs(keeper, cancel, &mut |p| report(p, 1))?;
         if !stopped {
             fitted = again.fitted()?;
         }
     }
     let Fitted { weights, best_epoch, epochs } = fitted;
-    let graph = graph_for(&spec, classes.len() - 1, init);
-    let candidate = Candidate { settings, spec: &spec, classes: &classes, loaded: &loaded, judged };
+    let graph = graph_for(spec, set_up.shown().len(), init);
+    let candidate = Candidate { settings, set_up: &set_up, loaded: &loaded, judged };
     let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
         metrics: model.manifest().metrics.clone(),
@@ -122,7 +122,7 @@ pub fn train_kept(
         epochs,
         best_epoch,
         stopped,
-        skipped,
+        skipped: [set_up.skipped, loaded.skipped].concat(),
     })
 }
 
@@ -144,9 +144,17 @@ pub(super) struct SetUp<'a> {
     pub usable: Vec<&'a LabelledItem>,
     /// Items that cannot be used, and why.
     pub skipped: Vec<(String, String)>,
-    /// `good` first.
+    pub task: Task,
+    /// `good` first, where there are defects to find.
     pub classes: Vec<String>,
     pub spec: InputSpec,
+}
+
+impl SetUp<'_> {
+    /// Classes that the network has outputs for.
+    pub fn shown(&self) -> &[String] {
+        shown(self.task, &self.classes)
+    }
 }
 
 pub(super) fn set_up<'a>(
@@ -163,29 +171,53 @@ pub(super) fn set_up<'a>(
             None => usable.push(item),
         }
     }
-    let mut classes = data::classes(&usable);
+    let medium = init.map_or_else(|| data::medium(&usable), medium_of);
+    usable.retain(|item| {
+        if item.kind != medium {
+            skipped.push((item.name.clone(), format!("it is no {}", medium.as_str())));
+        }
+        item.kind == medium
+    });
+    let has_good = usable.iter().any(|item| item.label.is_good());
+    // Where nothing is called good, items are told apart by their names.
+    let by_itself = if has_good || usable.iter().any(|item| item.reference.is_some()) {
+        Task::Defect
+    } else {
+        Task::Classify
+    };
+    let task = init.map(|init| init.manifest().task).or(settings.task).unwrap_or(by_itself);
+    let mut classes = data::classes(&usable, task);
     if let Some(init) = init {
         // Classes of the initial model keep their places, so that its heads still fit.
         let mut merged = init.manifest().classes.clone();
         merged.extend(classes.into_iter().filter(|c| !init.manifest().classes.contains(c)));
         classes = merged;
     }
-    if classes.len() < 2 || !usable.iter().any(|i| i.label.is_good()) {
-        return Err(LearnError::TooLittle(
-            "it takes good items and at least one class of defects".to_owned(),
-        ));
+    let needs = match task {
+        Task::Defect => "it takes good items and at least one class of defects",
+        Task::Classify | Task::Transcribe => "it takes items of at least two classes",
+    };
+    if classes.len() < 2 || (task == Task::Defect && !has_good) {
+        return Err(LearnError::TooLittle(needs.to_owned()));
     }
     let spec = match (&settings.input, init) {
         (Some(spec), _) => spec.clone(),
         (None, Some(init)) => init.manifest().input.clone(),
+        (None, None) if medium == MediaKind::Audio => choose_hearing(&data::listen(&usable)?),
         (None, None) => choose_input(&data::look(&usable)?, settings),
     };
-    Ok(SetUp { usable, skipped, classes, spec })
+    Ok(SetUp { usable, skipped, task, classes, spec })
+}
+
+/// What a model takes.
+fn medium_of(model: &Model) -> MediaKind {
+    if model.manifest().input.sound.is_some() { MediaKind::Audio } else { MediaKind::Image }
 }
 
 /// One training under way.
 struct Run<'a> {
     settings: &'a TrainSettings,
+    task: Task,
     spec: &'a InputSpec,
     /// What an example shows of it.
     window: InputSpec,
@@ -193,6 +225,8 @@ struct Run<'a> {
     validation: Vec<&'a Sample>,
     /// Items of `train` whose defects may be laid over good ones.
     donors: Vec<&'a Sample>,
+    /// Those that may be heard beneath others.
+    beds: Vec<&'a Sample>,
     draw: Vec<f64>,
     graph: Graph,
     net: TrainNet,
@@ -213,8 +247,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(
         settings: &'a TrainSettings,
-        spec: &'a InputSpec,
-        classes: &'a [String],
+        set_up: &'a SetUp<'_>,
         loaded: &'a Loaded,
         parts: &[Part],
         init: Option<&Model>,
@@ -231,12 +264,14 @@ impl<'a> Run<'a> {
                 validation.len()
             )));
         }
-        let graph = graph_for(spec, classes.len() - 1, init);
+        let SetUp { spec, task, .. } = set_up;
+        let shown = set_up.shown().len();
+        let graph = graph_for(spec, shown, init);
         let mut net = TrainNet::new(&graph, settings.seed)?;
         // Only the whole view surely shows a defect that nobody has placed.
         let is_placed = train.iter().all(|sample| !sample.unplaced.contains(&true));
         let window = window(spec, if is_placed { settings.window_px } else { 0 });
-        net.adopt(&priors(&graph, classes.len() - 1))?;
+        net.adopt(&priors(&graph, shown))?;
         if let Some(init) = init {
             let weights = weights_from_bytes(init.package().1)?;
             if net.adopt(&weights)? == 0 {
@@ -248,13 +283,16 @@ impl<'a> Run<'a> {
         let draw = draw_weights(&train, settings.defective_share);
         let average = Average::new(&net, settings.average_steps)?;
         let donors = donors(&train);
+        let beds = beds(*task, &train);
         Ok(Self {
             settings,
+            task: *task,
             spec,
             window,
             train,
             validation,
             donors,
+            beds,
             draw,
             graph,
             net,
@@ -365,7 +403,7 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         let scores = self.scores(&self.plan(weights)?, &self.validation)?;
-        Ok(Some(validation_score(&scores, &self.validation)))
+        Ok(Some(validation_score(self.task, &scores, &self.validation)))
     }
 
     /// `false` when it was stopped, or when the minutes are over in the middle of an epoch and
@@ -409,7 +447,7 @@ impl<'a> Run<'a> {
         let (seed, epoch) = (self.settings.seed, self.epoch as u64);
         let (train, settings) = (&self.train, self.settings);
         let spec = &self.window;
-        let recipe = Recipe { spec, settings: &settings.augmentation, donors: &self.donors };
+        let recipe = Recipe { spec, settings: &settings.augmentation, donors: &self.donors, beds: &self.beds };
         let first = (number * self.settings.batch) as u64;
         let examples: Vec<Example> = batch
             .par_iter()
@@ -477,13 +515,13 @@ impl<'a> Run<'a> {
             .zip(&items)
             .map(|((raw, sample), item)| Scored {
                 score: f64::from(raw.score()),
-                names: raw.names(NAMING),
+                names: raw.names(naming(self.task)),
                 positive: sample.positive.clone(),
                 weight: 1.0 / items_of[item.group.as_str()],
             })
             .collect();
         let pixel_logit = pixel_threshold(&scores, &self.validation).0;
-        let calibration = calibration(&scored);
+        let calibration = calibration(self.task, &scored);
         let log_odds = scored.iter().map(|one| single_log_odds(calibration.probability(one.score))).collect();
         Ok(Judged { calibration, pixel_logit, log_odds })
     }
@@ -502,16 +540,17 @@ struct Fitted {
 }
 
 /// The layers of the model that is begun with, so that all of them fit, with as many outputs as there are
-/// defects; a new network where there is none, or where it looks at other channels.
-fn graph_for(spec: &InputSpec, defects: usize, init: Option<&Model>) -> Graph {
+/// classes to show; a new network where there is none, or where it looks at other channels.
+fn graph_for(spec: &InputSpec, shown: usize, init: Option<&Model>) -> Graph {
     let begun = init.map(|init| &init.manifest().graph).filter(|graph| graph.input_channels == spec.planes());
-    let Some(begun) = begun else { return defect_network(spec.planes(), defects) };
+    let network = if spec.sound.is_some() { event_network } else { defect_network };
+    let Some(begun) = begun else { return network(spec.planes(), shown) };
     let mut graph = begun.clone();
     for node in &mut graph.nodes {
         if let (true, Op::Conv { out, .. } | Op::Linear { out, .. }) =
             (graph.outputs.values().any(|head| *head == node.name), &mut node.op)
         {
-            *out = defects;
+            *out = shown;
         }
     }
     graph

@@ -52,6 +52,7 @@ fn small() -> TrainSettings {
         view: View::Single,
         reference: false,
         local_px: 0,
+        sound: None,
         difference: false,
     };
     TrainSettings {

@@ -3,13 +3,17 @@
 
 use super::data::Sample;
 use super::metrics::average_precision;
-use crate::infer::RawScores;
+use crate::domain::Task;
+use crate::infer::{Naming, RawScores};
 use crate::nn::PIXEL_STRIDE;
 use rayon::prelude::*;
 
-/// Average precision of "defective", and the pixels' overlap at its best threshold where there are
-/// masks, in equal parts; 0 to 1.
-pub(super) fn validation_score(scores: &[RawScores], samples: &[&Sample]) -> f64 {
+/// Average precision of "defective" (where items are named the mean probability of the right name), and
+/// the pixels' overlap at its best threshold where there are masks, in equal parts; 0 to 1.
+pub(super) fn validation_score(task: Task, scores: &[RawScores], samples: &[&Sample]) -> f64 {
+    if task != Task::Defect {
+        return named_right(scores, samples);
+    }
     let pairs: Vec<(f64, bool)> =
         scores.iter().zip(samples).map(|(raw, s)| (f64::from(raw.score()), s.is_defective())).collect();
     let ranking = average_precision(&pairs).unwrap_or(0.0);
@@ -17,6 +21,18 @@ pub(super) fn validation_score(scores: &[RawScores], samples: &[&Sample]) -> f64
         Some(overlap) => 0.5 * (ranking + overlap),
         None => ranking,
     }
+}
+
+/// Mean probability of the right name; a share of right names would jump with so few.
+fn named_right(scores: &[RawScores], samples: &[&Sample]) -> f64 {
+    let right = scores.iter().zip(samples).map(|(raw, sample)| {
+        let names = raw.names(Naming::Item);
+        let most = names.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = names.iter().map(|name| (name - most).exp()).collect();
+        let named: f64 = weights.iter().zip(&sample.positive).filter(|(_, is)| **is).map(|(w, _)| w).sum();
+        named / weights.iter().sum::<f64>()
+    });
+    right.sum::<f64>() / samples.len().max(1) as f64
 }
 
 /// The logit threshold with the best overlap of predicted and true defect cells, and that overlap

@@ -6,14 +6,35 @@
 mod decode;
 mod encode;
 mod jpeg;
+mod mel;
 mod raster;
 mod resize;
 mod sniff;
+mod sound;
 mod stats;
 
 pub use decode::{FILE_BYTES_MAX, MediaError, PIXELS_MAX, SIDE_PX_MAX, decode_image};
 pub use encode::{encode_jpeg, encode_png_grey};
+pub use mel::{MelSpec, mel_picture};
 pub use raster::Raster;
 pub use resize::{resize, thumbnail};
 pub use sniff::sniff;
+pub use sound::{Sound, decode_sound};
+
+/// An item that was decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decoded {
+    Image(Raster),
+    Sound(Sound),
+}
+
+/// Decodes a picture or a sound, whichever the bytes are.
+pub fn decode(bytes: &[u8]) -> Result<Decoded, MediaError> {
+    match sniff(bytes) {
+        Some(MediaKind::Audio) => decode_sound(bytes).map(Decoded::Sound),
+        _ => decode_image(bytes).map(Decoded::Image),
+    }
+}
 pub use stats::image_stats;
+
+use crate::domain::MediaKind;

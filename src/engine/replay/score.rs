@@ -6,7 +6,7 @@ use crate::domain::{
     ImageStats, Label, LabelledItem, MediaHash, MediaKind, ModelRef, Prediction, Probability, Reason, Timing,
 };
 use crate::infer::Model;
-use crate::media::{Raster, decode_image, image_stats};
+use crate::media::{Decoded, Raster, decode, decode_image, image_stats};
 use rayon::prelude::*;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -62,13 +62,13 @@ pub(super) fn score(item: &LabelledItem, model: Option<&Model>) -> Scored {
 fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<Prediction, Reason> {
     let start = Instant::now();
     let undecodable = |why: String| Reason::Undecodable { why };
-    let raster = decode_image(bytes).map_err(|error| undecodable(error.to_string()))?;
+    let decoded = decode(bytes).map_err(|error| undecodable(error.to_string()))?;
     let reference = item.reference.as_deref().map(read).transpose().map_err(undecodable)?;
     let decode_ms = millis(start);
     let model = model.ok_or_else(|| Reason::NoModel { why: "none is released on this line".into() })?;
     let fault = |error: crate::infer::InferError| Reason::ModelFault { why: error.to_string() };
     let start = Instant::now();
-    let input = model.prepare(&raster, reference.as_ref()).map_err(fault)?;
+    let input = model.prepare(&decoded, reference.as_ref()).map_err(fault)?;
     let prepare_ms = millis(start);
     let start = Instant::now();
     let output = model.predict(&input, 1).map_err(fault)?;
@@ -78,7 +78,10 @@ fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<P
         regions: output.regions,
         transcript: None,
         timing: Timing { decode_ms, prepare_ms, network_ms: millis(start) },
-        inputs: Some(image_stats(&raster)),
+        inputs: match &decoded {
+            Decoded::Image(raster) => Some(image_stats(raster)),
+            Decoded::Sound(_) => None,
+        },
     })
 }
 

@@ -1,0 +1,64 @@
+//! Other surroundings of a sound: what else is heard beneath it, and what drowns a part of it.
+
+use super::settings::Augmentation;
+use crate::infer::{InputSpec, MID_GREY};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// How far beneath, in levels of the input: between equally loud and hardly heard.
+const BENEATH: std::ops::RangeInclusive<f32> = 0.0..=60.0;
+/// Powers add up: of two equal levels the sum lies a few levels higher. This is the width of the step from
+/// one to the other, for pictures whose spread of some 12 dB became 42 levels.
+const SOFTNESS: f32 = 15.0;
+/// Stretches and bands that are hidden, each.
+const HIDDEN: usize = 2;
+
+/// Lays another sound (planes of 0 to 255) beneath.
+pub(super) fn lay_beneath(rng: &mut ChaCha8Rng, values: &mut [f32], other: &[f32]) {
+    let lower = rng.random_range(BENEATH);
+    for (own, other) in values.iter_mut().zip(other) {
+        let (most, least) = (own.max(other - lower), own.min(other - lower));
+        *own = most + SOFTNESS * ((least - most) / SOFTNESS).exp().ln_1p();
+    }
+}
+
+/// Hides stretches of time and bands (Park et al., *SpecAugment*, 2019).
+pub(super) fn hide(rng: &mut ChaCha8Rng, values: &mut [f32], spec: &InputSpec, s: &Augmentation) {
+    let (width, height) = (spec.width_px as usize, spec.height_px as usize);
+    for _ in 0..HIDDEN {
+        let columns = stretch(rng, width, s.mask);
+        let rows = stretch(rng, height, s.mask);
+        for plane in values.chunks_exact_mut(spec.area()) {
+            for (y, row) in plane.chunks_exact_mut(width).enumerate() {
+                let hidden = if rows.contains(&y) { 0..width } else { columns.clone() };
+                row[hidden].fill(f32::from(MID_GREY));
+            }
+        }
+    }
+}
+
+/// Somewhere along a side, at most `share` of it long.
+fn stretch(rng: &mut ChaCha8Rng, side: usize, share: f32) -> std::ops::Range<usize> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a side")]
+    let most = (share.clamp(0.0, 1.0) * side as f32) as usize;
+    let length = rng.random_range(0..=most);
+    let from = rng.random_range(0..=side - length);
+    from..from + length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn what_lies_beneath_never_takes_anything_away() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let own: Vec<f32> = (0..200_u8).map(f32::from).collect();
+        let other: Vec<f32> = own.iter().rev().copied().collect();
+        let mut mixed = own.clone();
+        lay_beneath(&mut rng, &mut mixed, &other);
+        assert!(mixed.iter().zip(&own).all(|(mixed, own)| mixed >= own && *mixed <= own + 200.0));
+        assert!(mixed[199] - own[199] < 0.1, "what is far below is not heard");
+    }
+}
