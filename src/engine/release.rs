@@ -25,7 +25,7 @@ pub(super) fn warm_up(model: &Model) -> Result<f64, String> {
     let raster = Raster { width: input.width_px, height: input.height_px, channels: input.channels, pixels };
     let golden = input.reference.then(|| raster.clone());
     let item = match &input.sound {
-        Some(sound) => Decoded::Sound(Sound::silence(f64::from(input.width_px) * sound.hop_secs)),
+        Some(sound) => Decoded::Sound(silence(f64::from(input.width_px) * sound.hop_secs)),
         None => Decoded::Image(raster),
     };
     let mut fastest_ms = f64::INFINITY;
@@ -36,6 +36,14 @@ pub(super) fn warm_up(model: &Model) -> Result<f64, String> {
         fastest_ms = fastest_ms.min(start.elapsed().as_secs_f64() * 1e3);
     }
     Ok(fastest_ms)
+}
+
+/// So many seconds of nothing, at a usual rate.
+fn silence(secs: f64) -> Sound {
+    const RATE_HZ: u32 = 16_000;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few seconds")]
+    let frames = (secs * f64::from(RATE_HZ)).round() as usize;
+    Sound { rate_hz: RATE_HZ, channels: 1, samples: vec![0.0; frames] }
 }
 
 /// What a step of a candidate takes, and whether it may go.

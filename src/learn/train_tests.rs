@@ -78,7 +78,7 @@ fn two_trainings_give_the_same_package_and_scores_share_one_scale() {
     assert!(manifest.evidence.iter().any(|e| e.defective) && manifest.evidence.iter().any(|e| !e.defective));
     assert!(a.metrics.contains_key("auroc") && a.metrics.contains_key("defect_iou"));
     for item in &items {
-        let (image, _) = data::rasters(item).unwrap();
+        let (image, _) = data::decoded(item).unwrap();
         let out = a.model.predict(&a.model.prepare(&image, None).unwrap(), 1).unwrap();
         let sum: f64 = out.probabilities.values().map(|p| p.get()).sum();
         assert!((sum - 1.0).abs() < 1e-9);
@@ -233,7 +233,7 @@ fn a_package_says_what_is_normal_for_what_it_was_trained_on_and_what_its_evidenc
     let norms = manifest.norms.as_ref().unwrap();
     assert_eq!(norms.line.as_deref(), Some("this line"));
     assert_eq!(norms.items + manifest.evidence.len(), items.len(), "each item is a group");
-    let stats = |item: &LabelledItem| image_stats(&super::data::rasters(item).unwrap().0);
+    let stats = |item: &LabelledItem| image_stats(&super::data::decoded(item).unwrap().0);
     let far = |item: &LabelledItem| norms.inputs["brightness"].deviation(stats(item).brightness.into());
     assert!(items.iter().all(|item| far(item).abs() < 6.0));
     assert!(norms.score.is_some());

@@ -1,5 +1,5 @@
-//! Bytes → pixels and back: decoding under strict limits, encoding, thumbnails, and telling
-//! pictures from sounds by content.
+//! Bytes → pixels and samples, and back: decoding under strict limits, encoding, thumbnails, and
+//! telling pictures from sounds by content.
 //!
 //! Knows nothing of files, the store or models.
 
@@ -19,7 +19,13 @@ pub use mel::{MelSpec, mel_picture};
 pub use raster::Raster;
 pub use resize::{resize, thumbnail};
 pub use sniff::sniff;
-pub use sound::{Sound, decode_sound};
+pub use sound::{
+    CHANNELS_MAX, RATE_HZ_MAX, RATE_HZ_MIN, SAMPLES_MAX, Sound, SoundFile, SoundSource, WavFormat,
+    decode_sound, encode_wav,
+};
+pub use stats::image_stats;
+
+use crate::domain::MediaKind;
 
 /// An item that was decoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +41,3 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, MediaError> {
         _ => decode_image(bytes).map(Decoded::Image),
     }
 }
-pub use stats::image_stats;
-
-use crate::domain::MediaKind;
