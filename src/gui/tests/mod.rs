@@ -3,6 +3,7 @@
 mod pages;
 mod raster;
 mod review;
+mod sound;
 
 use super::app::{App, Places};
 use super::shell::Place;
