@@ -161,13 +161,12 @@ impl Reader {
 
     fn open(&mut self, media: &MediaHash) -> Result<&mut Open, String> {
         let kept = self.open.take().filter(|open| open.media == *media);
-        let open = match kept {
-            Some(open) => open,
-            None => {
-                let file = open_sound(&self.blobs.path(media))?;
-                let spectrum = Spectrum::new(&file, TILE_ROWS);
-                Open { media: media.clone(), file, spectrum }
-            }
+        let open = if let Some(open) = kept {
+            open
+        } else {
+            let file = open_sound(&self.blobs.path(media))?;
+            let spectrum = Spectrum::new(&file, TILE_ROWS);
+            Open { media: media.clone(), file, spectrum }
         };
         Ok(self.open.insert(open))
     }

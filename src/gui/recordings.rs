@@ -20,6 +20,9 @@ const TILES_MAX: usize = 160;
 /// Taking things in may take this long of one frame.
 const DRAIN: Duration = Duration::from_millis(3);
 
+/// The pixels of a tile.
+pub type Tile = Arc<Vec<u8>>;
+
 /// Things of which the longest unused go.
 struct Shelf<K, T> {
     kept: HashMap<K, (T, u64)>,
@@ -54,7 +57,7 @@ pub struct Recordings {
     sounds: Sounds,
     heads: Shelf<MediaHash, Shown<Arc<SoundHead>>>,
     blocks: Shelf<(MediaHash, u64), Option<Arc<Vec<f32>>>>,
-    tiles: Shelf<(MediaHash, u8, u64), Shown<Arc<Vec<u8>>>>,
+    tiles: Shelf<(MediaHash, u8, u64), Shown<Tile>>,
     /// Of this frame, most needed first.
     wants: Vec<SoundWant>,
 }
@@ -122,7 +125,7 @@ impl Recordings {
         })
     }
 
-    pub fn tile(&mut self, media: &MediaHash, level: u8, index: u64) -> Shown<Arc<Vec<u8>>> {
+    pub fn tile(&mut self, media: &MediaHash, level: u8, index: u64) -> Shown<Tile> {
         self.tiles.get(&(media.clone(), level, index)).unwrap_or_else(|| {
             self.wants.push(SoundWant::Tile { media: media.clone(), level, index });
             Shown::Loading

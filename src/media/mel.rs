@@ -199,7 +199,9 @@ fn filters(spec: &MelSpec, rate_hz: u32, size: usize) -> Vec<Filter> {
             let mut weights: Vec<f32> =
                 if is_heard { (first..=last).map(weight).collect() } else { Vec::new() };
             let sum: f32 = weights.iter().sum();
-            weights.iter_mut().for_each(|w| *w /= sum.max(f32::MIN_POSITIVE));
+            for weight in &mut weights {
+                *weight /= sum.max(f32::MIN_POSITIVE);
+            }
             Filter { first, weights }
         })
         .collect()

@@ -8,6 +8,7 @@ mod camera;
 mod canvas;
 mod edit;
 mod filter;
+mod heat;
 mod look;
 mod marks;
 mod panel;

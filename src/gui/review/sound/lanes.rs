@@ -81,7 +81,7 @@ pub fn hz_text(hz: f64) -> String {
 pub fn regions(ui: &Ui, placed: &Placed, regions: &[Region], mark: Mark, theme: Tokens) {
     let painter = ui.painter();
     let mut labels: Vec<Rect> = Vec::new();
-    let mut whole = 0;
+    let mut beneath = placed.spectrum.top() + 12.0;
     for (at, region) in regions.iter().enumerate() {
         let is_chosen = mark.chosen == Some(at);
         // The ground of the spectrogram is dark in both themes, that of the waveform is the theme's.
@@ -90,9 +90,9 @@ pub fn regions(ui: &Ui, placed: &Placed, regions: &[Region], mark: Mark, theme: 
         let colors = if is_chosen { [DARK.accent, theme.accent] } else { [over, above] };
         let text = label(region);
         let Some(place) = span_rect(placed, &region.shape) else {
-            let at = placed.spectrum.left_top() + vec2(12.0, 12.0 + 26.0 * whole as f32);
+            let at = pos2(placed.spectrum.left() + 12.0, beneath);
             label_at(painter, at, Align2::LEFT_TOP, &text, colors[0], DARK);
-            whole += 1;
+            beneath += 26.0;
             continue;
         };
         if !place.expand(4.0).intersects(placed.spectrum) {

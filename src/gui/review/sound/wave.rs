@@ -65,7 +65,7 @@ impl Wave<'_> {
         let peaks = if frames_per_column >= SAMPLES_BELOW {
             self.head.peaks.view(channel, first..end, columns)
         } else {
-            self.from_samples(recordings, channel, first, frames_per_column, columns)
+            self.peaks_of_samples(recordings, channel, first, frames_per_column, columns)
         };
         let mut mesh = Mesh::default();
         let (middle, half) = (lane.center().y, lane.height() / 2.0 - 2.0);
@@ -90,7 +90,7 @@ impl Wave<'_> {
         frame
     }
 
-    fn from_samples(
+    fn peaks_of_samples(
         &self,
         recordings: &mut Recordings,
         channel: u32,
