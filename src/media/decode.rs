@@ -6,6 +6,7 @@
 //! a defect may lie on the other half.
 
 use super::sniff::{describe, picture_format};
+use super::sound::{CHANNELS_MAX, RATE_HZ_MAX, RATE_HZ_MIN, SAMPLES_MAX};
 use super::{Raster, jpeg};
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::png::PngDecoder;
@@ -29,7 +30,7 @@ const UNDER_ALPHA: u8 = 128;
 /// Error texts of decoders are cut to one line of this length.
 const WHY_CHARS_MAX: usize = 160;
 
-/// Why bytes did not become a picture, or a picture no bytes. One line each.
+/// Why bytes did not become a picture or a sound, or the other way round. One line each.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum MediaError {
     #[error("the file is empty")]
@@ -38,6 +39,8 @@ pub enum MediaError {
     TooManyBytes { bytes: usize },
     #[error("not a picture but {0}")]
     NotAPicture(&'static str),
+    #[error("not a sound but {0}")]
+    NotASound(&'static str),
     #[error("{0} pictures are not supported: use JPEG, PNG, BMP, TIFF or WebP")]
     UnsupportedFormat(&'static str),
     #[error("animated pictures are not accepted ({0})")]
@@ -57,6 +60,21 @@ pub enum MediaError {
     Unsupported { format: &'static str, why: String },
     #[error("the {0} is damaged in a way that stopped its decoder")]
     DecoderStopped(&'static str),
+    #[error("the sound has no samples")]
+    NoSamples,
+    #[error("{rate_hz} samples a second are outside of what is supported: {RATE_HZ_MIN} to {RATE_HZ_MAX}")]
+    Rate { rate_hz: u32 },
+    #[error("{channels} channels are outside of what is supported: 1 to {CHANNELS_MAX}")]
+    Channels { channels: u32 },
+    #[error(
+        "{samples} samples are too many for one clip: at most {} million, channels together",
+        SAMPLES_MAX / 1_000_000
+    )]
+    TooLong { samples: u64 },
+    #[error("the sample at frame {frame} is not a finite number")]
+    NotFinite { frame: u64 },
+    #[error("the file cannot be read: {0}")]
+    Unreadable(String),
     #[error("the picture cannot be encoded: {0}")]
     Encode(String),
     #[error("the picture cannot be resized: {0}")]
@@ -78,7 +96,10 @@ pub fn decode_image(bytes: &[u8]) -> Result<Raster, MediaError> {
 }
 
 /// Decoders are other people's code on hostile input: a panic ends here, as an error.
-fn guarded<T>(name: &'static str, decode: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+pub(super) fn guarded<T>(
+    name: &'static str,
+    decode: impl FnOnce() -> Result<T, MediaError>,
+) -> Result<T, MediaError> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(MediaError::DecoderStopped(name)))
 }
 
