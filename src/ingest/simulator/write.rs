@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::domain::{Region, SimulatedPosition, SimulatorKind};
     use crate::ingest::simulator::{motors, phones};
-    use crate::media::decode_image;
+    use crate::media::{decode_image, decode_sound};
 
     #[track_caller]
     fn lines_of(dir: &Path) -> Vec<Value> {
@@ -143,7 +143,10 @@ mod tests {
             check_label(item, &unit.regions);
             assert_eq!(item.get("severity").is_some(), !unit.regions.is_empty());
             let bytes = fs::read(dir.path().join(item["media"].as_str().unwrap())).unwrap();
-            assert_eq!(bytes.len(), 44 + 2 * unit.samples.len());
+            let decoded = decode_sound(&bytes).unwrap();
+            assert_eq!((decoded.rate_hz, decoded.channels), (motors::RATE_HZ, 1));
+            let pairs = decoded.samples.iter().zip(&unit.sound.samples);
+            assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-4);
         }
     }
 }

@@ -25,6 +25,7 @@ pub use signal::{CLIP_SAMPLES, RATE_HZ};
 
 use super::stream_rng;
 use crate::domain::{Label, Region, SimulatorSettings};
+use crate::media::Sound;
 use drift::Drifted;
 use fault::{Fault, render_faults};
 use microphone::Microphone;
@@ -43,8 +44,8 @@ const SEVERITY_STEP: f32 = 0.1;
 pub struct RenderedUnit {
     /// `M000123` for index 123.
     pub unit: String,
-    /// [`CLIP_SAMPLES`] at [`RATE_HZ`], full scale 1; what is louder is clipped.
-    pub samples: Vec<f32>,
+    /// One channel of [`CLIP_SAMPLES`] at [`RATE_HZ`]; what is louder than full scale is clipped.
+    pub sound: Sound,
     /// Where faults can be heard, the main one's first; empty for a good motor.
     pub regions: Vec<Region>,
     /// Of the main fault, from 0 for borderline to 1 for obvious; 0 for a good motor.
@@ -101,7 +102,8 @@ impl Simulator {
         let mut samples = rest.heard;
         samples.iter_mut().for_each(|value| *value = value.clamp(-1.0, 1.0));
         let class = regions.first().map_or(Label::GOOD, |region| &region.class).to_owned();
-        RenderedUnit { unit: unit_name(index), samples, regions, severity, class }
+        let sound = Sound { rate_hz: RATE_HZ, channels: 1, samples };
+        RenderedUnit { unit: unit_name(index), sound, regions, severity, class }
     }
 
     fn rest(&self, heard: Vec<f32>) -> Rest {

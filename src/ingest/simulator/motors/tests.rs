@@ -24,7 +24,7 @@ fn drifting(kind: DriftKind, level: f64) -> Simulator {
 
 /// What the fault has added to the clip.
 fn difference(faulty: &RenderedUnit, good: &RenderedUnit) -> Vec<f32> {
-    faulty.samples.iter().zip(&good.samples).map(|(a, b)| a - b).collect()
+    faulty.sound.samples.iter().zip(&good.sound.samples).map(|(a, b)| a - b).collect()
 }
 
 /// Energy within a region, by filters that know nothing of the spectra that found it.
@@ -45,12 +45,12 @@ fn a_motor_depends_on_settings_and_index_alone() {
     let first = one.render(3);
     let _ = one.render(4);
     let again = std::thread::scope(|scope| scope.spawn(|| simulator(0.5).render(3)).join().unwrap());
-    assert_eq!(first.samples, again.samples);
+    assert_eq!(first.sound.samples, again.sound.samples);
     assert_eq!((first.regions, first.unit.as_str()), (again.regions, "M000003"));
-    assert_ne!(first.samples, one.render(4).samples);
+    assert_ne!(first.sound.samples, one.render(4).sound.samples);
     let other = Simulator::new(SimulatorSettings { seed: 8, ..settings(0.5) });
-    assert_ne!(first.samples, other.render(3).samples);
-    assert_eq!(first.samples.len(), CLIP_SAMPLES);
+    assert_ne!(first.sound.samples, other.render(3).sound.samples);
+    assert_eq!(first.sound.samples.len(), CLIP_SAMPLES);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn every_fault_occurs_and_its_truth_lies_where_it_is_louder_than_the_rest() {
         let added = difference(&faulty, &clean);
         assert_eq!(added.iter().any(|&value| value != 0.0), !faulty.regions.is_empty(), "{index}");
         for region in &faulty.regions {
-            let [fault, rest] = [&added, &clean.samples].map(|part| energy_within(part, region));
+            let [fault, rest] = [&added, &clean.sound.samples].map(|part| energy_within(part, region));
             assert!(fault > 0.5 * rest, "{index} {region:?}: {fault} {rest}");
         }
         *seen.entry(faulty.class).or_default() += 1;
@@ -136,7 +136,7 @@ fn nothing_drifts_before_its_unit() {
         (DriftKind::Muffled, 1.0),
         (DriftKind::NewDefect, 1.0),
     ] {
-        assert_eq!(before.render(9).samples, drifting(kind, level).render(9).samples, "{kind:?}");
+        assert_eq!(before.render(9).sound.samples, drifting(kind, level).render(9).sound.samples, "{kind:?}");
     }
 }
 
@@ -148,7 +148,8 @@ fn halls_get_louder_microphones_quieter_or_muffled() {
         Simulator::new(SimulatorSettings { drift, ..settings(0.0) })
     };
     let change = |kind, level, index| {
-        let [now, then] = [&drifted(kind, level), &before].map(|simulator| simulator.render(index).samples);
+        let [now, then] =
+            [&drifted(kind, level), &before].map(|simulator| simulator.render(index).sound.samples);
         signal::rms(&now) / signal::rms(&then)
     };
     for index in 10..16 {
