@@ -320,6 +320,21 @@ impl Default for SimulatorSettings {
 }
 
 impl SimulatorSettings {
+    /// The same for a simulator of this kind; of another kind's settings only what both have.
+    #[must_use]
+    pub fn of_kind(&self, kind: SimulatorKind) -> Self {
+        if kind == self.kind {
+            return self.clone();
+        }
+        Self {
+            kind,
+            units_per_minute: self.units_per_minute,
+            defect_share: self.defect_share,
+            seed: self.seed,
+            ..Self::default()
+        }
+    }
+
     /// What a kind of drift has arrived at by this unit; without any the light, a factor of 1, or
     /// a share of 0.
     #[must_use]

@@ -103,20 +103,6 @@ impl FromStr for DatasetSource {
     }
 }
 
-/// The line's settings for this kind; of a line of another kind only what both have.
-fn settings_of(kind: Option<SimulatorKind>, line: &SimulatorSettings) -> SimulatorSettings {
-    match kind {
-        Some(kind) if kind != line.kind => SimulatorSettings {
-            kind,
-            units_per_minute: line.units_per_minute,
-            defect_share: line.defect_share,
-            seed: line.seed,
-            ..SimulatorSettings::default()
-        },
-        _ => line.clone(),
-    }
-}
-
 impl DatasetSource {
     /// Opens the data set. `simulator` is what `simulator:N` renders.
     pub fn open(&self, filter: &Filter, simulator: &SimulatorSettings) -> Result<Dataset, EngineError> {
@@ -130,7 +116,7 @@ impl DatasetSource {
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: None })
             }
             Self::Simulator { kind, units, changes } => {
-                let mut settings = settings_of(*kind, simulator);
+                let mut settings = simulator.of_kind(kind.unwrap_or(simulator.kind));
                 for change in changes {
                     change.apply(&mut settings);
                 }

@@ -50,7 +50,7 @@ impl RenderedUnit {
     fn files(&self) -> Result<Vec<write::RenderedFile>, SimulatorError> {
         match self {
             Self::Phone(unit) => unit.files(),
-            Self::Motor(unit) => unit.files(),
+            Self::Motor(unit) => Ok(vec![unit.file()]),
         }
     }
 }

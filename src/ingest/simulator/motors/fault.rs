@@ -45,11 +45,11 @@ impl Fault {
     fn render(class: &'static str, motor: &Motor, run: &Run, healthy: &[f32], rng: &mut ChaCha8Rng) -> Self {
         let severity = rng.random_range(0.0..1.0);
         let (mut sound, band_hz, range_db) = match class {
-            "bearing" => (impacts::bearing(motor, run, rng), [1800.0, 7000.0], [-3.0, 17.0]),
-            "rattle" => (impacts::rattle(run, rng), [800.0, 4000.0], [-4.0, 16.0]),
-            "rub" => (friction::rub(run, rng), [1500.0, 5000.0], [-3.0, 15.0]),
+            "bearing" => (impacts::bearing(motor, run, rng), [1800.0, 7000.0], [-5.0, 16.0]),
+            "rattle" => (impacts::rattle(run, rng), [800.0, 4000.0], [-7.0, 14.0]),
+            "rub" => (friction::rub(run, rng), [1500.0, 5000.0], [-6.0, 13.0]),
             "imbalance" => (imbalance(run, rng), [12.0, 130.0], [1.0, 19.0]),
-            _ => (friction::squeal(run, rng), [2000.0, 6000.0], [-3.0, 18.0]),
+            _ => (friction::squeal(run, rng), [2000.0, 6000.0], [-5.0, 16.0]),
         };
         let loudest = loudest_rms(&sound);
         if loudest > 0.0 {

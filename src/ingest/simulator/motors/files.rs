@@ -2,18 +2,14 @@
 
 use super::RenderedUnit;
 use crate::domain::{Label, MediaKind};
-use crate::ingest::simulator::write::{RenderedFile, SimulatorError};
+use crate::ingest::simulator::write::RenderedFile;
 use crate::media::{WavFormat, encode_wav};
 use serde_json::{Value, json};
 
 impl RenderedUnit {
-    pub(in crate::ingest::simulator) fn files(&self) -> Result<Vec<RenderedFile>, SimulatorError> {
+    pub(in crate::ingest::simulator) fn file(&self) -> RenderedFile {
         let name = format!("{}.wav", self.unit);
-        Ok(vec![RenderedFile {
-            truth: self.truth(&name),
-            bytes: encode_wav(&self.sound, WavFormat::Pcm16),
-            name,
-        }])
+        RenderedFile { truth: self.truth(&name), bytes: encode_wav(&self.sound, WavFormat::Pcm16), name }
     }
 
     fn truth(&self, media: &str) -> Value {

@@ -12,7 +12,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 /// A typical motor's part of full scale.
-const MOTOR_DB: f32 = -25.0;
+const MOTOR_DB: f32 = -27.0;
 /// The microphone's own noise below full scale.
 const NOISE_DB: f32 = -72.0;
 /// What a covered microphone still hears, and how much of it.

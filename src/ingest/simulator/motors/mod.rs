@@ -100,7 +100,9 @@ impl Simulator {
             }
         }
         let mut samples = rest.heard;
-        samples.iter_mut().for_each(|value| *value = value.clamp(-1.0, 1.0));
+        for value in &mut samples {
+            *value = value.clamp(-1.0, 1.0);
+        }
         let class = regions.first().map_or(Label::GOOD, |region| &region.class).to_owned();
         let sound = Sound { rate_hz: RATE_HZ, channels: 1, samples };
         RenderedUnit { unit: unit_name(index), sound, regions, severity, class }

@@ -33,6 +33,7 @@ pub(super) struct Motor {
     /// A wave over one period of the pull.
     hum: Wave,
     housing: Vec<(Filter, f32)>,
+    rumble_hz: [f32; 2],
     flow_hz: [f32; 2],
     flow_peak_hz: f32,
     levels: Levels,
@@ -92,6 +93,7 @@ impl Motor {
             slots: Wave::of_partials(rng, &[(slots, 1.0), (2 * slots, 0.3)]),
             hum: Wave::of_partials(rng, &[(1, 1.0), (2, 0.45), (3, 0.25), (4, 0.1), (6, 0.08)]),
             housing: housing(rng),
+            rumble_hz: [log_range(rng, 350.0, 800.0), log_range(rng, 1000.0, 2600.0)],
             flow_hz: [flow_low, log_range(rng, 900.0, 1900.0)],
             flow_peak_hz: log_range(rng, 250.0, 900.0),
             levels: Levels::draw(rng),
@@ -122,7 +124,7 @@ impl Motor {
     /// Rolling and magnetic noise of the structure; it grows with the load.
     fn rumble(&self, run: &Run, rng: &mut ChaCha8Rng) -> Vec<f32> {
         let mut noise = white(rng);
-        for hz in [500.0, 1800.0] {
+        for hz in self.rumble_hz {
             Filter::low_pass(hz, 0.5).run(&mut noise);
         }
         set_rms(&mut noise, self.levels.rumble);
@@ -169,11 +171,11 @@ impl Levels {
         let mut level = |low_db: f32, high_db: f32| from_db(rng.random_range(low_db..high_db));
         Self {
             unbalance: level(-14.0, -5.0),
-            mesh: level(-24.0, -11.0),
-            slots: level(-30.0, -14.0),
-            hum: level(-20.0, -8.0),
-            rumble: level(-9.0, -3.0),
-            flow: level(-10.0, -3.0),
+            mesh: level(-22.0, -8.0),
+            slots: level(-28.0, -10.0),
+            hum: level(-20.0, -6.0),
+            rumble: level(-11.0, -4.0),
+            flow: level(-13.0, -3.0),
             beat: level(-14.0, -3.0),
         }
     }

@@ -124,7 +124,9 @@ pub(super) fn set_rms(samples: &mut [f32], level: f32) {
 }
 
 pub(super) fn scale(samples: &mut [f32], factor: f32) {
-    samples.iter_mut().for_each(|value| *value *= factor);
+    for value in samples {
+        *value *= factor;
+    }
 }
 
 pub(super) fn add(onto: &mut [f32], samples: &[f32]) {

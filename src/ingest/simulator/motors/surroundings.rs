@@ -1,24 +1,26 @@
 //! What else there is to hear in the hall: harmless all of it, and some of it like a fault.
 //!
 //! A bearing that runs dry hisses in the band of a damaged one, without its knocks; an air gun
-//! covers the band of a rub; a dropped tool rings like something loose, but once.
+//! covers the band of a rub; a dropped tool and a relay sound like something loose, but once and in step.
 
 use super::motor::Motor;
 use super::run::Run;
 use super::signal::{
-    CLIP_SAMPLES, COUNT, Filter, LEAD, RATE, Stretches, Wave, add, band_noise, from_db, knock, normal,
-    resonate, sample_at, scale, secs, set_rms, wander, white,
+    COUNT, Filter, RATE, Stretches, Wave, add, band_noise, from_db, knock, normal, resonate, sample_at,
+    scale, secs, set_rms, wander, white,
 };
 use crate::ingest::simulator::curve::{log_range, smooth};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+type Source = fn(&mut ChaCha8Rng) -> Vec<f32>;
+
 /// All of it, before room and microphone, where 1 is the loudness of a typical motor. `loudness`
 /// is a factor on what is not of the motor itself.
 pub(super) fn render(motor: &Motor, run: &Run, loudness: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let mut sound = hall(rng);
-    let sources: [(f64, fn(&mut ChaCha8Rng) -> Vec<f32>); 5] =
-        [(0.35, other_machine), (0.3, fan), (0.12, air), (0.1, tool), (0.14, voices)];
+    let sources: [(f64, Source); 6] =
+        [(0.35, other_machine), (0.3, fan), (0.14, air), (0.12, tool), (0.14, voices), (0.15, ticks)];
     for (share, source) in sources {
         if rng.random_bool(share) {
             add(&mut sound, &source(rng));
@@ -94,10 +96,22 @@ fn tool(rng: &mut ChaCha8Rng) -> Vec<f32> {
         )
     };
     let modes = [1100.0, 2300.0, 3700.0, 5600.0].map(mode);
-    let mut sound = resonate(&knocks, &modes);
-    let peak = sound.iter().fold(f32::MIN_POSITIVE, |peak, value| peak.max(value.abs()));
-    scale(&mut sound, from_db(rng.random_range(-14.0..6.0)) / peak);
-    sound
+    scaled_to_peak(resonate(&knocks, &modes), from_db(rng.random_range(-14.0..6.0)))
+}
+
+/// A relay or a feeder beside the bench: regular knocks, slower than any motor turns.
+fn ticks(rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let (pause, strength) = (log_range(rng, 0.09, 0.7), from_db(rng.random_range(-16.0..2.0)));
+    let uneven = rng.random_range(0.0..0.2);
+    let mut knocks = vec![0.0; COUNT];
+    let mut time = rng.random_range(-0.2..0.3);
+    while time < 2.0 {
+        knock(&mut knocks, sample_at(time) as f32, 1.0 + 0.3 * normal(rng));
+        time += pause * (1.0 + uneven * normal(rng)).max(0.2);
+    }
+    let mode = |hz: f32| (Filter::ringing(hz * log_range(rng, 0.7, 1.4), log_range(rng, 0.002, 0.008)), 1.0);
+    let modes = [900.0, 1900.0, 3100.0].map(mode);
+    scaled_to_peak(resonate(&knocks, &modes), strength)
 }
 
 /// Somebody speaks not far away: syllables of a pulsed source with three formants.
@@ -153,8 +167,12 @@ fn scaled(mut samples: Vec<f32>, factor: f32) -> Vec<f32> {
     samples
 }
 
+fn scaled_to_peak(samples: Vec<f32>, level: f32) -> Vec<f32> {
+    let peak = samples.iter().fold(f32::MIN_POSITIVE, |peak, value| peak.max(value.abs()));
+    scaled(samples, level / peak)
+}
+
 fn scaled_to(mut samples: Vec<f32>, level_db: f32) -> Vec<f32> {
-    debug_assert_eq!(samples.len(), LEAD + CLIP_SAMPLES);
     set_rms(&mut samples, from_db(level_db));
     samples
 }

@@ -27,15 +27,21 @@ fn difference(faulty: &RenderedUnit, good: &RenderedUnit) -> Vec<f32> {
     faulty.sound.samples.iter().zip(&good.sound.samples).map(|(a, b)| a - b).collect()
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "seconds and hertz of a clip")]
+fn f32s([from, to]: [f64; 2]) -> [f32; 2] {
+    [from as f32, to as f32]
+}
+
 /// Energy within a region, by filters that know nothing of the spectra that found it.
 fn energy_within(samples: &[f32], region: &Region) -> f32 {
     let Shape::Span { span_secs, band_hz: Some(band_hz) } = &region.shape else { panic!("{region:?}") };
     let mut part = samples.to_vec();
+    let [low_hz, high_hz] = f32s(*band_hz);
     for _ in 0..2 {
-        Filter::high_pass(band_hz[0] as f32, 0.7).run(&mut part);
-        Filter::low_pass(band_hz[1] as f32, 0.7).run(&mut part);
+        Filter::high_pass(low_hz, 0.7).run(&mut part);
+        Filter::low_pass(high_hz, 0.7).run(&mut part);
     }
-    let [start, end] = span_secs.map(|secs| whole(secs as f32 * RATE_HZ as f32));
+    let [start, end] = f32s(*span_secs).map(|secs| whole(secs * RATE_HZ as f32));
     part[start..end].iter().map(|value| value * value).sum()
 }
 

@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// which it does not begin.
 const GOES_ON: f32 = 1.0;
 const BEGINS: f32 = 2.0;
-/// What is 15 dB below the fault's loudest frame or band is not where a person would point.
-const FAINT: f32 = 0.03;
+/// What is 20 dB below the fault's loudest frame or band is not where a person would point.
+const FAINT: f32 = 0.01;
 /// Shorter pauses do not end a stretch: a slow shaft turns once in this time.
 const PAUSE_SECS: f32 = 0.2;
 const STRETCH_SECS_MIN: f32 = 0.04;
@@ -73,7 +73,7 @@ impl Grid {
     /// For all others: windows of 32 ms, sixths of an octave from 250 Hz on.
     pub(super) fn high() -> Self {
         let edge = |k: i32| whole(8.0 * 2.0_f32.powf(k as f32 / 6.0));
-        let bands = (0..).map(|k| edge(k)..edge(k + 1)).take_while(|band| band.end <= 256).collect();
+        let bands = (0..30).map(|k| edge(k)..edge(k + 1)).collect();
         Self::new(512, 160, bands)
     }
 
