@@ -33,7 +33,7 @@ pub enum Verb {
     Demo(Demo),
     /// Make a line
     New(New),
-    /// Take labelled items from a folder with items.jsonl, or rendered ones (simulator:N)
+    /// Take labelled items from a folder with items.jsonl, or rendered ones (simulator:N, motor:N)
     Import(Import),
     /// Train a candidate on the line's labels
     Train(Train),

@@ -40,7 +40,8 @@ pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
 pub use outline::{Outline, fill, outlines};
 pub use plan::{
     AfterIngest, Baseline, Budget, Class, Drift, DriftKind, FolderSource, InspectionRule, Plan,
-    RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorSettings, Task, Threads,
+    RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorKind, SimulatorSettings, Task,
+    Threads,
 };
 pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};

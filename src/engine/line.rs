@@ -4,8 +4,8 @@
 use super::{EngineError, StationOptions, find_model, steward};
 use crate::decide::{Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
-    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds,
-    Verdict,
+    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, SimulatorKind, Task,
+    Thresholds, Verdict,
 };
 use crate::infer::Model;
 use crate::review::{self, Recorded};
@@ -360,7 +360,12 @@ fn class_names(plan: &Plan) -> Vec<String> {
 
 /// Names the population that a simulator's settings draw from.
 pub(super) fn population_name(settings: &crate::domain::SimulatorSettings) -> String {
-    let base = format!("simulator, defect share {}, light {}", settings.defect_share, settings.light);
+    let base = match settings.kind {
+        SimulatorKind::Phone => {
+            format!("simulator, defect share {}, light {}", settings.defect_share, settings.light)
+        }
+        SimulatorKind::Motor => format!("motor simulator, defect share {}", settings.defect_share),
+    };
     let positions = settings.positions.iter().map(|position| position.as_str().to_owned());
     let drift = settings.drift.iter().map(|drift| {
         let (kind, level) = (drift.kind.as_str(), drift.level);

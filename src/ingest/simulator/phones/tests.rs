@@ -111,7 +111,7 @@ fn the_pictures_of_a_unit_show_one_phone_and_carry_their_own_truth() {
 
 #[test]
 fn the_shipped_inspection_reads_what_its_simulator_writes() {
-    let plan = Plan::from_toml(include_str!("../../../assets/phone-inspection.toml")).unwrap();
+    let plan = Plan::from_toml(include_str!("../../../../assets/phone-inspection.toml")).unwrap();
     let pattern = Pattern::parse(&plan.source.pattern).unwrap();
     let unit = Simulator::new(plan.simulator.unwrap()).render(3);
     assert_eq!(unit.pictures.len(), plan.inspection.items as usize);

@@ -2,10 +2,11 @@
 //! what the surface mirrors, and the camera's exposure. Drawn from the picture's own random
 //! numbers, before anything is painted.
 
-use super::canvas::{Color, Point, center_of, rounded_box, smooth};
+use super::canvas::{Color, Point, center_of, rounded_box};
 use super::drift::Drifted;
 use super::phone::{Finish, Phone, vary_color};
 use crate::domain::SimulatedPosition;
+use crate::ingest::simulator::curve::smooth;
 use rand::Rng;
 use std::f32::consts::TAU;
 
