@@ -151,8 +151,7 @@ fn look(
         Err(reason) => Err(reason.clone()),
         Ok(model) => {
             let start = Instant::now();
-            let input =
-                guarded(|| model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string()));
+            let input = guarded(|| model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string()));
             timing.prepare_ms = millis(start);
             input.map_err(|why| Reason::ModelFault { why })
         }

@@ -22,7 +22,7 @@ pub fn row(item: usize, group: &str, truth: &str, said: &str, score: f64) -> Pre
         is_right: truth == said,
         regions: Vec::new(),
         transcript: None,
-        inputs: ImageStats { brightness: item as f32, ..ImageStats::default() },
+        inputs: Some(ImageStats { brightness: item as f32, ..ImageStats::default() }),
         defect_px: None,
         decision: None,
     }

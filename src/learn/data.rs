@@ -124,14 +124,18 @@ pub(super) fn goldens(items: &[LabelledItem]) -> Vec<LabelledItem> {
 /// Sizes, colours and defects of a handful of items (every n-th).
 pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     let step = items.len().div_ceil(LOOKED_AT).max(1);
-    let seen: Vec<(&LabelledItem, Raster)> =
-        items.par_iter().step_by(step).filter_map(|item| Some((*item, read_image(&item.path).ok()?))).collect();
+    let seen: Vec<(&LabelledItem, Raster)> = items
+        .par_iter()
+        .step_by(step)
+        .filter_map(|item| Some((*item, read_image(&item.path).ok()?)))
+        .collect();
     if seen.is_empty() {
         return Err(LearnError::TooLittle("no image could be decoded".to_owned()));
     }
     let sides = items.iter().flat_map(|item| item.label.regions.iter()).filter_map(|r| r.shape.bounds());
     let defect_side = quantile(sides.map(|b| (b.x2 - b.x1).min(b.y2 - b.y1)).collect(), 0.25);
-    let aspects = |share| quantile(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
+    let aspects =
+        |share| quantile(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
     let grey = seen.iter().all(|(_, r)| r.channels == 1);
     Ok(Look {
         width: quantile(seen.iter().map(|(_, r)| r.width as f32).collect(), 0.5).unwrap_or(1.0),

@@ -8,9 +8,7 @@ use super::metrics::{
     detection_precision, reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{
-    BoxPx, ImageStats, Label, LabelledItem, ModelRef, Probability, Region, Task, Vote,
-};
+use crate::domain::{BoxPx, ImageStats, Label, LabelledItem, ModelRef, Probability, Region, Task, Vote};
 use crate::infer::{InputSpec, Manifest, Metric, Model, Output, seen};
 use crate::media::{Decoded, Raster, image_stats};
 use rayon::prelude::*;
@@ -266,13 +264,18 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let names_items = manifest.task == Task::Classify;
     let threshold = manifest.calibration.probability(f64::from(manifest.regions.pixel_logit));
     let image = seen(&manifest.input, &decoded).map_err(|error| error.to_string())?;
-    let [truths, found] = [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
+    let [truths, found] =
+        [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
     let placed = item.label.is_good() || truths.iter().any(|r| r.shape.bounds().is_some());
     Ok(Measured {
         item: index,
         overlap: placed.then(|| overlap(&truths, &found, &image, threshold)),
         detections: placed.then(|| detections(&truths, &found)),
-        scores: if names_items { named(&output, manifest.calibration.class_temperature) } else { suspected(manifest, &output) },
+        scores: if names_items {
+            named(&output, manifest.calibration.class_temperature)
+        } else {
+            suspected(manifest, &output)
+        },
         names_items,
         output,
         seconds,
@@ -403,7 +406,8 @@ impl<'a> Table<'a> {
         for (at, m) in measured.iter().enumerate() {
             groups.entry(&items[m.item].group).or_default().push(at);
         }
-        let truth: Vec<std::collections::BTreeSet<&str>> = measured.iter().map(|m| items[m.item].label.classes()).collect();
+        let truth: Vec<std::collections::BTreeSet<&str>> =
+            measured.iter().map(|m| items[m.item].label.classes()).collect();
         let answers: Vec<&str> = measured.iter().map(|m| answer(&m.output.probabilities)).collect();
         let came_true = |at: usize, m: &Measured| {
             if m.names_items { truth[at].contains(answers[at]) } else { !items[m.item].label.is_good() }
@@ -503,7 +507,8 @@ fn report(
         groups: table.groups.len(),
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
         balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
-        accuracy: bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at)).filter(|_| table.names_items),
+        accuracy: bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at))
+            .filter(|_| table.names_items),
         people: people(&usable, &table, seed),
         auroc: table.of_defects(seed, auroc),
         average_precision: table.of_defects(seed, average_precision),
@@ -531,9 +536,8 @@ fn people(items: &[&LabelledItem], table: &Table<'_>, seed: u64) -> Option<Peopl
         .iter()
         .map(|item| item.votes.iter().filter(|vote| is_right(item, vote)).count() as f64)
         .collect();
-    let asked = |at: &[usize]| -> Vec<usize> {
-        at.iter().copied().filter(|&i| !items[i].votes.is_empty()).collect()
-    };
+    let asked =
+        |at: &[usize]| -> Vec<usize> { at.iter().copied().filter(|&i| !items[i].votes.is_empty()).collect() };
     let mean = |at: &[usize], of: &dyn Fn(usize) -> f64| {
         (!at.is_empty()).then(|| at.iter().map(|&i| of(i)).sum::<f64>() / at.len() as f64)
     };

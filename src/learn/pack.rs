@@ -7,8 +7,8 @@ use super::train::SetUp;
 use super::{LearnError, PredictionRow, TrainSettings};
 use crate::domain::{DataNorms, ImageStats, Label, LabelledItem, Probability};
 use crate::infer::{
-    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, Manifest, Model, RegionSettings,
-    TrainingNote, weights_to_bytes,
+    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, Manifest, Model, RegionSettings, TrainingNote,
+    weights_to_bytes,
 };
 use crate::nn::{Graph, Weights, instruction_set};
 use serde::{Deserialize, Serialize};

@@ -10,16 +10,19 @@ const BENEATH: std::ops::RangeInclusive<f32> = 0.0..=60.0;
 /// Powers add up: of two equal levels the sum lies a few levels higher. This is the width of the step from
 /// one to the other, for pictures whose spread of some 12 dB became 42 levels.
 const SOFTNESS: f32 = 15.0;
+/// So much louder in levels (some 6 dB), and it is three quarters of what is heard.
+const SHARE_LEVELS: f32 = 20.0;
 /// Stretches and bands that are hidden, each.
 const HIDDEN: usize = 2;
 
-/// Lays another sound (planes of 0 to 255) beneath.
-pub(super) fn lay_beneath(rng: &mut ChaCha8Rng, values: &mut [f32], other: &[f32]) {
+/// Lays another sound (planes of 0 to 255) beneath; gives the share of the upper one in what is heard.
+pub(super) fn lay_beneath(rng: &mut ChaCha8Rng, values: &mut [f32], other: &[f32]) -> f32 {
     let lower = rng.random_range(BENEATH);
     for (own, other) in values.iter_mut().zip(other) {
         let (most, least) = (own.max(other - lower), own.min(other - lower));
         *own = most + SOFTNESS * ((least - most) / SOFTNESS).exp().ln_1p();
     }
+    1.0 / (1.0 + (-lower / SHARE_LEVELS).exp())
 }
 
 /// Hides stretches of time and bands (Park et al., *SpecAugment*, 2019).
@@ -57,7 +60,8 @@ mod tests {
         let own: Vec<f32> = (0..200_u8).map(f32::from).collect();
         let other: Vec<f32> = own.iter().rev().copied().collect();
         let mut mixed = own.clone();
-        lay_beneath(&mut rng, &mut mixed, &other);
+        let share = lay_beneath(&mut rng, &mut mixed, &other);
+        assert!((0.5..1.0).contains(&share));
         assert!(mixed.iter().zip(&own).all(|(mixed, own)| mixed >= own && *mixed <= own + 200.0));
         assert!(mixed[199] - own[199] < 0.1, "what is far below is not heard");
     }
