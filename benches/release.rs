@@ -257,9 +257,8 @@ fn the_loop(folder: &Path) {
         let wanted = u64::from(plan().release.step_inspections);
         let folder = shop.folder.clone();
         let model = find_model(Some(&folder), "next").unwrap();
-        let n = shop.run(&rest[..rest.len().min(400)], |line| {
-            engine::compare(line, &model).unwrap().calls.n < wanted
-        });
+        let n = shop
+            .run(&rest[..rest.len().min(400)], |line| engine::compare(line, &model).unwrap().own < wanted);
         rest = &rest[n..];
         show("canary", n, &shop.compare("next"));
     }

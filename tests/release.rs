@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use secondlook::domain::{AlarmKind, Event, Level, ModelRef, Plan, ReleaseState};
 use secondlook::engine::{EngineError, Proof, compare, find_model, training_advice};
 use secondlook::infer::Model;
+use secondlook::learn::SliceKind;
 use secondlook::store::StoreError;
 use std::collections::BTreeMap;
 use std::fs;
@@ -91,7 +92,14 @@ fn a_model_in_shadow_decides_nothing_and_people_say_who_is_right() {
     let report = compare(&line, &strict).unwrap();
     let calls = report.calls;
     assert_eq!((calls.n, calls.only_live_wrong, calls.only_candidate_wrong), (8, 0, 8));
-    assert!(report.is_worse() && report.slices.len() == 1);
+    assert!(report.is_worse());
+    // By class, by time; one folder is no slice.
+    let mut parts: BTreeMap<SliceKind, u64> = BTreeMap::new();
+    for slice in &report.slices {
+        *parts.entry(slice.kind).or_default() += slice.calls.n;
+    }
+    assert!(parts.contains_key(&SliceKind::Class) && parts.contains_key(&SliceKind::Time), "{parts:?}");
+    assert!(parts.values().all(|n| *n == 8), "{parts:?}");
     // An answer that agrees leaves the station's decisions as they were.
     assert_eq!(floor.count("SELECT count(*) FROM decisions WHERE decided_by = 'model'"), 8);
     // Undone, the question waits again.
@@ -129,6 +137,10 @@ fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
     let first = deciders(&floor);
     let by_strict = first.values().filter(|(_, predicted, _)| predicted == "strict").count();
     assert!((15..45).contains(&by_strict), "{by_strict} of 60");
+    // Each looks at what the other one decides.
+    let strict = find_model(Some(&floor.path), "strict").unwrap();
+    let report = compare(&floor.line(), &strict).unwrap();
+    assert_eq!((report.seen, report.disagreements, report.own), (60, 60, 0));
     // Its evidence supports no threshold: it passes nothing by itself.
     assert!(first.values().all(|(_, predicted, outcome)| predicted == "lenient" || outcome == "review"));
     // The same units come again, with other pictures: each meets the model that it met before.
@@ -142,7 +154,9 @@ fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
         assert_eq!(predicted, first[before].1, "{unit}");
     }
     // People say that all of it was good: the candidate was wrong each time, the live one never.
-    assert!(answer_all(&floor, "good") >= by_strict);
+    assert_eq!(answer_all(&floor, "good"), 120);
+    let report = compare(&floor.line(), &strict).unwrap();
+    assert_eq!((report.calls.n, report.calls.only_candidate_wrong, report.own), (60, 60, by_strict as u64));
     let mut running = floor.run();
     running.until_said("was taken off its share of the line");
     running.stop();

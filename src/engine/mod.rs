@@ -3,6 +3,7 @@
 //! `Command`s go in, events come out; front ends never reach behind it.
 
 mod analysis;
+mod both;
 mod card;
 mod compare;
 mod data;
