@@ -5,8 +5,8 @@ use crate::floor::{Floor, encoded, model, picture};
 use crate::lines::verdict;
 use image::ImageFormat;
 use proptest::prelude::*;
-use secondlook::domain::{AlarmKind, Event, Level, ModelRef, Plan, ReleaseState};
-use secondlook::engine::{EngineError, Proof, compare, find_model, training_advice};
+use secondlook::domain::{AlarmKind, Event, Level, Limit, ModelRef, Plan, Probability, ReleaseState};
+use secondlook::engine::{EngineError, Proof, compare, find_model, promise_report, training_advice};
 use secondlook::infer::Model;
 use secondlook::learn::SliceKind;
 use secondlook::store::StoreError;
@@ -168,6 +168,46 @@ fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
     assert_eq!(line.store.view().settings().unwrap().level, Level::Partial);
     put_good(&floor, 200..210);
     assert_eq!(floor.run_once().summary.passed, 10);
+    floor.check();
+}
+
+/// Units that a model's thresholds rest on, and where it may pass by them.
+fn evidence(floor: &Floor, name: &str) -> (u64, Option<Probability>) {
+    let support = promise_report(&floor.line(), Some(name)).unwrap().support;
+    (support.sources.iter().map(|source| source.n).sum(), support.thresholds.pass_below)
+}
+
+#[test]
+fn what_people_verify_while_a_candidate_is_in_shadow_is_evidence_for_its_thresholds() {
+    let floor = Floor::with_model(|plan| {
+        let p = Probability::saturating;
+        plan.promise.outgoing = Some(Limit { limit: p(0.1), confidence: p(0.9) });
+        plan.release.agreements = 0.5;
+    });
+    let before = evidence(&floor, "tiny").0;
+    let name = variant(&floor.beside(""), "lenient", -30.0);
+    floor.line().shadow(&name, "ann", "a try").unwrap();
+    // People decide everything, and know nothing of it. A unit that comes again tells nothing new.
+    put_good(&floor, 0..40);
+    floor.run_once();
+    floor.put("again/7.png", &encoded(&picture(777, false).into(), ImageFormat::Png));
+    floor.run_once();
+    assert_eq!(evidence(&floor, "lenient"), (before, None));
+    answer_all(&floor, "good");
+    let (units, pass_below) = evidence(&floor, "lenient");
+    assert!((before + 40..=before + 41).contains(&units) && pass_below.is_some(), "{units}, {pass_below:?}");
+    // It comes to a share of the line with thresholds, and to live.
+    let release = floor.line().canary("lenient", Some(0.5), Proof::Waived, "ann", "next").unwrap();
+    assert_eq!(release.canary.unwrap().policy.thresholds.pass_below, pass_below);
+    let package = find_model(Some(&floor.path), "lenient").unwrap();
+    floor.line().promote(&package, "ann", "a hunch").unwrap();
+    let policy = floor.line().store.view().settings().unwrap().policy.unwrap();
+    assert_eq!(policy.thresholds.pass_below, pass_below);
+    assert_eq!(evidence(&floor, "lenient").0, units);
+    // The plan may change; the model that takes its place knows nothing of this, and coming back is a new start.
+    floor.line().rollback("ann", "back").unwrap();
+    floor.line().rollback("ann", "and again").unwrap();
+    assert_eq!(evidence(&floor, "lenient"), (before, None));
     floor.check();
 }
 

@@ -95,7 +95,7 @@ pub struct SeenByBoth {
 
 /// What the station said of an item before anybody answered: a check or a question remembers it, and an
 /// inspection that a model decided.
-const STATION_OUTCOME: &str = "coalesce(c.outcome, a.outcome, d.decision)";
+pub(super) const STATION_OUTCOME: &str = "coalesce(c.outcome, a.outcome, d.decision)";
 
 /// An item as a model in shadow needs it.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +140,33 @@ impl View<'_> {
     /// The model that decides a share of the line, where there is one.
     pub fn canary(&self) -> Result<Option<Release>, StoreError> {
         Ok(self.releases()?.into_iter().find(|release| release.state == ReleaseState::Canary))
+    }
+
+    /// Since when a model has been tried, without a break: from its first step into shadow or onto a share of
+    /// the line, also where it is live since. `None` for one that is not on the line.
+    pub fn trial_since(&self, hash: &str) -> Result<Option<Timestamp>, StoreError> {
+        // Few, and read from the log itself.
+        let mut statement = self.conn.prepare_cached(
+            "SELECT at, json_extract(payload, '$.model.hash') = ?1, json_extract(payload, '$.to') FROM events
+             WHERE kind IN ('ModelMoved', 'ModelPromoted') ORDER BY seq",
+        )?;
+        let mut rows = statement.query([hash])?;
+        let (mut since, mut is_live) = (None, false);
+        while let Some(row) = rows.next()? {
+            let (at, is_own) = (Timestamp::from_micros(row.get(0)?), row.get::<_, bool>(1)?);
+            let to: Option<String> = row.get(2)?;
+            match (is_own, to.as_deref()) {
+                (true, None) => {
+                    since = since.filter(|_| !is_live).or(Some(at));
+                    is_live = true;
+                }
+                (false, None) if is_live => (since, is_live) = (None, false),
+                (true, Some("shadow" | "canary")) if !is_live => since = since.or(Some(at)),
+                (true, Some(_)) if !is_live => since = None,
+                _ => {}
+            }
+        }
+        Ok(since)
     }
 
     /// The one that was live before the present one.
