@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// The floor's model under another name, with all its scores moved: far down it calls everything good, far
 /// up everything cracked.
-fn variant(folder: &Path, name: &str, intercept: f64) -> String {
+pub fn variant(folder: &Path, name: &str, intercept: f64) -> String {
     let (manifest, weights) = model().package();
     let mut manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     manifest["name"] = name.into();

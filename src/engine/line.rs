@@ -128,7 +128,8 @@ impl Line {
     pub(super) fn keep(&self, model: &Model) -> Result<(), EngineError> {
         let name = &model.model_ref().name;
         let folder = self.store.folder().join("models").join(name);
-        if folder.exists() {
+        // The copy of a program that was killed meanwhile is made whole.
+        if Model::is_whole(&folder) {
             return Ok(());
         }
         model.save(&folder).map_err(|error| EngineError::Model { name: name.clone(), error })

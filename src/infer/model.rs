@@ -109,6 +109,12 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a package was written there to its end: the manifest comes last.
+    #[must_use]
+    pub fn is_whole(dir: &Path) -> bool {
+        dir.join(MANIFEST_FILE).exists()
+    }
+
     /// Pixels → network input; `reference` is the aligned golden image where the model uses one.
     pub fn prepare(&self, image: &Raster, reference: Option<&Raster>) -> Result<Input, InferError> {
         prepare(&self.manifest.input, image, reference)
