@@ -57,9 +57,8 @@ fn figures_ui(
     let steps: Vec<String> = rule.steps.iter().map(|step| percent(*step)).collect();
     let reached = rule.steps.iter().filter(|step| **step <= canary.share.get()).count();
     let thresholds = canary.policy.thresholds;
-    let at = |p: Option<_>| {
-        p.map_or_else(|| tr("nothing").to_owned(), |p: crate::domain::Probability| probability(p.get()))
-    };
+    let at =
+        |p: Option<_>| p.map_or_else(|| "–".to_owned(), |p: crate::domain::Probability| probability(p.get()));
     ui.columns(4, |columns| {
         let since = format!("{} · {} {}", tr("of the units"), tr("since"), time::day(release.since));
         figure_ui(&mut columns[0], tr("Decides"), &percent(canary.share.get()), &since, t.text[0]);

@@ -249,7 +249,7 @@ fn diff_ui(ui: &mut Ui, diff: &DatasetDiff, t: Tokens) {
         }
     });
     for one in diff.relabelled.iter().take(LISTED) {
-        ui.label(note(format!("{}: {} → {}", one.unit, one.from, one.to), t));
+        ui.label(note(format!("{}: {} {}, {} {}", one.unit, tr("was"), one.from, tr("is"), one.to), t));
     }
 }
 

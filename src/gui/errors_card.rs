@@ -144,7 +144,7 @@ fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport) {
     card_ui(ui, tr("The worst items: what people say, and what it says"), |ui| {
         let shots = analysis.worst.iter().take(GALLERY_SHOWN).map(|one| {
             let said = format!("{} {}", one.said, probability(1.0 - one.probability));
-            (one.item, one.group.as_str(), format!("{} → {said}", one.truth))
+            (one.item, one.group.as_str(), format!("{}: {said}", one.truth))
         });
         gallery_ui(ui, page, report, shots);
     });
@@ -176,7 +176,7 @@ fn figures_ui(ui: &mut Ui, report: &AnalysisReport, t: Tokens) {
 fn confusion_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
     let confusion = &analysis.confusion;
     Grid::new("confusion").spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
-        ui.label(note(tr("people ↓ model →"), t));
+        ui.label(note(tr("people down, model across"), t));
         for class in &confusion.classes {
             ui.label(note(class, t));
         }
