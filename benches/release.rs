@@ -2,11 +2,13 @@
 //! people's answers, a training, shadow, a share of the line, live; then a candidate that has learnt
 //! nonsense. And what changing models costs a busy station.
 //!
-//! `cargo bench --profile dev --bench release` prints tables; `-- loop` or `-- switch` runs a part.
+//! `cargo bench --profile dev --bench release` prints tables; `-- loop`, `-- switch` or `-- look` runs a part, and
+//! `-- loop --plot FILE.svg` draws the way of the two candidates as well.
 
 use secondlook::domain::{
-    Class, Filter, LabelledItem, Level, Limit, Plan, Probability, ReleaseState, Route, SimulatorSettings,
-    Verdict,
+    Arrival, BoxPx, Class, DecidedBy, Decision, Event, Filter, InspectionId, ItemId, Label, LabelledItem,
+    Level, Limit, MediaHash, MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region,
+    ReleaseState, Route, Shape, SimulatorSettings, Timing, Verdict,
 };
 use secondlook::engine::{
     self, CompareReport, DatasetSource, Line, LineRequest, Proof, ReleaseStep, Station, StationOptions,
@@ -14,7 +16,9 @@ use secondlook::engine::{
 };
 use secondlook::infer::{Metric, Model};
 use secondlook::learn::{self, TrainSettings};
+use secondlook::store::{Store, StoreError};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,19 +37,34 @@ const EPOCHS: usize = 6;
 const RATE: f64 = 20.0;
 const SWITCHES: usize = 40;
 const SECONDS_BESIDE: f64 = 12.0;
+/// Items that a long step has compared, and those that come in a second.
+const LOOKED_AT: usize = 5000;
+const NEW: usize = 20;
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    let plot = wanted.iter().position(|arg| arg == "--plot").map(|at| {
+        let file = wanted.remove(at + 1);
+        wanted.remove(at);
+        file
+    });
+    wanted.retain(|arg| !arg.starts_with('-'));
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
     let folder = tempfile::tempdir_in(target()).unwrap();
     if is_wanted("loop") {
-        the_loop(folder.path());
+        let trace = the_loop(folder.path());
+        if let Some(file) = plot {
+            fs::write(file, trace.svg()).unwrap();
+        }
     }
     if is_wanted("switch") {
         switching(folder.path());
+    }
+    if is_wanted("look") {
+        looking(folder.path());
     }
 }
 
@@ -164,10 +183,6 @@ impl Shop {
         }
     }
 
-    fn compare(&self, name: &str) -> CompareReport {
-        engine::compare(&self.line, &find_model(Some(&self.folder), name).unwrap()).unwrap()
-    }
-
     fn state(&self, name: &str) -> Option<ReleaseState> {
         self.line.releases().unwrap().into_iter().find(|r| r.model.name == name).map(|r| r.state)
     }
@@ -208,7 +223,90 @@ fn show(stage: &str, items: usize, report: &CompareReport) {
     );
 }
 
-fn the_loop(folder: &Path) {
+/// Wrong calls that only the candidate makes minus those that only the live model makes, item by item.
+#[derive(Default)]
+struct Trace {
+    stages: Vec<(String, Vec<[f64; 2]>)>,
+    arrived: usize,
+}
+
+impl Trace {
+    /// Lets phones arrive while `goes_on`, and notes after every few how the candidate stands.
+    fn run(
+        &mut self,
+        shop: &mut Shop,
+        items: &[LabelledItem],
+        [stage, name]: [&str; 2],
+        mut goes_on: impl FnMut(&CompareReport) -> bool,
+    ) -> usize {
+        let model = find_model(Some(&shop.folder), name).unwrap();
+        let (start, mut points) = (self.arrived, vec![[self.arrived as f64, 0.0]]);
+        let mut last = None;
+        let n = shop.run(items, |line| {
+            let report = engine::compare(line, &model).unwrap();
+            // What was taken back is not compared any more.
+            if report.state == Some(ReleaseState::Retired) {
+                return false;
+            }
+            let calls = report.calls;
+            let more = calls.only_candidate_wrong as f64 - calls.only_live_wrong as f64;
+            points.push([(start + 5 * points.len()) as f64, more]);
+            let goes_on = goes_on(&report);
+            last = Some(report);
+            goes_on
+        });
+        if let Some(report) = &last {
+            show(stage, n, report);
+        }
+        self.arrived += n;
+        self.stages.push((stage.to_owned(), points));
+        n
+    }
+
+    fn svg(&self) -> String {
+        let (width, height) = (900.0, 320.0);
+        let all = || self.stages.iter().flat_map(|(_, points)| points);
+        let (low, high) = all().fold((0.0_f64, 0.0_f64), |(low, high), p| (low.min(p[1]), high.max(p[1])));
+        let x = |items: f64| 50.0 + (width - 70.0) * items / self.arrived.max(1) as f64;
+        let y = |more: f64| 40.0 + (height - 80.0) * (high - more) / (high - low).max(1.0);
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
+             font-size=\"12\" fill=\"#5d6a78\"><rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\
+             <text x=\"8\" y=\"16\">wrong calls of the candidate alone, minus those of the live model alone</text>\
+             <line x1=\"50\" x2=\"{width}\" y1=\"{0:.1}\" y2=\"{0:.1}\" stroke=\"#cfd6de\"/>\
+             <text x=\"8\" y=\"{1:.1}\">{high:+.0}</text><text x=\"8\" y=\"{0:.1}\">0</text>\
+             <text x=\"8\" y=\"{2:.1}\">{low:+.0}</text><text x=\"{3:.1}\" y=\"{4:.1}\">{5} items</text>",
+            y(0.0),
+            y(high),
+            y(low),
+            width - 80.0,
+            height - 6.0,
+            self.arrived,
+        );
+        for (number, (stage, points)) in self.stages.iter().enumerate() {
+            let color = if stage.starts_with("nonsense") { "#b8420f" } else { "#0b6fa8" };
+            let line: Vec<String> = points.iter().map(|p| format!("{:.1},{:.1}", x(p[0]), y(p[1]))).collect();
+            let end = points.last().copied().unwrap_or_default();
+            // Names of neighbours on two heights, so that they stay apart.
+            let name_y = height - 24.0 - 14.0 * (number % 2) as f64;
+            let _ = write!(
+                svg,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>\
+                 <circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{color}\"/>\
+                 <text x=\"{:.1}\" y=\"{name_y:.1}\" fill=\"{color}\">{stage}</text>",
+                line.join(" "),
+                x(end[0]),
+                y(end[1]),
+                x(points[0][0]),
+            );
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+}
+
+fn the_loop(folder: &Path) -> Trace {
+    let mut trace = Trace::default();
     let (weak_set, stream) = (phones(WEAK, 101), phones(GATHERED + SHADOWED + 900, 102));
     let weak = trained(&weak_set.items, "weak");
     let mut shop = Shop::new(folder, &weak);
@@ -246,22 +344,18 @@ fn the_loop(folder: &Path) {
     println!("|---|---|---|---|---|---|---|---|");
     shop.line.take(ReleaseStep::Shadow, "next", "ann", "trained on the answers").unwrap();
     let (shadowed, mut rest) = rest.split_at(SHADOWED);
-    let n = shop.run(shadowed, |_| true);
-    show("shadow", n, &shop.compare("next"));
-    for _ in 0..plan().release.steps.len() {
+    trace.run(&mut shop, shadowed, ["shadow", "next"], |_| true);
+    for share in plan().release.steps {
         shop.clear_alarms();
         match shop.line.take(ReleaseStep::Canary(Proof::Required), "next", "ann", "the comparison") {
             Ok(said) => println!("{said}"),
             Err(error) => println!("refused: {error}"),
         }
         let wanted = u64::from(plan().release.step_inspections);
-        let folder = shop.folder.clone();
-        let model = find_model(Some(&folder), "next").unwrap();
-        let n = shop.run(&rest[..rest.len().min(400)], |line| {
-            engine::compare(line, &model).unwrap().calls.n < wanted
-        });
+        let stage = format!("{:.0} %", 100.0 * share);
+        let n = trace
+            .run(&mut shop, &rest[..rest.len().min(400)], [&stage, "next"], |report| report.own < wanted);
         rest = &rest[n..];
-        show("canary", n, &shop.compare("next"));
     }
     shop.clear_alarms();
     println!("{}", shop.line.take(ReleaseStep::Promote, "next", "ann", "proven").unwrap());
@@ -277,14 +371,13 @@ fn the_loop(folder: &Path) {
     let bad = trained(&nonsense, "nonsense");
     bad.save(&shop.folder.join("models/nonsense")).unwrap();
     shop.line.take(ReleaseStep::Shadow, "nonsense", "ann", "to see").unwrap();
-    let n = shop.run(&rest[..rest.len().min(100)], |_| true);
+    let n = trace.run(&mut shop, &rest[..rest.len().min(100)], ["nonsense in shadow", "nonsense"], |_| true);
     rest = &rest[n..];
-    show("nonsense in shadow", n, &shop.compare("nonsense"));
     let refused = shop.line.take(ReleaseStep::Canary(Proof::Required), "nonsense", "ann", "try");
     println!("{}", refused.err().map_or_else(|| "not refused".into(), |error| error.to_string()));
     let before = shop.passed();
     shop.line.canary("nonsense", Some(0.2), Proof::Waived, "ann", "forced").unwrap();
-    let n = shop.run(rest, |line| line.store.view().canary().unwrap().is_some());
+    let n = trace.run(&mut shop, rest, ["nonsense, forced onto 20 %", "nonsense"], |_| true);
     let after = shop.passed();
     println!(
         "forced onto 20 % of the line: {} after {n} items ({} of them passed unseen meanwhile, {} defective)",
@@ -292,6 +385,7 @@ fn the_loop(folder: &Path) {
         after.0 - before.0,
         after.1 - before.1,
     );
+    trace
 }
 
 fn percentile(sorted: &[f64], share: f64) -> f64 {
@@ -349,6 +443,91 @@ fn switching(folder: &Path) {
         ),
     );
     beside(&path);
+}
+
+/// What a station reads each second while a canary decides a share: everything that both models have seen,
+/// or only what is new.
+fn looking(folder: &Path) {
+    let plan = Plan { classes: vec![class("good", Route::Pass), class("crack", Route::Divert)], ..plan() };
+    let request = LineRequest { plan, level: Level::Assist, model: None };
+    let mut store = Line::create(&folder.join("look"), request, "bench").unwrap().store;
+    let since = store.now();
+    for first in (0..LOOKED_AT).step_by(100) {
+        compared(&mut store, first..first + 100);
+    }
+    let head = store.head().unwrap().count;
+    compared(&mut store, LOOKED_AT..LOOKED_AT + NEW);
+    let read = |after: Option<i64>| {
+        let mut ms: Vec<f64> = (0..5)
+            .map(|_| {
+                let start = Instant::now();
+                let rows = store.view().seen_by_both("candidate", since, after).unwrap().len();
+                assert_eq!(rows, after.map_or(LOOKED_AT + NEW, |_| NEW));
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        ms.sort_by(f64::total_cmp);
+        percentile(&ms, 0.5)
+    };
+    println!(
+        "\na look at a canary after {LOOKED_AT} compared items: all of them {:.1} ms, the {NEW} newest {:.2} ms",
+        read(None),
+        read(Some(head)),
+    );
+}
+
+fn class(name: &str, route: Route) -> Class {
+    Class { name: name.into(), route }
+}
+
+/// Items that one model has decided, the other has looked at, and a person has answered.
+fn compared(store: &mut Store, numbers: std::ops::Range<usize>) {
+    let p = Probability::saturating;
+    let by = |name: &str, crack: f64| Prediction {
+        model: ModelRef { name: name.into(), hash: name.into() },
+        probabilities: [("good".to_owned(), p(1.0 - crack)), ("crack".to_owned(), p(crack))].into(),
+        regions: vec![Region::new("crack", Shape::Box(BoxPx::new(10.0, 10.0, 30.0, 20.0))); 3],
+        transcript: None,
+        timing: Timing::default(),
+        inputs: None,
+    };
+    store
+        .transact::<_, StoreError>("bench", |tx| {
+            for number in numbers {
+                let (item, inspection) = (ItemId::generate(), InspectionId::generate());
+                tx.append(&Event::ItemArrived(Arrival {
+                    item,
+                    inspection: Some(inspection),
+                    unit: format!("unit {number}"),
+                    position: None,
+                    kind: MediaKind::Image,
+                    media: MediaHash::of(&number.to_le_bytes()),
+                    bytes: 0,
+                    reference: None,
+                    name: format!("{number}.png"),
+                    source: "bench".into(),
+                    modified_at: None,
+                    label: None,
+                    votes: Vec::new(),
+                    extra: BTreeMap::new(),
+                }))?;
+                let decided = by("live", 0.2);
+                tx.append(&Event::ItemPredicted { item, prediction: decided.clone() })?;
+                let decision = Decision {
+                    outcome: Outcome::Review,
+                    decided_by: DecidedBy::Model,
+                    reason: Reason::LevelAsks { level: Level::Assist },
+                    policy: None,
+                    model: Some(decided.model),
+                    audit: None,
+                };
+                tx.append(&Event::ItemDecided { item, inspection, decision })?;
+                tx.append(&Event::ShadowPredicted { item, prediction: by("candidate", 0.3) })?;
+                tx.append(&Event::LabelSettled { item, label: Label::confirmed("good") })?;
+            }
+            Ok(())
+        })
+        .unwrap();
 }
 
 /// The shipped tile model under another name and hash.

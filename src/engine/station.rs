@@ -186,15 +186,13 @@ impl Shared {
 /// Follows the line's settings: level, and which models decide or predict beside. They are loaded here, beside
 /// the stages, and swapped in when they are warm.
 fn run_models(shared: &Shared, mut line: Line, mut hangar: Hangar) {
-    let (mut seen, mut tended) = (None, None);
+    let (mut seen, mut tended, mut known) = (None, None, None);
     let mut looked = Instant::now();
     while !shared.is_stopping() && !shared.writer_done.load(Ordering::Acquire) {
         let version = line.store.view().data_version().ok();
         if version != tended && looked.elapsed() >= CANARY_EVERY {
             (tended, looked) = (version, Instant::now());
-            let fleet = shared.fleet();
-            let canary = fleet.canary.as_ref().and_then(|(_, loaded)| loaded.model.as_ref().ok());
-            match canary.map_or(Ok(None), |model| release::tend(&mut line, model)) {
+            match release::tend(&mut line, &mut known) {
                 Ok(None) => {}
                 Ok(Some(alarm)) => shared.tell(StationEvent::Alarm(alarm.text)),
                 Err(error) => shared.tell(StationEvent::Trouble(error.to_string())),

@@ -90,6 +90,9 @@ pub struct Confusion {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorstItem {
+    /// Position among the evaluated items.
+    #[serde(skip)]
+    pub item: usize,
     pub media: String,
     pub group: String,
     pub truth: String,
@@ -357,6 +360,7 @@ fn worst(rows: &[PredictionRow]) -> Vec<WorstItem> {
     let mut wrong: Vec<&PredictionRow> = rows.iter().filter(|row| !row.is_right).collect();
     wrong.sort_by(|a, b| own(a).total_cmp(&own(b)).then(a.item.cmp(&b.item)));
     let worst = wrong.into_iter().take(WORST_MAX).map(|row| WorstItem {
+        item: row.item,
         media: row.media.clone(),
         group: row.group.clone(),
         truth: row.truth.clone(),

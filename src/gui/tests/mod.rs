@@ -1,5 +1,6 @@
 //! The window through its accessibility tree: what a person presses, and what is on the disk then.
 
+mod models;
 mod pages;
 mod raster;
 mod review;
