@@ -110,6 +110,30 @@ fn pictures_that_drift_go_to_people_and_lower_the_level() {
     assert!(dark.iter().any(|row| row.code == "unlike"));
 }
 
+/// Measures of a picture do not change when it is moved; what the network sees does.
+#[test]
+fn parts_beside_their_place_are_strange_to_the_network_alone() {
+    let floor = Floor::permissive(|plan| {
+        checked(plan);
+        plan.audit.share = 0.1;
+    });
+    let seen = |number: u32| picture(number.wrapping_mul(40_503) & 0xffff, true);
+    for number in 0..260_u32 {
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&seen(number).into(), ImageFormat::Png));
+    }
+    let ran = floor.run_once();
+    assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Partial, "{:?}", ran.said);
+    for number in 300..340_u32 {
+        let usual = seen(number);
+        let moved = GrayImage::from_fn(48, 40, |x, y| *usual.get_pixel((x + 20) % 48, y));
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&moved.into(), ImageFormat::Png));
+    }
+    let ran = floor.run_once();
+    let alarm = ran.said.iter().find(|said| said.starts_with("alarm: "));
+    assert!(alarm.is_some_and(|alarm| alarm.contains("strangeness to the network")), "{:?}", ran.said);
+    assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Assist);
+}
+
 /// The floor's model, with what is normal for the first pictures of a line, as a training of that line would
 /// write it.
 fn with_norms(floor: &Floor, name: &str, line: String) -> Model {
@@ -218,6 +242,7 @@ fn a_replay_keeps_its_promise_and_tells_what_it_took() {
         from_nothing: false,
         reviewer: Reviewer::Oracle,
         seed: 3,
+        init: None,
         runs: 2,
         prevalence: None,
         level: Level::Partial,

@@ -189,6 +189,9 @@ pub enum DriftKind {
     /// Burns, a kind of defect that was never seen before: `level` is their share of the
     /// defective units.
     NewDefect,
+    /// Somebody has knocked against the camera: `level` is how far phones lie beside their place, as a
+    /// share of the picture's width.
+    CameraMoved,
 }
 
 impl DriftKind {
@@ -201,6 +204,7 @@ impl DriftKind {
             Self::DirtyLens => "dirty-lens",
             Self::NewColour => "new-colour",
             Self::NewDefect => "new-defect",
+            Self::CameraMoved => "camera-moved",
         }
     }
 }

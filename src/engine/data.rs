@@ -34,8 +34,13 @@ impl FromStr for SimulatorChange {
         let (name, value) = text.split_once('=').ok_or_else(|| format!("\"{text}\" is no NAME=VALUE"))?;
         let bad = || format!("\"{value}\" is no value of {name}");
         let number = || value.parse::<f64>().map_err(|_| bad());
-        let kinds =
-            [DriftKind::LampFailure, DriftKind::DirtyLens, DriftKind::NewColour, DriftKind::NewDefect];
+        let kinds = [
+            DriftKind::LampFailure,
+            DriftKind::DirtyLens,
+            DriftKind::NewColour,
+            DriftKind::NewDefect,
+            DriftKind::CameraMoved,
+        ];
         match name {
             "seed" => value.parse().map(Self::Seed).map_err(|_| bad()),
             "defect-share" => Ok(Self::DefectShare(number()?)),
@@ -43,7 +48,8 @@ impl FromStr for SimulatorChange {
             name => match kinds.into_iter().find(|kind| kind.as_str() == name) {
                 Some(kind) => Ok(Self::Drift(kind, number()?)),
                 None => Err(format!(
-                    "\"{name}\" is not seed, defect-share, light, lamp-failure, dirty-lens, new-colour or new-defect"
+                    "\"{name}\" is not seed, defect-share, light, lamp-failure, dirty-lens, new-colour, new-defect or \
+                     camera-moved"
                 )),
             },
         }

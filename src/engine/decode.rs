@@ -178,6 +178,7 @@ fn predict(
         transcript: None,
         timing,
         inputs,
+        features: output.features,
     })
 }
 

@@ -147,6 +147,9 @@ pub struct PredictionRow {
     pub transcript: Option<String>,
     /// What the picture measures.
     pub inputs: ImageStats,
+    /// As the station follows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<f32>,
     /// Pixels that the defects of its label cover, where they have a place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect_px: Option<u64>,
@@ -322,6 +325,7 @@ fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
             .collect(),
         transcript: None,
         inputs: measured.inputs,
+        features: output.features.clone(),
         defect_px: measured.overlap.map(|overlap| overlap.truth),
         decision: None,
     }

@@ -209,6 +209,7 @@ fn evidence_of_items_with_one_name_stays_apart() {
         regions: vec![],
         transcript: None,
         inputs: crate::domain::ImageStats::default(),
+        features: Vec::new(),
         defect_px: None,
         decision: None,
     };

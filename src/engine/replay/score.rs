@@ -79,6 +79,7 @@ fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<P
         transcript: None,
         timing: Timing { decode_ms, prepare_ms, network_ms: millis(start) },
         inputs: Some(image_stats(&raster)),
+        features: output.features,
     })
 }
 
@@ -100,6 +101,8 @@ struct Row {
     truth: String,
     #[serde(default)]
     inputs: Option<ImageStats>,
+    #[serde(default)]
+    features: Vec<f32>,
 }
 
 /// Items and scores from a file of predictions; there are no pictures.
@@ -132,6 +135,7 @@ pub(super) fn read_scores(
             transcript: None,
             timing: Timing::default(),
             inputs: row.inputs,
+            features: row.features,
         };
         scored.push(Scored { media, bytes: 0, prediction: Ok(prediction) });
     }
