@@ -276,6 +276,41 @@ fn a_replay_keeps_its_promise_and_tells_what_it_took() {
 }
 
 #[test]
+fn a_promise_that_becomes_stricter_in_the_plan_lowers_the_level_at_the_next_start() {
+    let p = Probability::saturating;
+    let floor = Floor::with_model(checked);
+    for number in 0..150_u32 {
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&mixed(number).into(), ImageFormat::Png));
+    }
+    floor.run_once();
+    let mut line = floor.line();
+    for row in line.store.view().queue(None, 999).unwrap() {
+        line.answer(&verdict(row.item.id, "ann", "good")).unwrap();
+    }
+    line.set_level(Level::Partial, "ann", "150 good ones in a row").unwrap();
+    let change = |line: &mut Line, change: &dyn Fn(&mut Plan)| {
+        let mut plan = line.plan.clone();
+        change(&mut plan);
+        line.set_plan(plan, "ann").unwrap();
+        let said = floor.run_once().said;
+        (line.store.view().settings().unwrap().level, said)
+    };
+    // What has nothing to do with the promise, or promises less, changes no level.
+    assert_eq!(change(&mut line, &|plan| plan.queue.most = 77).0, Level::Partial);
+    let outgoing = |limit| Some(Limit { limit: p(limit), confidence: p(0.95) });
+    assert_eq!(change(&mut line, &|plan| plan.promise.outgoing = outgoing(0.1)).0, Level::Partial);
+    let (level, said) = change(&mut line, &|plan| plan.promise.outgoing = outgoing(0.005));
+    assert_eq!(level, Level::Assist, "150 answers do not show one in 200");
+    let alarm = said.iter().find(|said| said.contains("the plan promises something else"));
+    assert!(alarm.is_some_and(|alarm| alarm.contains("more inspections needed")), "{said:?}");
+    let (actor, from, to) = changes(&line).pop().unwrap();
+    assert_eq!((actor.as_str(), from, to), ("station", Some(Level::Partial), Level::Assist));
+    // As before is not as it was: up again is for people.
+    assert_eq!(change(&mut line, &|plan| plan.promise.outgoing = outgoing(0.05)).0, Level::Assist);
+    assert!(line.store.verify(None).unwrap().ok);
+}
+
+#[test]
 fn a_full_queue_follows_the_plan_and_never_passes() {
     use secondlook::domain::WhenFull;
     let floor = Floor::permissive(|plan| {
