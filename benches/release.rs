@@ -490,6 +490,7 @@ fn compared(store: &mut Store, numbers: std::ops::Range<usize>) {
         transcript: None,
         timing: Timing::default(),
         inputs: None,
+        features: Vec::new(),
     };
     store
         .transact::<_, StoreError>("bench", |tx| {

@@ -376,6 +376,9 @@ pub struct Replay {
     /// Begin without a model; the plan's [retrain] says when one is trained
     #[arg(long, conflicts_with = "model")]
     pub from_nothing: bool,
+    /// Every training begins with the weights of this model
+    #[arg(long)]
+    pub init: Option<String>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Several runs, each with the next seed

@@ -211,6 +211,9 @@ pub enum DriftKind {
     /// Burns on phones, squealing of motors: a kind of defect that was never seen before. `level`
     /// is its share of the defective units.
     NewDefect,
+    /// Somebody has knocked against the camera: `level` is how far phones lie beside their place, as a
+    /// share of the picture's width.
+    CameraMoved,
     /// The hall gets louder: `level` is a factor on all that is not the motor.
     Background,
     /// Somebody turns the microphone down, or it ages: `level` is a factor on all that it hears.
@@ -229,6 +232,7 @@ impl DriftKind {
             Self::DirtyLens => "dirty-lens",
             Self::NewColour => "new-colour",
             Self::NewDefect => "new-defect",
+            Self::CameraMoved => "camera-moved",
             Self::Background => "background",
             Self::MicrophoneGain => "microphone-gain",
             Self::Muffled => "muffled",
@@ -239,7 +243,7 @@ impl DriftKind {
     #[must_use]
     pub fn is_of(self, kind: SimulatorKind) -> bool {
         match self {
-            Self::Light | Self::LampFailure | Self::DirtyLens | Self::NewColour => {
+            Self::Light | Self::LampFailure | Self::DirtyLens | Self::NewColour | Self::CameraMoved => {
                 kind == SimulatorKind::Phone
             }
             Self::Background | Self::MicrophoneGain | Self::Muffled => kind == SimulatorKind::Motor,

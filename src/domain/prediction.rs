@@ -32,6 +32,9 @@ pub struct Prediction {
     /// What the picture measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<ImageStats>,
+    /// A summary of the network's deepest features; empty where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<f32>,
 }
 
 impl Prediction {

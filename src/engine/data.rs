@@ -43,6 +43,7 @@ impl FromStr for SimulatorChange {
             DriftKind::DirtyLens,
             DriftKind::NewColour,
             DriftKind::NewDefect,
+            DriftKind::CameraMoved,
             DriftKind::Background,
             DriftKind::MicrophoneGain,
             DriftKind::Muffled,

@@ -185,6 +185,7 @@ fn predict(
         transcript: None,
         timing,
         inputs,
+        features: output.features,
     })
 }
 

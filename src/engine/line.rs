@@ -244,7 +244,7 @@ impl Line {
     }
 
     /// Writes another plan over `line.toml` and notes it. A station that runs keeps the old one until it
-    /// starts again.
+    /// starts again; then the level falls where the evidence does not justify it under a new promise.
     pub fn set_plan(&mut self, plan: Plan, actor: &str) -> Result<(), EngineError> {
         let path = Store::plan_path(self.store.folder());
         let failed = |error| EngineError::Plan { error, path: path.clone() };

@@ -23,6 +23,7 @@ mod pictures;
 mod promise;
 mod record;
 mod release;
+mod replan;
 mod replay;
 mod shadow;
 mod sheet;

@@ -224,10 +224,12 @@ pub struct Station {
 
 impl Station {
     pub fn start(folder: &Path, options: StationOptions) -> Result<Self, EngineError> {
-        let Line { plan, store } = Line::open(folder, ACTOR)?;
-        let pattern = Pattern::parse(&plan.source.pattern)
+        let mut line = Line::open(folder, ACTOR)?;
+        let pattern = Pattern::parse(&line.plan.source.pattern)
             .map_err(|error| EngineError::Failed(format!("plan, source.pattern: {error}")))?;
-        let lock = store.lock_station()?;
+        let lock = line.store.lock_station()?;
+        let lowered = line.hold_to_plan()?;
+        let Line { plan, store } = line;
         store.blobs().sweep();
         let mut hangar = Hangar::new(folder.to_owned(), store.audit_key());
         let fleet = hangar.fleet(&store.view(), None)?;
@@ -253,6 +255,7 @@ impl Station {
             latencies: Mutex::new(Latencies::default()),
             events,
         });
+        lowered.into_iter().for_each(|reason| shared.tell(StationEvent::Alarm(reason)));
         shared.tell_of_missing_model();
         if let Err(error) = made {
             let path = shared.source_folder.display();

@@ -23,6 +23,7 @@ pub fn row(item: usize, group: &str, truth: &str, said: &str, score: f64) -> Pre
         regions: Vec::new(),
         transcript: None,
         inputs: Some(ImageStats { brightness: item as f32, ..ImageStats::default() }),
+        features: Vec::new(),
         defect_px: None,
         decision: None,
     }

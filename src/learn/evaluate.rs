@@ -166,6 +166,9 @@ pub struct PredictionRow {
     /// What a picture measures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<ImageStats>,
+    /// As the station follows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<f32>,
     /// Pixels that the defects of its label cover, where they have a place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect_px: Option<u64>,
@@ -374,6 +377,7 @@ fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
             .collect(),
         transcript: None,
         inputs: measured.inputs,
+        features: output.features.clone(),
         defect_px: measured.overlap.map(|overlap| overlap.truth),
         decision: None,
     }

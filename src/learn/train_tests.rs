@@ -210,6 +210,7 @@ fn evidence_of_items_with_one_name_stays_apart() {
         regions: vec![],
         transcript: None,
         inputs: None,
+        features: Vec::new(),
         defect_px: None,
         decision: None,
     };

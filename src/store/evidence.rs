@@ -168,6 +168,13 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(sql)?.query_row(params![item.to_string(), reviewer], |row| row.get(0))?)
     }
 
+    /// What the policy in force rests on, as it was written down when that was adopted.
+    pub fn policy_evidence(&self) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT json_extract(payload, '$.evidence') FROM events
+                   WHERE kind = 'PolicyAdopted' ORDER BY seq DESC LIMIT 1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+    }
+
     /// Pairs of first answers that two people gave to one item independently, and how many disagree
     /// about whether it is good. Second looks at checks are left out: they are only asked for where the
     /// first contradicted, and would make everybody look careless.

@@ -5,6 +5,7 @@
 //! of items between false alarms that the plan asks for, by Siegmund's approximation (1985), shared
 //! among all charts.
 
+use super::features::FeatureNorm;
 use crate::decide::smallest;
 use crate::domain::{Alarm, AlarmKind, DataNorms, ImageStats, ModelRef, Norm, Plan, Prediction};
 
@@ -17,52 +18,77 @@ const OVERSHOOT: f64 = 1.166;
 /// A chart with this limit alarms once in e⁶⁰ items.
 const LIMIT_MAX: f64 = 60.0;
 
+/// Places of the measures: those of the picture come first.
 const SCORE: usize = ImageStats::NAMES.len();
-const MEASURES: usize = SCORE + 1;
+const FEATURES: usize = SCORE + 1;
+const MEASURES: usize = FEATURES + 1;
 
-/// What is normal for each measure of a picture and, where that is known, for the score.
+/// What is normal for each measure of a picture and, where that is known, for the score and for what the
+/// network sees.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Norms(Vec<Norm>);
+pub struct Norms {
+    pictures: Vec<Norm>,
+    score: Option<Norm>,
+    features: Option<FeatureNorm>,
+}
 
 impl Norms {
     /// From predictions made where all was well; `None` where there are none with measures.
     pub fn of<'a>(plan: &Plan, seen: impl IntoIterator<Item = &'a Prediction>) -> Option<Self> {
-        let rows: Vec<[f32; MEASURES]> = seen.into_iter().filter_map(|p| measures(plan, p)).collect();
-        let norms: Option<Vec<Norm>> =
-            (0..MEASURES).map(|i| Norm::of(rows.iter().map(|row| row[i]).collect())).collect();
-        norms.map(Self)
+        let seen: Vec<&Prediction> = seen.into_iter().filter(|one| one.inputs.is_some()).collect();
+        let rows: Vec<_> = seen.iter().filter_map(|one| Some(one.inputs?.values())).collect();
+        let pictures = (0..SCORE).map(|i| Norm::of(rows.iter().map(|row| row[i]).collect()));
+        let features: Vec<&[f32]> = seen.iter().map(|one| one.features.as_slice()).collect();
+        Some(Self {
+            pictures: pictures.collect::<Option<_>>()?,
+            score: Norm::of(seen.iter().map(|one| log_odds(plan, one)).collect()),
+            features: FeatureNorm::of(&features),
+        })
     }
 
     /// From the data that a model was trained on. What is normal for the score stays open: people label what
-    /// the station asks them, and that is what the model is less sure of than of all that comes.
+    /// the station asks them, and that is what the model is less sure of than of all that comes. What the
+    /// network sees is learnt on the line alone, so that packages need not bring it.
     #[must_use]
     pub fn of_data(norms: &DataNorms) -> Option<Self> {
-        ImageStats::KEYS.iter().map(|key| norms.inputs.get(*key).cloned()).collect::<Option<_>>().map(Self)
+        let pictures = ImageStats::KEYS.iter().map(|key| norms.inputs.get(*key).cloned());
+        Some(Self { pictures: pictures.collect::<Option<_>>()?, score: None, features: None })
+    }
+
+    /// How far each measure is from normal, where that is known; `None` for a prediction without a picture.
+    fn deviations(&self, plan: &Plan, prediction: &Prediction) -> Option<[Option<f64>; MEASURES]> {
+        let stats = prediction.inputs?.values();
+        let mut all = [None; MEASURES];
+        for ((to, norm), value) in all.iter_mut().zip(&self.pictures).zip(stats) {
+            *to = Some(norm.deviation(f64::from(value)));
+        }
+        let odds = f64::from(log_odds(plan, prediction));
+        all[SCORE] = self.score.as_ref().map(|norm| norm.deviation(odds));
+        all[FEATURES] = self.features.as_ref().and_then(|norm| norm.deviation(&prediction.features));
+        Some(all)
     }
 }
 
-/// Measures of a picture, and the log-odds of its score.
-fn measures(plan: &Plan, prediction: &Prediction) -> Option<[f32; MEASURES]> {
-    let stats = prediction.inputs?.values();
-    let mut all = [0.0; MEASURES];
-    all[..SCORE].copy_from_slice(&stats);
-    #[expect(clippy::cast_possible_truncation, reason = "within ±14")]
-    let odds = prediction.divert_probability(plan).log_odds() as f32;
-    all[SCORE] = odds;
-    Some(all)
+#[expect(clippy::cast_possible_truncation, reason = "within ±14")]
+fn log_odds(plan: &Plan, prediction: &Prediction) -> f32 {
+    prediction.divert_probability(plan).log_odds() as f32
 }
 
 fn name(measure: usize) -> &'static str {
-    ImageStats::NAMES.get(measure).copied().unwrap_or("defect score")
+    match measure {
+        SCORE => "defect score",
+        FEATURES => "strangeness to the network",
+        picture => ImageStats::NAMES[picture],
+    }
 }
 
-/// The measure of the picture that is farthest from normal, and how far. The score is none: a surely
-/// defective part is no strange picture.
+/// The measure that is farthest from normal, and how far. The score is none: a surely defective part is no
+/// strange picture.
 #[must_use]
 pub fn deviations(plan: &Plan, norms: &Norms, prediction: &Prediction) -> Option<(&'static str, f64)> {
-    let measured = measures(plan, prediction)?;
-    let all = norms.0.iter().zip(measured).take(SCORE).enumerate();
-    all.map(|(i, (norm, value))| (name(i), norm.deviation(f64::from(value))))
+    let all = norms.deviations(plan, prediction)?.into_iter().enumerate();
+    all.filter(|(measure, _)| *measure != SCORE)
+        .filter_map(|(measure, deviation)| Some((name(measure), deviation?)))
         .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
 }
 
@@ -97,11 +123,11 @@ impl InputWatch {
 
     /// Takes one more item in; the alarm once a sum is over its limit. The chart begins anew then.
     pub fn push(&mut self, plan: &Plan, prediction: &Prediction) -> Option<Alarm> {
-        let measured = measures(plan, prediction)?;
+        let deviations = self.norms.deviations(plan, prediction)?;
         self.seen += 1;
         let mut worst: Option<(usize, f64)> = None;
-        for (i, (norm, value)) in self.norms.0.iter().zip(measured).enumerate() {
-            let z = norm.deviation(f64::from(value)).clamp(-STEP_MAX, STEP_MAX);
+        for (i, z) in deviations.into_iter().enumerate() {
+            let Some(z) = z.map(|z| z.clamp(-STEP_MAX, STEP_MAX)) else { continue };
             for (sum, z) in self.sums[i].iter_mut().zip([z, -z]) {
                 *sum = (*sum + z - SLACK).max(0.0);
                 if *sum > self.limit && worst.is_none_or(|(_, most)| *sum > most) {
@@ -164,6 +190,7 @@ mod tests {
             regions: Vec::new(),
             transcript: None,
             timing: Timing::default(),
+            features: (0..4).map(|i| normal(i as f32, 1.0)).collect(),
             inputs: Some(ImageStats {
                 brightness: normal(120.0 - darker, 8.0),
                 contrast: normal(40.0, 5.0),
@@ -214,6 +241,12 @@ mod tests {
         strange.inputs = strange.inputs.map(|stats| ImageStats { brightness: 3.0, ..stats });
         let (what, far) = deviations(&plan, watch.norms(), &strange).unwrap();
         assert!(what == "brightness" && far < -8.0);
+        strange = Prediction { features: vec![9.0, -9.0, 9.0, -9.0], ..seen(&mut random, 0.0) };
+        let (what, far) = deviations(&plan, watch.norms(), &strange).unwrap();
+        assert!(what.contains("network") && far > 6.0, "{what} {far}");
+        // What an older version recorded says nothing of features, and everything of the picture.
+        strange.features.clear();
+        assert!(deviations(&plan, watch.norms(), &strange).unwrap().1.abs() < 6.0);
         strange.inputs = None;
         assert!(deviations(&plan, watch.norms(), &strange).is_none());
     }

@@ -6,6 +6,7 @@
 
 mod checks;
 mod estimates;
+mod features;
 mod inputs;
 mod verified;
 

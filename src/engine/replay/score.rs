@@ -82,6 +82,7 @@ fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<P
             Decoded::Image(raster) => Some(image_stats(raster)),
             Decoded::Sound(_) => None,
         },
+        features: output.features,
     })
 }
 
@@ -103,6 +104,8 @@ struct Row {
     truth: String,
     #[serde(default)]
     inputs: Option<ImageStats>,
+    #[serde(default)]
+    features: Vec<f32>,
 }
 
 /// Items and scores from a file of predictions; there are no pictures.
@@ -135,6 +138,7 @@ pub(super) fn read_scores(
             transcript: None,
             timing: Timing::default(),
             inputs: row.inputs,
+            features: row.features,
         };
         scored.push(Scored { media, bytes: 0, prediction: Ok(prediction) });
     }

@@ -77,6 +77,7 @@ fn prediction(crack: f64) -> Prediction {
         transcript: None,
         timing: Timing::default(),
         inputs: None,
+        features: Vec::new(),
     }
 }
 

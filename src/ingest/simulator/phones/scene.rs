@@ -139,7 +139,7 @@ impl<'a> Scene<'a> {
         };
         let pose = Pose {
             center: [
-                size[0] * (0.5 + rng.random_range(-0.03..0.03)),
+                size[0] * (0.5 + drifted.beside + rng.random_range(-0.03..0.03)),
                 size[1] * (0.5 + rng.random_range(-0.018..0.018)),
             ],
             cos: turn.cos(),

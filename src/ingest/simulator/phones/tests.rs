@@ -170,6 +170,18 @@ fn a_dead_lamp_darkens_one_side_and_a_dirty_lens_veils_at_fixed_places() {
 }
 
 #[test]
+fn a_camera_that_was_moved_shows_the_same_phone_beside_its_place() {
+    let (before, moved) = (simulator(1.0, &[]), drifting(DriftKind::CameraMoved, 0, 0.1));
+    assert_eq!(before.render(9).pictures[0].raster, moved.render(9).pictures[0].raster);
+    let unit = moved.render(11);
+    let clean = SimulatorSettings { defect_share: 0.0, ..moved.settings().clone() };
+    check_truth(&unit.pictures[0], &Simulator::new(clean).render(11).pictures[0]);
+    let left = |unit: &RenderedUnit| unit.pictures[0].regions[0].shape.bounds().unwrap().x1;
+    let beside = (left(&unit) - left(&before.render(11))) / WIDTH_PX as f32;
+    assert!((beside - 0.1).abs() < 0.03, "{beside}");
+}
+
+#[test]
 fn new_colours_and_new_defects_appear_only_after_their_unit_and_by_their_share() {
     let (before, colored) = (simulator(1.0, &[]), drifting(DriftKind::NewColour, 0, 0.25));
     let is_new = |index: &u64| before.unit(*index).phone.back.body != colored.unit(*index).phone.back.body;
