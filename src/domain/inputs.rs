@@ -1,4 +1,4 @@
-//! What a picture measures, and what is normal.
+//! What a picture or a sound measures, and what is normal.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +28,47 @@ impl ImageStats {
     #[must_use]
     pub const fn values(self) -> [f32; 6] {
         [self.brightness, self.contrast, self.sharpness, self.noise, self.red_green, self.blue_yellow]
+    }
+}
+
+/// Measures of one sound. Levels are in decibels of full scale, shares in percent, so that one
+/// least spread (see [`Norm`]) is small on all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SoundStats {
+    /// Root mean square over all, and the highest sample.
+    pub level_db: f32,
+    pub peak_db: f32,
+    /// The level that a tenth of all short moments stays below.
+    pub noise_floor_db: f32,
+    /// Below which nearly all energy lies, treble weighted up.
+    pub bandwidth_hz: f32,
+    /// Percent of the samples that are at full scale several times in a row.
+    pub clipping: f32,
+    /// Percent of the time that is silence.
+    pub silence: f32,
+    /// The mean, in percent of full scale.
+    pub dc: f32,
+}
+
+impl SoundStats {
+    pub const NAMES: [&str; 7] =
+        ["level", "peak", "noise floor", "bandwidth", "clipping", "silence", "constant offset"];
+
+    /// The same as they are written.
+    pub const KEYS: [&str; 7] =
+        ["level_db", "peak_db", "noise_floor_db", "bandwidth_hz", "clipping", "silence", "dc"];
+
+    #[must_use]
+    pub const fn values(self) -> [f32; 7] {
+        [
+            self.level_db,
+            self.peak_db,
+            self.noise_floor_db,
+            self.bandwidth_hz,
+            self.clipping,
+            self.silence,
+            self.dc,
+        ]
     }
 }
 

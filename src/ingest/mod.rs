@@ -1,8 +1,9 @@
-//! Sources that deliver arrivals: the simulated phone line, the watched folder, and how a
-//! file's path names its unit.
+//! Sources that deliver arrivals: the simulated phone line, the watched folder, how a file's path
+//! names its unit, and where a long recording is cut.
 //!
 //! Must not know models, decisions or the store.
 
+pub mod cut;
 pub mod folder;
 pub mod pattern;
 pub mod simulator;

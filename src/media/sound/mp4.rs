@@ -68,6 +68,12 @@ pub(super) fn edit(input: &mut Input, start: u64) -> Result<Option<Edit>, MediaE
         at += size;
     }
     let movie = movie.ok_or(MediaError::CutOff(NAME))?;
+    if inner(&movie, &[b"mvex"]).is_some() {
+        return Err(MediaError::Unsupported {
+            format: NAME,
+            why: "a sound in fragments, as it is streamed".into(),
+        });
+    }
     Ok(edit_of(&movie))
 }
 

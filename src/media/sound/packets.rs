@@ -6,6 +6,7 @@
 //! that samples depend on their position alone.
 
 use super::check_finite;
+use super::flac::Flac;
 use super::frames::Frames;
 use super::source::{Input, Kind};
 use super::{mp4, ogg};
@@ -20,7 +21,7 @@ use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Tr
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::Timestamp;
-use symphonia::default::formats::{AiffReader, FlacReader, IsoMp4Reader, OggReader};
+use symphonia::default::formats::{AiffReader, IsoMp4Reader, OggReader};
 use symphonia::default::get_codecs;
 
 /// What lies less than this ahead is decoded up to, not jumped to.
@@ -40,12 +41,15 @@ pub(super) struct Packets<'s> {
     decoder: Box<dyn AudioDecoder>,
     shape: Shape,
     block: Block,
+    /// Where decoding last began anew.
+    restarted: i64,
     scratch: Vec<f32>,
 }
 
 enum Source<'s> {
     Container { reader: Box<dyn FormatReader + 's>, track: u32 },
     Frames(Frames<'s>),
+    Flac(Flac<'s>),
 }
 
 /// On the clock of the packets, which counts frames.
@@ -101,7 +105,8 @@ impl<'s> Packets<'s> {
     ) -> Result<Self, MediaError> {
         match kind {
             Kind::Mp3 | Kind::Adts => Self::of_frames(input, kind, start),
-            _ => Self::of_container(input, kind, start, from_start_to_end),
+            Kind::Flac => Self::of_flac(input, start, from_start_to_end),
+            _ => Self::of_container(input, kind, start),
         }
     }
 
@@ -121,7 +126,7 @@ impl<'s> Packets<'s> {
         let (delay, padding) = frames.padding();
         let shape = Shape {
             rate_hz: frames.rate_hz(),
-            channels: u32::try_from(frames.channels().count()).unwrap_or(u32::MAX),
+            channels: channels_of(&codec),
             begin: i64::from(delay),
             end: (end - i64::from(padding)).max(i64::from(delay)),
             first: 0,
@@ -131,12 +136,22 @@ impl<'s> Packets<'s> {
         Self::new(kind.name(), Source::Frames(frames), codec, options, shape)
     }
 
-    fn of_container(
-        mut input: Input<'s>,
-        kind: Kind,
-        start: u64,
-        from_start_to_end: bool,
-    ) -> Result<Self, MediaError> {
+    fn of_flac(input: Input<'s>, start: u64, from_start_to_end: bool) -> Result<Self, MediaError> {
+        let flac = Flac::open(input, start)?;
+        let codec = flac.codec().clone();
+        let shape = Shape {
+            rate_hz: codec.sample_rate.unwrap_or(0),
+            channels: channels_of(&codec),
+            begin: 0,
+            end: i64::try_from(flac.total()).unwrap_or(i64::MAX),
+            first: 0,
+            jump: Jump::Early(0),
+        };
+        let options = AudioDecoderOptions::default().gapless(false).verify(from_start_to_end);
+        Self::new(Kind::Flac.name(), Source::Flac(flac), codec, options, shape)
+    }
+
+    fn of_container(mut input: Input<'s>, kind: Kind, start: u64) -> Result<Self, MediaError> {
         let name = kind.name();
         let mut jump = Jump::Early(0);
         let mut edit = None;
@@ -148,7 +163,7 @@ impl<'s> Packets<'s> {
         // The MP4 reader steps back over the size in front of the name, which it expects to be read.
         let skip = if kind == Kind::Mp4 { 4 } else { 0 };
         input.seek(SeekFrom::Start(start + skip)).map_err(|error| super::source::unreadable(&error))?;
-        let mut reader = container(input, kind).map_err(|error| failed(&error, name))?;
+        let reader = container(input, kind).map_err(|error| failed(&error, name))?;
         let track = reader.default_track(TrackType::Audio).cloned();
         let track = track.ok_or_else(|| unsupported(name, "a coding that is not known"))?;
         let Some(CodecParameters::Audio(codec)) = track.codec_params.clone() else {
@@ -159,27 +174,19 @@ impl<'s> Packets<'s> {
         }
         let rate_hz = codec.sample_rate.unwrap_or(0);
         check_clock(&track, rate_hz, name)?;
-        let channels = codec.channels.as_ref().map_or(0, symphonia::core::audio::Channels::count);
         let first = track.start_ts.get();
         let mut begin = first.max(0);
         let mut end = match track.num_frames.filter(|&frames| frames > 0) {
             Some(frames) => i64::try_from(frames).unwrap_or(i64::MAX),
-            None => counted(&mut reader, track.id, first, name)?,
+            None => return Err(unsupported(name, "an unknown length")),
         };
         if let Some(edit) = edit {
             begin = edit.begin;
             end = edit.end(rate_hz, end);
         }
-        let shape = Shape {
-            rate_hz,
-            channels: u32::try_from(channels).unwrap_or(u32::MAX),
-            begin,
-            end: end.max(begin),
-            first,
-            jump,
-        };
-        // Ogg marks what is to be left out at its packets; only FLAC has a checksum of the whole.
-        let options = AudioDecoderOptions::default().gapless(kind == Kind::Ogg).verify(from_start_to_end);
+        let shape = Shape { rate_hz, channels: channels_of(&codec), begin, end: end.max(begin), first, jump };
+        // Ogg marks at its packets what is to be left out.
+        let options = AudioDecoderOptions::default().gapless(kind == Kind::Ogg);
         Self::new(name, Source::Container { reader, track: track.id }, codec, options, shape)
     }
 
@@ -192,7 +199,8 @@ impl<'s> Packets<'s> {
     ) -> Result<Self, MediaError> {
         let decoder = make_decoder(&codec, options, name)?;
         let block = Block { begin: shape.first, end: shape.first, is_joined: true, ..Block::default() };
-        Ok(Self { name, source, codec, options, decoder, shape, block, scratch: Vec::new() })
+        let restarted = shape.first;
+        Ok(Self { name, source, codec, options, decoder, shape, block, restarted, scratch: Vec::new() })
     }
 
     pub(super) const fn rate_hz(&self) -> u32 {
@@ -252,6 +260,9 @@ impl<'s> Packets<'s> {
         let target = self.shape.jump.target(at).max(self.shape.first);
         let actual = match &mut self.source {
             Source::Frames(frames) => frames.seek(target),
+            Source::Flac(flac) => {
+                i64::try_from(flac.seek(u64::try_from(target).unwrap_or(0))?).unwrap_or(i64::MAX)
+            }
             Source::Container { reader, track } => {
                 let to = SeekTo::Timestamp { ts: Timestamp::new(target), track_id: *track };
                 reader
@@ -262,7 +273,10 @@ impl<'s> Packets<'s> {
             }
         };
         match self.shape.jump {
-            Jump::Restart { .. } => self.decoder = make_decoder(&self.codec, self.options, self.name)?,
+            Jump::Restart { every, .. } => {
+                self.decoder = make_decoder(&self.codec, self.options, self.name)?;
+                self.restarted = at.div_euclid(every) * every;
+            }
             _ => self.decoder.reset(),
         }
         self.block = Block { begin: actual, end: actual, ..Block::default() };
@@ -272,9 +286,8 @@ impl<'s> Packets<'s> {
     /// Replaces the block by the next one.
     fn decode(&mut self) -> Result<(), MediaError> {
         if let Jump::Restart { every, .. } = self.shape.jump
-            && self.block.is_joined
-            && self.block.end > self.shape.first
             && self.block.end % every == 0
+            && self.block.end != self.restarted
         {
             self.jump(self.block.end)?;
         }
@@ -304,6 +317,7 @@ impl<'s> Packets<'s> {
     fn next_packet(&mut self) -> Result<Option<Packet>, MediaError> {
         match &mut self.source {
             Source::Frames(frames) => frames.next(),
+            Source::Flac(flac) => flac.next(),
             Source::Container { reader, track } => next_of(reader, *track, self.name),
         }
     }
@@ -322,28 +336,10 @@ fn next_of<'s>(
     }
 }
 
-/// The end, from walking over all packets: for files written to a pipe, which do not say it.
-fn counted<'s>(
-    reader: &mut Box<dyn FormatReader + 's>,
-    track: u32,
-    first: i64,
-    name: &'static str,
-) -> Result<i64, MediaError> {
-    let mut end = first;
-    while let Some(packet) = next_of(reader, track, name)? {
-        let frames = i64::try_from(packet.dur.get()).unwrap_or(0);
-        end = end.max(packet.pts.get().saturating_add(frames));
-    }
-    let to = SeekTo::Timestamp { ts: Timestamp::new(first), track_id: track };
-    reader.seek(SeekMode::Accurate, to).map_err(|error| failed(&error, name))?;
-    Ok(end)
-}
-
 fn container<'s>(input: Input<'s>, kind: Kind) -> Result<Box<dyn FormatReader + 's>, Error> {
     let stream = MediaSourceStream::new(Box::new(input), MediaSourceStreamOptions::default());
     let options = FormatOptions::default();
     Ok(match kind {
-        Kind::Flac => Box::new(FlacReader::try_new(stream, options)?),
         Kind::Ogg => Box::new(OggReader::try_new(stream, options)?),
         Kind::Mp4 => Box::new(IsoMp4Reader::try_new(stream, options)?),
         _ => Box::new(AiffReader::try_new(stream, options)?),
@@ -361,6 +357,10 @@ fn make_decoder(
         }
         made => made.map_err(|error| failed(&error, name)),
     }
+}
+
+fn channels_of(codec: &AudioCodecParameters) -> u32 {
+    codec.channels.as_ref().map_or(0, |channels| u32::try_from(channels.count()).unwrap_or(u32::MAX))
 }
 
 fn is_unknown(codec: AudioCodecId) -> bool {
