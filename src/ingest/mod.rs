@@ -1,4 +1,4 @@
-//! Sources that deliver arrivals: the simulated phone line, the watched folder, and how a
+//! Sources that deliver arrivals: the simulated lines, the watched folder, and how a
 //! file's path names its unit.
 //!
 //! Must not know models, decisions or the store.
