@@ -5,13 +5,13 @@ use crate::floor::{Floor, encoded, model, picture};
 use crate::lines::verdict;
 use image::{GrayImage, ImageFormat};
 use secondlook::domain::{
-    AlarmKind, ClassPromise, DataNorms, DecidedBy, Event, ImageStats, Level, Limit, Outcome, Plan,
+    AlarmKind, ClassPromise, DataNorms, DecidedBy, Event, InputStats, Level, Limit, Outcome, Plan,
     Probability,
 };
 use secondlook::domain::{Filter, SimulatorSettings};
 use secondlook::engine::{self, DatasetSource, EngineError, Line, ReplayOptions, ReplaySet, Reviewer};
 use secondlook::infer::Model;
-use secondlook::media::{decode_image, image_stats};
+use secondlook::media::decode;
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
@@ -137,10 +137,10 @@ fn parts_beside_their_place_are_strange_to_the_network_alone() {
 /// The floor's model, with what is normal for the first pictures of a line, as a training of that line would
 /// write it.
 fn with_norms(floor: &Floor, name: &str, line: String) -> Model {
-    let seen: Vec<ImageStats> = (0..150_u32)
+    let seen: Vec<InputStats> = (0..150_u32)
         .map(|number| {
             let bytes = encoded(&mixed(number).into(), ImageFormat::Png);
-            image_stats(&decode_image(&bytes).unwrap())
+            decode(&bytes).unwrap().stats()
         })
         .collect();
     let (manifest, weights) = model().package();

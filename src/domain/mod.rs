@@ -34,7 +34,7 @@ pub use decision::{DecidedBy, Decision, Level, Outcome, Policy, Reason, Threshol
 pub use event::{Arrival, Event, PAYLOAD_VERSION};
 pub use guard::{AuditRule, QueueRule, RetrainRule, WatchRule, WhenFull};
 pub use id::{EventId, InspectionId, ItemId, MediaHash, StationId};
-pub use inputs::{DataNorms, ImageStats, Norm, SoundStats};
+pub use inputs::{DataNorms, ImageStats, InputStats, Norm, SoundStats};
 pub use item::{Item, MediaKind};
 pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
 pub use outline::{Outline, fill, outlines};

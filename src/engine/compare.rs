@@ -6,8 +6,8 @@ use super::latency::{LatencyMs, percentiles};
 use super::{EngineError, Line};
 use crate::decide::{Comparison, Pair, Seen, Support, comparison, decide_item, support};
 use crate::domain::{
-    ItemId, Label, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability, Release, ReleaseState,
-    Task, Thresholds, Timestamp,
+    InputStats, ItemId, Label, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability, Release,
+    ReleaseState, Task, Thresholds, Timestamp,
 };
 use crate::infer::Model;
 use crate::learn::SliceKind;
@@ -217,7 +217,11 @@ impl Judged<'_> {
 
     fn slices(&self) -> Vec<Slice> {
         let time = |one: &Both| one.arrived_at.as_micros() as f64;
-        let light = |one: &Both| one.live.inputs.map_or(f64::NAN, |inputs| f64::from(inputs.brightness));
+        let measured = |one: &Both, of: fn(&InputStats) -> Option<f32>| {
+            one.live.inputs.as_ref().and_then(of).map_or(f64::NAN, f64::from)
+        };
+        let light = |one: &Both| measured(one, |stats| Some(stats.image()?.brightness));
+        let level = |one: &Both| measured(one, |stats| Some(stats.sound()?.level_db));
         let day = |micros: f64| {
             #[expect(clippy::cast_possible_truncation, reason = "made from whole microseconds")]
             Timestamp::from_micros(micros as i64).to_string().chars().take(19).collect::<String>()
@@ -228,6 +232,7 @@ impl Judged<'_> {
         slices.extend(if sources.len() > 1 { sources } else { Vec::new() });
         slices.extend(self.parts(SliceKind::Time, time, day));
         slices.extend(self.parts(SliceKind::Brightness, light, |value| format!("{value:.1}")));
+        slices.extend(self.parts(SliceKind::Level, level, |value| format!("{value:.1}")));
         slices
     }
 

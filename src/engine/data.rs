@@ -140,3 +140,31 @@ impl DatasetSource {
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::MediaKind;
+
+    #[test]
+    fn motors_are_rendered_whatever_the_line_makes_and_changes_are_of_their_kind() {
+        let phones = SimulatorSettings { defect_share: 1.0, light: 0.5, ..SimulatorSettings::default() };
+        let open = |text: &str| text.parse::<DatasetSource>().unwrap().open(&Filter::default(), &phones);
+        let motors = open("motor:3,background=2,seed=4").unwrap();
+        assert_eq!((motors.items.len(), motors.skipped.len()), (3, 0));
+        for item in &motors.items {
+            assert_eq!((item.kind, item.label.is_good()), (MediaKind::Audio, false));
+            assert!(item.extra.contains_key("severity"));
+        }
+        assert_eq!(motors.name, "motor simulator, defect share 1, background to 2 at 0 over 0, seed 4");
+        for (text, expected) in [
+            ("motor:3,light=0.5", "neither positions nor light"),
+            ("motor:3,dirty-lens=0.5", "not of the simulator of kind \"motor\""),
+            ("simulator:3,muffled=0.5", "not of the simulator of kind \"phone\""),
+        ] {
+            let error = open(text).map(|set| set.name).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!("motor:none".parse::<DatasetSource>().is_err());
+    }
+}

@@ -126,7 +126,7 @@ pub(super) struct Prepared {
     pub input: Option<Input>,
     pub timing: crate::domain::Timing,
     /// What the picture measures.
-    pub stats: Option<crate::domain::ImageStats>,
+    pub stats: Option<crate::domain::InputStats>,
 }
 
 /// With its prediction, on its way to the log.

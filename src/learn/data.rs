@@ -1,9 +1,9 @@
 //! Labelled files → samples in memory, decoded and resized once for all epochs.
 
 use super::LearnError;
-use crate::domain::{ImageStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
+use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
 use crate::infer::{Input, InputSpec, prepare, seen};
-use crate::media::{Decoded, Raster, Sound, decode, image_stats, resize};
+use crate::media::{Decoded, Raster, Sound, decode, resize};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -47,8 +47,8 @@ pub(super) struct Sample {
     pub positive: Vec<bool>,
     /// For each of these: the item has it, but nobody said where.
     pub unplaced: Vec<bool>,
-    /// Of a picture as it came.
-    pub stats: Option<ImageStats>,
+    /// Of the item as it came.
+    pub stats: InputStats,
 }
 
 impl Sample {
@@ -251,11 +251,7 @@ fn sample(
             masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
-    let stats = match &decoded {
-        Decoded::Image(image) => Some(image_stats(image)),
-        Decoded::Sound(_) => None,
-    };
-    Ok((Sample { item: index, input, masks, positive, unplaced, stats }, hash))
+    Ok((Sample { item: index, input, masks, positive, unplaced, stats: decoded.stats() }, hash))
 }
 
 /// A place on the picture that the network sees.

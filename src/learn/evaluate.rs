@@ -8,9 +8,9 @@ use super::metrics::{
     detection_precision, reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{BoxPx, ImageStats, Label, LabelledItem, ModelRef, Probability, Region, Task, Vote};
+use crate::domain::{BoxPx, InputStats, Label, LabelledItem, ModelRef, Probability, Region, Task, Vote};
 use crate::infer::{InputSpec, Manifest, Metric, Model, Output, seen};
-use crate::media::{Decoded, Raster, image_stats};
+use crate::media::{Decoded, Raster};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -163,9 +163,11 @@ pub struct PredictionRow {
     pub regions: Vec<PredictedRegion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
-    /// What a picture measures.
+    /// What the item measures.
+    pub inputs: InputStats,
+    /// Of a sound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub inputs: Option<ImageStats>,
+    pub secs: Option<f64>,
     /// As the station follows them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<f32>,
@@ -195,7 +197,8 @@ pub(super) struct Measured {
     /// By class; only where the truth has places.
     detections: Option<BTreeMap<String, Detections>>,
     seconds: f64,
-    inputs: Option<ImageStats>,
+    inputs: InputStats,
+    secs: Option<f64>,
     hash: blake3::Hash,
 }
 
@@ -282,9 +285,10 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
         names_items,
         output,
         seconds,
-        inputs: match &decoded {
-            Decoded::Image(image) => Some(image_stats(image)),
-            Decoded::Sound(_) => None,
+        inputs: decoded.stats(),
+        secs: match &decoded {
+            Decoded::Image(_) => None,
+            Decoded::Sound(sound) => Some(sound.secs()),
         },
         hash: blake3::hash(&bytes),
     })
@@ -377,6 +381,7 @@ fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
             .collect(),
         transcript: None,
         inputs: measured.inputs,
+        secs: measured.secs,
         features: output.features.clone(),
         defect_px: measured.overlap.map(|overlap| overlap.truth),
         decision: None,

@@ -332,11 +332,7 @@ impl<'a> Player<'a> {
             .map(|(&place, said)| LabelledItem { label: said.clone(), ..stream[place].0.clone() })
             .collect();
         self.labels_trained = self.answered.len();
-        let mut settings = if items.iter().all(|item| item.reference.is_some()) {
-            TrainSettings::with_reference()
-        } else {
-            TrainSettings::default()
-        };
+        let mut settings = TrainSettings { task: Some(self.plan.task), ..TrainSettings::suited(&items) };
         if self.init.is_some() {
             settings.rate *= RATE_SHARE;
         }

@@ -10,9 +10,7 @@
 //! and R. Krishnan, "Noise in electric machines: a review".
 
 use super::run::Run;
-use super::signal::{
-    COUNT, Filter, RATE, Wave, add, band_noise, from_db, resonate, rms, scale, set_rms, white,
-};
+use super::signal::{Filter, RATE, Wave, add, band_noise, from_db, resonate, rms, scale, set_rms, white};
 use crate::ingest::simulator::curve::log_range;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -77,11 +75,8 @@ impl Bearing {
 impl Motor {
     pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
         let shaft_hz = log_range(rng, 15.0, 50.0);
-        let orders: Vec<(usize, f32)> = [0.0, -5.0, -11.0, -16.0, -19.0, -22.0]
-            .iter()
-            .zip(1..)
-            .map(|(&db, k)| (k, from_db(db + rng.random_range(-4.0..4.0))))
-            .collect();
+        let orders: Vec<(usize, f32)> =
+            (1..=14).map(|k| (k, from_db(rng.random_range(-7.0..4.0)) / k as f32)).collect();
         let slots = rng.random_range(22..=40);
         let has_gear = rng.random_bool(0.4);
         let flow_low = log_range(rng, 90.0, 220.0);
@@ -183,7 +178,6 @@ impl Levels {
 
 /// How loud a sound is within a band: what a fault there is compared with.
 pub(super) fn rms_within(sound: &[f32], [low_hz, high_hz]: [f32; 2]) -> f32 {
-    debug_assert_eq!(sound.len(), COUNT);
     let mut part = Filter::high_pass(low_hz, 0.7).of(sound);
     Filter::low_pass(high_hz, 0.7).run(&mut part);
     rms(&part)

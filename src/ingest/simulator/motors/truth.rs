@@ -162,12 +162,15 @@ impl Grid {
         whole(secs * RATE / self.hop as f32)
     }
 
-    /// Each frame stands for one hop around its middle.
+    /// Each frame stands for one hop around its middle; those at the clip's ends, whose windows
+    /// are half empty, for what is beside them.
     fn span_secs(&self, frames: &Range<usize>) -> [f64; 2] {
-        let rate = f64::from(RATE);
-        let edge =
-            |frame: usize| ((frame as f64 - 0.5) * self.hop as f64).clamp(0.0, CLIP_SAMPLES as f64) / rate;
-        [edge(frames.start), edge(frames.end)]
+        let edge = |frame: usize| match frame * self.hop {
+            at if at <= self.hop => 0.0,
+            at if at >= CLIP_SAMPLES => CLIP_SAMPLES as f64,
+            at => at as f64 - self.hop as f64 / 2.0,
+        };
+        [edge(frames.start), edge(frames.end)].map(|at| at / f64::from(RATE))
     }
 
     fn band_hz(&self, bands: &Range<usize>) -> [f64; 2] {
