@@ -59,6 +59,19 @@ fn a_motor_depends_on_settings_and_index_alone() {
     assert_eq!(first.sound.samples.len(), CLIP_SAMPLES);
 }
 
+/// How much of the fault's energy lies within the stretches of its truth.
+fn share_within_spans(added: &[f32], regions: &[Region]) -> f32 {
+    let is_within = |sample: usize| {
+        let secs = sample as f64 / f64::from(RATE_HZ);
+        regions.iter().any(|region| {
+            matches!(&region.shape, Shape::Span { span_secs: [start, end], .. } if (*start..*end).contains(&secs))
+        })
+    };
+    let energy = |(_, value): (usize, &f32)| value * value;
+    let within: f32 = added.iter().enumerate().filter(|(i, _)| is_within(*i)).map(energy).sum();
+    within / added.iter().enumerate().map(energy).sum::<f32>()
+}
+
 #[test]
 fn every_fault_occurs_and_its_truth_lies_where_it_is_louder_than_the_rest() {
     let (bad, good) = (simulator(1.0), simulator(0.0));
@@ -70,8 +83,10 @@ fn every_fault_occurs_and_its_truth_lies_where_it_is_louder_than_the_rest() {
         assert_eq!(added.iter().any(|&value| value != 0.0), !faulty.regions.is_empty(), "{index}");
         for region in &faulty.regions {
             let [fault, rest] = [&added, &clean.sound.samples].map(|part| energy_within(part, region));
-            assert!(fault > 0.5 * rest, "{index} {region:?}: {fault} {rest}");
+            // Less than 1 since knocks pause within a stretch, and the filters' slopes are gentle.
+            assert!(fault > 0.2 * rest, "{index} {region:?}: {fault} {rest}");
         }
+        assert!(share_within_spans(&added, &faulty.regions) > 0.5, "{index} {:?}", faulty.regions);
         *seen.entry(faulty.class).or_default() += 1;
     }
     for class in FAULT_CLASSES {
