@@ -7,7 +7,7 @@ use super::data::Sample;
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
-use super::surroundings::{hide, lay_beneath};
+use super::surroundings::{colour, hide, lay_beneath};
 use crate::infer::{InputSpec, MID_GREY, View, computed_planes, normalisation};
 use crate::nn::PIXEL_STRIDE;
 use rand::{Rng, SeedableRng};
@@ -86,6 +86,9 @@ pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Ex
         }
     }
     relight(&mut rng, &mut values, spec, settings);
+    if settings.colour > 0.0 {
+        colour(&mut rng, &mut values, spec, settings);
+    }
     if settings.mask > 0.0 {
         hide(&mut rng, &mut values, spec, settings);
     }

@@ -204,7 +204,7 @@ pub(super) fn set_up<'a>(
     let spec = match (&settings.input, init) {
         (Some(spec), _) => spec.clone(),
         (None, Some(init)) => init.manifest().input.clone(),
-        (None, None) if medium == MediaKind::Audio => choose_hearing(&data::listen(&usable)?),
+        (None, None) if medium == MediaKind::Audio => choose_hearing(&data::listen(&usable)?, settings),
         (None, None) => choose_input(&data::look(&usable)?, settings),
     };
     Ok(SetUp { usable, skipped, task, classes, spec })
