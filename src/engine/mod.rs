@@ -27,11 +27,13 @@ mod replan;
 mod replay;
 mod shadow;
 mod sheet;
+mod sounds;
 mod source;
 mod station;
 mod steward;
 mod task;
 mod training;
+mod wishes;
 mod writer;
 
 pub use crate::decide::{
@@ -41,7 +43,7 @@ pub use crate::decide::{
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
 pub use crate::learn::{Analysis, Changed, Comparison as ModelComparison, Progress, SliceKind, ViewChoice};
-pub use crate::media::Raster;
+pub use crate::media::{Peak, Raster};
 pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
 pub use analysis::{AnalyseJob, AnalyseOver, AnalysisReport, TrainingOverlap, analyse, write_analysis};
 pub use card::{Card, Sight};
@@ -64,6 +66,9 @@ pub use promise::{PromiseReport, promise_report};
 pub use release::{Proof, ReleaseStep, training_advice};
 pub use replay::{Replay, ReplayOptions, ReplaySet, Reviewer, replay, write_page};
 pub use sheet::write_sheet;
+pub use sounds::{
+    BLOCK_FRAMES, Heard, Listened, SoundHead, SoundWant, Sounds, SpectrumAxis, TILE_COLUMNS, TILE_ROWS,
+};
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};
 pub use task::{Task, TaskControl, TaskProgress};
 pub use training::{resume, train};

@@ -2,23 +2,27 @@
 //! that the front end replaces as the person moves on, so that nothing old is decoded and nothing
 //! grows.
 
+use super::sounds::{open_sound, small_spectrum};
+use super::wishes::{Granted, Wishes};
 use super::{EngineError, find_model};
-use crate::domain::{MediaHash, ModelRef};
+use crate::domain::{MediaHash, MediaKind, ModelRef};
 use crate::infer::{Heat, Model};
-use crate::media::{Raster, decode, decode_image, resize, thumbnail};
+use crate::media::{Raster, decode, decode_image, resize, sniff, thumbnail};
 use crate::store::Blobs;
-use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::{Condvar, Mutex};
+use crossbeam_channel::Receiver;
+use parking_lot::Mutex;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// Longer side of the smallest level, which is always drawn whole.
 const TOP_SIDE_PX: u32 = 1024;
 const THUMB_SIDE_PX: u32 = 192;
 /// One decodes what is looked at while the other decodes what comes.
 const THREADS: usize = 2;
-const EVENTS: usize = 32;
+/// Enough to tell a sound from a picture.
+const HEAD_BYTES: usize = 512;
 
 /// One thing to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,37 +76,22 @@ impl Pyramid {
 pub enum Seen {
     Picture(Arc<Pyramid>),
     Thumb(Arc<Raster>),
+    /// Of a sound: power over time and mel, grey.
+    SoundThumb(Arc<Raster>),
     Heat(Arc<Heat>),
 }
 
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    pub want: Want,
-    pub result: Result<Seen, String>,
-}
-
-struct List {
-    /// In order of need.
-    wants: Vec<Want>,
-    busy: Vec<Want>,
-    is_over: bool,
-}
+pub type Fetched = Granted<Want, Seen>;
 
 struct Shared {
     blobs: Blobs,
     folder: PathBuf,
-    list: Mutex<List>,
-    changed: Condvar,
     /// The model that last made a heat map.
     model: Mutex<Option<Arc<Model>>>,
 }
 
 /// The front end's end; dropping it ends the threads after what they are at.
-pub struct Pictures {
-    shared: Arc<Shared>,
-    fetched: Receiver<Fetched>,
-    threads: Vec<JoinHandle<()>>,
-}
+pub struct Pictures(Wishes<Want, Seen>);
 
 impl Pictures {
     /// `wake` is called after each picture.
@@ -110,89 +99,30 @@ impl Pictures {
         let shared = Arc::new(Shared {
             blobs: Blobs::of_line(folder),
             folder: folder.to_owned(),
-            list: Mutex::new(List { wants: Vec::new(), busy: Vec::new(), is_over: false }),
-            changed: Condvar::new(),
             model: Mutex::new(None),
         });
-        let (sender, fetched) = bounded(EVENTS);
-        let wake = Arc::new(wake);
-        let mut threads = Vec::new();
-        for i in 0..THREADS {
-            let (shared, sender, wake) = (Arc::clone(&shared), sender.clone(), Arc::clone(&wake));
-            let thread = std::thread::Builder::new()
-                .name(format!("pictures-{}", i + 1))
-                .spawn(move || work(&shared, &sender, &*wake))
-                .map_err(|error| EngineError::Failed(format!("cannot start a picture thread: {error}")))?;
-            threads.push(thread);
-        }
-        Ok(Self { shared, fetched, threads })
+        let worker = |_| {
+            let shared = Arc::clone(&shared);
+            move |want: &Want| fetch(&shared, want)
+        };
+        Ok(Self(Wishes::start("pictures", (0..THREADS).map(worker).collect(), wake)?))
     }
 
     /// Replaces the list, most needed first. What was fetched before is not kept here.
     pub fn want(&self, wants: Vec<Want>) {
-        let mut list = self.shared.list.lock();
-        if list.wants != wants {
-            list.wants = wants;
-            self.shared.changed.notify_all();
-        }
+        self.0.want(wants);
     }
 
     #[must_use]
     pub fn fetched(&self) -> &Receiver<Fetched> {
-        &self.fetched
-    }
-}
-
-impl Drop for Pictures {
-    fn drop(&mut self) {
-        self.shared.list.lock().is_over = true;
-        self.shared.changed.notify_all();
-        while self.threads.iter().any(|thread| !thread.is_finished()) {
-            // A thread may be waiting to hand a picture over.
-            let _ = self.fetched.recv_timeout(std::time::Duration::from_millis(5));
-        }
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn work(shared: &Shared, sender: &Sender<Fetched>, wake: &(impl Fn() + Send + Sync)) {
-    loop {
-        let want = {
-            let mut list = shared.list.lock();
-            loop {
-                if list.is_over {
-                    return;
-                }
-                let next = list.wants.iter().position(|want| !list.busy.contains(want));
-                if let Some(at) = next {
-                    let want = list.wants.remove(at);
-                    list.busy.push(want.clone());
-                    break want;
-                }
-                shared.changed.wait(&mut list);
-            }
-        };
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fetch(shared, &want)))
-            .unwrap_or_else(|_| Err("the decoder broke on this picture".into()));
-        let is_sent = sender.send(Fetched { want: want.clone(), result }).is_ok();
-        shared.list.lock().busy.retain(|other| *other != want);
-        wake();
-        if !is_sent {
-            return;
-        }
+        self.0.granted()
     }
 }
 
 fn fetch(shared: &Shared, want: &Want) -> Result<Seen, String> {
     match want {
         Want::Full(media) => Ok(Seen::Picture(Arc::new(Pyramid::new(raster(shared, media)?)?))),
-        Want::Thumb(media) => {
-            let small =
-                thumbnail(&raster(shared, media)?, THUMB_SIDE_PX).map_err(|error| error.to_string())?;
-            Ok(Seen::Thumb(Arc::new(small)))
-        }
+        Want::Thumb(media) => thumb(shared, media),
         Want::Difference { item, reference } => {
             let difference = difference(&raster(shared, item)?, &raster(shared, reference)?)?;
             Ok(Seen::Picture(Arc::new(Pyramid::new(difference)?)))
@@ -207,6 +137,19 @@ fn fetch(shared: &Shared, want: &Want) -> Result<Seen, String> {
             Ok(Seen::Heat(Arc::new(heat)))
         }
     }
+}
+
+fn thumb(shared: &Shared, media: &MediaHash) -> Result<Seen, String> {
+    let path = shared.blobs.path(media);
+    let mut head = [0; HEAD_BYTES];
+    let count =
+        File::open(&path).and_then(|mut file| file.read(&mut head)).map_err(|error| error.to_string())?;
+    if sniff(&head[..count]) == Some(MediaKind::Audio) {
+        let small = small_spectrum(&mut open_sound(&path)?, THUMB_SIDE_PX, THUMB_SIDE_PX * 3 / 4)?;
+        return Ok(Seen::SoundThumb(Arc::new(small)));
+    }
+    let small = thumbnail(&raster(shared, media)?, THUMB_SIDE_PX).map_err(|error| error.to_string())?;
+    Ok(Seen::Thumb(Arc::new(small)))
 }
 
 fn raster(shared: &Shared, media: &MediaHash) -> Result<Raster, String> {

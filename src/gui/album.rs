@@ -2,6 +2,7 @@
 //! ones. Asks for what is missing; never decodes.
 
 use super::icon::Icon;
+use super::levels::LevelLook;
 use super::theme::{RADIUS_SMALL, Tokens};
 use crate::domain::MediaHash;
 use crate::engine::{Fetched, Heat, Pictures, Pyramid, Raster, Seen, Want};
@@ -80,6 +81,12 @@ impl Album {
                         Ok(Seen::Thumb(raster)) => {
                             let name = format!("thumb {}", media.as_str());
                             Shown::Ready(ctx.load_texture(name, color_image(&raster), TextureOptions::LINEAR))
+                        }
+                        Ok(Seen::SoundThumb(raster)) => {
+                            let name = format!("thumb {}", media.as_str());
+                            let size = [raster.width as usize, raster.height as usize];
+                            let image = LevelLook::default().image(&raster.pixels, size);
+                            Shown::Ready(ctx.load_texture(name, image, TextureOptions::LINEAR))
                         }
                         Ok(_) => Shown::Loading,
                         Err(why) => Shown::Failed(why),
@@ -201,6 +208,13 @@ fn color_image(raster: &Raster) -> ColorImage {
         .map(|p| if let [r, g, b] = *p { Color32::from_rgb(r, g, b) } else { Color32::from_gray(p[0]) })
         .collect();
     ColorImage::new([raster.width as usize, raster.height as usize], pixels)
+}
+
+/// In a corner of a thumbnail: this one is heard.
+pub fn paint_sound_mark(painter: &Painter, place: Rect, t: Tokens) {
+    let mark = Rect::from_min_size(place.right_bottom() - vec2(23.0, 23.0), vec2(19.0, 19.0));
+    painter.rect_filled(mark, RADIUS_SMALL, t.background[1]);
+    Icon::Sound.paint(painter, mark.shrink(2.5), t.text[0]);
 }
 
 /// A thumbnail as large as its place allows, framed; a cross where it cannot be shown.

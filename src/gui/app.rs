@@ -228,11 +228,8 @@ impl App {
         let mut verbs = std::mem::take(&mut self.clicked);
         let is_open = self.palette.is_some() || self.start.is_shown() || self.settings.is_recording();
         if !is_open {
-            let scopes: &[Scope] = match (self.place, self.review.is_editing()) {
-                (Place::Review, true) => &[Scope::Edit, Scope::Review, Scope::Everywhere],
-                (Place::Review, false) => &[Scope::Review, Scope::Everywhere],
-                _ => &[Scope::Everywhere],
-            };
+            let scopes =
+                if self.place == Place::Review { self.review.scopes() } else { &[Scope::Everywhere] };
             let scopes = if self.shows_keys { &[Scope::Everywhere] } else { scopes };
             verbs.extend(self.keymap.pressed(&ctx, scopes));
         }
@@ -290,6 +287,7 @@ impl App {
         self.take_settings(ctx);
         if let Some(session) = &mut self.session {
             session.album.ask();
+            session.recordings.ask();
         }
     }
 

@@ -3,8 +3,9 @@
 
 use super::album::Album;
 use super::feed::{ACTOR, Feed, Snapshot, StationAsk};
+use super::recordings::Recordings;
 use crate::domain::{Level, Plan};
-use crate::engine::{Ask, Board, Desk, DeskEvent, EngineError, Line, Pictures, StationOptions};
+use crate::engine::{Ask, Board, Desk, DeskEvent, EngineError, Line, Pictures, Sounds, StationOptions};
 use crossbeam_channel::{Receiver, bounded};
 use eframe::egui;
 use std::collections::VecDeque;
@@ -42,6 +43,7 @@ pub struct Session {
     feed: Feed,
     desk: Desk,
     pub album: Album,
+    pub recordings: Recordings,
     pub station: Snapshot,
     pub series: VecDeque<Sample>,
     pub board: Option<Board>,
@@ -89,6 +91,7 @@ impl Session {
             feed: Feed::start(line, folder, options.clone(), ctx.clone())?,
             desk: Desk::start(folder, reviewer, wake(ctx))?,
             album: Album::new(Pictures::start(folder, wake(ctx))?),
+            recordings: Recordings::new(Sounds::start(folder, wake(ctx))?),
             options,
             station: Snapshot::default(),
             series: VecDeque::new(),
@@ -105,6 +108,7 @@ impl Session {
             self.sample();
         }
         self.album.drain(ctx);
+        self.recordings.drain(ctx);
         let start = Instant::now();
         let mut news = Vec::new();
         while start.elapsed() < DRAIN {

@@ -116,53 +116,58 @@ pub fn install(ctx: &egui::Context) {
     }
 }
 
+/// Matrices of Machado, Oliveira and Fernandes (2009) at full severity: without long, middle and short
+/// cones.
+#[cfg(test)]
+pub const COLOR_BLIND: [[[f64; 3]; 3]; 3] = [
+    [
+        [0.152_286, 1.052_583, -0.204_868],
+        [0.114_503, 0.786_281, 0.099_216],
+        [-0.003_882, -0.048_116, 1.051_998],
+    ],
+    [
+        [0.367_322, 0.860_646, -0.227_968],
+        [0.280_085, 0.672_501, 0.047_413],
+        [-0.011_820, 0.042_940, 0.968_881],
+    ],
+    [
+        [1.255_528, -0.076_749, -0.178_779],
+        [-0.078_411, 0.930_809, 0.147_602],
+        [0.004_733, 0.691_367, 0.303_900],
+    ],
+];
+
+/// Relative luminance as WCAG 2 defines it.
+#[cfg(test)]
+pub fn luminance(color: Color32) -> f64 {
+    let linear = |channel: u8| {
+        let c = f64::from(channel) / 255.0;
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * linear(color.r()) + 0.7152 * linear(color.g()) + 0.0722 * linear(color.b())
+}
+
+/// A colour as a person sees it who lacks one kind of cone: linear RGB times one of [`COLOR_BLIND`].
+#[cfg(test)]
+pub fn seen_with(matrix: [[f64; 3]; 3], color: Color32) -> [f64; 3] {
+    let linear = [color.r(), color.g(), color.b()].map(|c| (f64::from(c) / 255.0).powf(2.2));
+    matrix.map(|row| row.iter().zip(linear).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0).powf(1.0 / 2.2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Relative luminance and contrast as WCAG 2 defines them.
+    /// As WCAG 2 defines it.
     fn contrast(a: Color32, b: Color32) -> f64 {
-        let luminance = |color: Color32| {
-            let linear = |channel: u8| {
-                let c = f64::from(channel) / 255.0;
-                if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-            };
-            0.2126 * linear(color.r()) + 0.7152 * linear(color.g()) + 0.0722 * linear(color.b())
-        };
         let (la, lb) = (luminance(a), luminance(b));
         (la.max(lb) + 0.05) / (la.min(lb) + 0.05)
     }
 
-    /// A colour as a person sees it who lacks one kind of cone: linear RGB times the matrices of
-    /// Machado, Oliveira and Fernandes (2009) at full severity.
-    fn seen_with(matrix: [[f64; 3]; 3], color: Color32) -> [f64; 3] {
-        let linear = [color.r(), color.g(), color.b()].map(|c| (f64::from(c) / 255.0).powf(2.2));
-        matrix.map(|row| {
-            row.iter().zip(linear).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0).powf(1.0 / 2.2)
-        })
-    }
-
     #[test]
     fn the_three_routes_stay_apart_for_colour_blind_people() {
-        let kinds = [
-            [
-                [0.152_286, 1.052_583, -0.204_868],
-                [0.114_503, 0.786_281, 0.099_216],
-                [-0.003_882, -0.048_116, 1.051_998],
-            ],
-            [
-                [0.367_322, 0.860_646, -0.227_968],
-                [0.280_085, 0.672_501, 0.047_413],
-                [-0.011_820, 0.042_940, 0.968_881],
-            ],
-            [
-                [1.255_528, -0.076_749, -0.178_779],
-                [-0.078_411, 0.930_809, 0.147_602],
-                [0.004_733, 0.691_367, 0.303_900],
-            ],
-        ];
         for (name, tokens) in [("dark", DARK), ("light", LIGHT)] {
-            for kind in kinds {
+            for kind in COLOR_BLIND {
                 let seen = [tokens.pass, tokens.divert, tokens.review].map(|color| seen_with(kind, color));
                 for (a, b) in [(0, 1), (0, 2), (1, 2)] {
                     let apart: f64 =

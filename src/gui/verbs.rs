@@ -44,6 +44,9 @@ pub enum Verb {
     Channel,
     Edges,
     ResetLook,
+    ZoomToRegion,
+    CursorLeft,
+    CursorRight,
     Filter,
     History,
     Edit,
@@ -89,17 +92,19 @@ pub enum Verb {
     Backup,
 }
 
-/// Where a key means its verb. `Edit` is a part of `Review` with keys of its own.
+/// Where a key means its verb. `Edit` and `Sound` are parts of `Review` with keys of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Everywhere,
     Review,
+    /// A part of `Review` as well: a sound is on the screen.
+    Sound,
     Edit,
 }
 
 impl Scope {
-    /// Whether two keys of these scopes can mean something at the same time. Inside `Edit` its own
-    /// keys come first, so that a key may mean one thing to a tool and another to an answer.
+    /// Whether two keys of these scopes can mean something at the same time. Inside `Edit` and `Sound`
+    /// their own keys come first, so that a key may mean one thing to a tool and another to an answer.
     pub fn overlaps(self, other: Self) -> bool {
         self == other || self == Self::Everywhere || other == Self::Everywhere
     }
@@ -222,15 +227,29 @@ pub const TABLE: &[About] = &[
         "Reference",
         "The golden picture: beside, in turn, as a difference, off",
     ),
-    about(Verb::Brighter, View, Review, "Ctrl+Up", "Brighter", "More light on the picture"),
-    about(Verb::Darker, View, Review, "Ctrl+Down", "Darker", "Less light on the picture"),
+    about(
+        Verb::Brighter,
+        View,
+        Review,
+        "Ctrl+Up",
+        "Brighter",
+        "More light on the picture; more gain on a sound",
+    ),
+    about(
+        Verb::Darker,
+        View,
+        Review,
+        "Ctrl+Down",
+        "Darker",
+        "Less light on the picture; less gain on a sound",
+    ),
     about(
         Verb::MoreContrast,
         View,
         Review,
         "Ctrl+Right",
         "More contrast",
-        "Larger differences of brightness",
+        "Larger differences of brightness; of a sound a smaller range",
     ),
     about(
         Verb::LessContrast,
@@ -238,18 +257,35 @@ pub const TABLE: &[About] = &[
         Review,
         "Ctrl+Left",
         "Less contrast",
-        "Smaller differences of brightness",
+        "Smaller differences of brightness; of a sound a larger range",
     ),
     about(Verb::MoreGamma, View, Review, "Ctrl+PageUp", "Lift shadows", "Dark parts become brighter"),
     about(Verb::LessGamma, View, Review, "Ctrl+PageDown", "Deepen shadows", "Dark parts become darker"),
     about(Verb::Channel, View, Review, "C", "Channel", "All channels, red, green, blue"),
     about(Verb::Edges, View, Review, "V", "Edges", "The picture's edges alone"),
     about(Verb::ResetLook, View, Review, "X", "Plain picture", "As the camera gave it"),
+    about(
+        Verb::ZoomToRegion,
+        View,
+        Scope::Sound,
+        "U",
+        "Zoom to the region",
+        "The chosen stretch of a sound, or the likeliest, as large as there is room",
+    ),
+    about(Verb::CursorLeft, View, Scope::Sound, "Alt+Left", "Cursor left", "An earlier moment of the sound"),
+    about(Verb::CursorRight, View, Scope::Sound, "Alt+Right", "Cursor right", "A later moment of the sound"),
     about(Verb::Filter, View, Review, "Ctrl+F", "Filter the queue", "Only some of the waiting items"),
     about(Verb::History, View, Review, "I", "History", "Everything that happened to this item"),
     about(Verb::Edit, Regions, Review, "E", "Edit regions", "Draw and correct where the defect is"),
     about(Verb::ToolSelect, Regions, Scope::Edit, "A", "Select", "Choose, move and reshape a region"),
-    about(Verb::ToolBox, Regions, Scope::Edit, "Q", "Box", "Draw a box"),
+    about(
+        Verb::ToolBox,
+        Regions,
+        Scope::Edit,
+        "Q",
+        "Box",
+        "Draw a box; on a sound a stretch of time, with its band",
+    ),
     about(
         Verb::ToolPolygon,
         Regions,
@@ -260,7 +296,14 @@ pub const TABLE: &[About] = &[
     ),
     about(Verb::ToolBrush, Regions, Scope::Edit, "W", "Brush", "Paint a mask"),
     about(Verb::ToolEraser, Regions, Scope::Edit, "D", "Eraser", "Take away from a region"),
-    about(Verb::ToolCut, Regions, Scope::Edit, "K", "Split", "Draw a line through a region to make two"),
+    about(
+        Verb::ToolCut,
+        Regions,
+        Scope::Edit,
+        "K",
+        "Split",
+        "Draw a line through a region to make two; a sound's is split at the cursor",
+    ),
     about(Verb::BrushLarger, Regions, Scope::Edit, "Period", "Larger brush", "A wider brush and eraser"),
     about(Verb::BrushSmaller, Regions, Scope::Edit, "Comma", "Smaller brush", "A narrower brush and eraser"),
     about(Verb::NextRegion, Regions, Scope::Edit, "N", "Next region", "Choose the next region"),
@@ -377,6 +420,8 @@ impl Verb {
                 | Self::PanRight
                 | Self::PanUp
                 | Self::PanDown
+                | Self::CursorLeft
+                | Self::CursorRight
                 | Self::Brighter
                 | Self::Darker
                 | Self::MoreContrast

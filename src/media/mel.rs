@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// What a pixel of 0 and of 255 stands for: the density of power against a full-scale square wave, in
 /// dB/Hz. The noise of 16 bits lies at −141; anything below counts as silence.
-const FLOOR_DB: f32 = -145.0;
-const CEILING_DB: f32 = -20.0;
+pub const FLOOR_DB: f32 = -145.0;
+pub const CEILING_DB: f32 = -20.0;
 /// Longest transform: 192 kHz at a window of 300 ms.
 const TRANSFORM_MAX: usize = 1 << 16;
 
@@ -113,23 +113,56 @@ const fn single(v: f64) -> f32 {
 /// The picture of a sound: grey, a column for each hop, a row for each band.
 #[must_use]
 pub fn mel_picture(sound: &Sound, spec: &MelSpec) -> Raster {
-    let (columns, bands) = (spec.columns(sound.secs()), spec.bands);
-    let mut transform = Transform::new(sound, spec);
-    let filters = filters(spec, sound.rate_hz, transform.size());
-    let mut pixels = vec![0; columns as usize * bands as usize];
-    let mut density = vec![0.0; transform.size() / 2 + 1];
-    for column in 0..columns as usize {
-        transform.density(sound, (column as f64 + 0.5) * spec.hop_secs, &mut density);
-        for (row, filter) in filters.iter().enumerate() {
-            let power: f32 = filter.weights.iter().zip(&density[filter.first..]).map(|(w, p)| w * p).sum();
-            pixels[row * columns as usize + column] = pixel(power);
+    let (width, bands) = (spec.columns(sound.secs()) as usize, spec.bands as usize);
+    let mut columns = MelColumns::new(sound.rate_hz, sound.channels, spec);
+    let mut pixels = vec![0; width * bands];
+    let mut column = vec![0; bands];
+    for x in 0..width {
+        #[expect(clippy::cast_possible_truncation, reason = "a position in a sound")]
+        let middle = ((x as f64 + 0.5) * spec.hop_secs * f64::from(sound.rate_hz)).round() as isize;
+        columns.column(&sound.samples, middle, &mut column);
+        for (row, &pixel) in column.iter().enumerate() {
+            pixels[row * width + x] = pixel;
         }
     }
-    Raster { width: columns, height: bands, channels: 1, pixels }
+    Raster { width: spec.columns(sound.secs()), height: spec.bands, channels: 1, pixels }
+}
+
+/// Columns of such a picture one by one, wherever they stand: of hours only what is looked at.
+pub struct MelColumns {
+    transform: Transform,
+    filters: Vec<Filter>,
+    density: Vec<f32>,
+}
+
+impl MelColumns {
+    #[must_use]
+    pub fn new(rate_hz: u32, channels: u32, spec: &MelSpec) -> Self {
+        let transform = Transform::new(rate_hz, channels, spec);
+        let filters = filters(spec, rate_hz, transform.size());
+        let density = vec![0.0; transform.size() / 2 + 1];
+        Self { transform, filters, density }
+    }
+
+    /// Frames under one window.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.transform.window.len()
+    }
+
+    /// The column around frame `middle` of interleaved samples, the highest band first. Beyond their
+    /// ends samples are mirrored.
+    pub fn column(&mut self, samples: &[f32], middle: isize, pixels: &mut [u8]) {
+        self.transform.density(samples, middle, &mut self.density);
+        for (pixel, filter) in pixels.iter_mut().zip(&self.filters) {
+            let bins = &self.density[filter.first..];
+            *pixel = pixel_of(filter.weights.iter().zip(bins).map(|(w, p)| w * p).sum());
+        }
+    }
 }
 
 /// Of a density of power.
-fn pixel(density: f32) -> u8 {
+fn pixel_of(density: f32) -> u8 {
     let share = (10.0 * density.max(1e-20).log10() - FLOOR_DB) / (CEILING_DB - FLOOR_DB);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
     let byte = (255.0 * share).round().clamp(0.0, 255.0) as u8;
@@ -179,14 +212,15 @@ struct Transform {
     window: Vec<f32>,
     /// Power of a bin → density.
     scale: f32,
+    channels: usize,
     input: Vec<f32>,
     output: Vec<Complex32>,
     scratch: Vec<Complex32>,
 }
 
 impl Transform {
-    fn new(sound: &Sound, spec: &MelSpec) -> Self {
-        let rate = f64::from(sound.rate_hz);
+    fn new(rate_hz: u32, channels: u32, spec: &MelSpec) -> Self {
+        let rate = f64::from(rate_hz);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and small")]
         let length = ((spec.window_secs * rate).round() as usize).clamp(4, TRANSFORM_MAX);
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(length.next_power_of_two());
@@ -198,7 +232,8 @@ impl Transform {
             input: fft.make_input_vec(),
             output: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
-            scale: 2.0 / (energy * sound.rate_hz as f32 * sound.channels as f32),
+            scale: 2.0 / (energy * rate_hz as f32 * channels as f32),
+            channels: channels.max(1) as usize,
             window,
             fft,
         }
@@ -210,11 +245,9 @@ impl Transform {
 
     /// The density of power around a moment, for each bin; beyond its ends a sound is mirrored, so that
     /// it neither fades in nor clicks.
-    fn density(&mut self, sound: &Sound, at_secs: f64, density: &mut [f32]) {
-        let (frames, channels) = (sound.frames(), sound.channels as usize);
-        #[expect(clippy::cast_possible_truncation, reason = "a position in a sound")]
-        let first =
-            (at_secs * f64::from(sound.rate_hz)).round() as isize - (self.window.len() / 2).cast_signed();
+    fn density(&mut self, samples: &[f32], middle: isize, density: &mut [f32]) {
+        let (frames, channels) = (samples.len() / self.channels, self.channels);
+        let first = middle - (self.window.len() / 2).cast_signed();
         density.fill(0.0);
         if frames == 0 {
             return;
@@ -222,8 +255,7 @@ impl Transform {
         for channel in 0..channels {
             self.input.fill(0.0);
             for (i, (value, weight)) in self.input.iter_mut().zip(&self.window).enumerate() {
-                *value =
-                    weight * sound.samples[mirrored(first + i.cast_signed(), frames) * channels + channel];
+                *value = weight * samples[mirrored(first + i.cast_signed(), frames) * channels + channel];
             }
             // It refuses slices of another length only.
             let done = self.fft.process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch);

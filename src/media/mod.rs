@@ -15,7 +15,7 @@ mod stats;
 
 pub use decode::{FILE_BYTES_MAX, MediaError, PIXELS_MAX, SIDE_PX_MAX, decode_image};
 pub use encode::{encode_jpeg, encode_png_grey};
-pub use mel::{MelSpec, mel_picture};
+pub use mel::{CEILING_DB, FLOOR_DB, MelColumns, MelSpec, mel_picture};
 pub use raster::Raster;
 pub use resize::{resize, thumbnail};
 pub use sniff::sniff;

@@ -4,7 +4,7 @@
 mod charts;
 mod transfer;
 
-use super::album::paint_thumb;
+use super::album::{paint_sound_mark, paint_thumb};
 use super::page::Page;
 use super::review::label_text;
 use super::texts::tr;
@@ -12,7 +12,7 @@ use super::theme::{NOTE, RADIUS_SMALL, SECONDARY, SPACE};
 use super::time;
 use super::verbs::Verb;
 use super::widgets::{Face, button_ui, note, row_ui, secondary};
-use crate::domain::{ItemId, LabelStatus};
+use crate::domain::{ItemId, LabelStatus, MediaKind};
 use crate::engine::{Ask, DeskEvent, LabelList};
 use crate::store::{LabelFilter, Labelled};
 use eframe::egui::{
@@ -268,6 +268,9 @@ impl LabelsPage {
         let painter = ui.painter();
         let shown = page.session.album.thumb(&row.item.media);
         paint_thumb(painter, place, &shown, is_chosen || response.has_focus(), t);
+        if row.item.kind == MediaKind::Audio {
+            paint_sound_mark(painter, place, t);
+        }
         let painter = painter.with_clip_rect(rect);
         let regions = row.label.regions.len();
         let about = if regions > 0 { format!("{text} · {regions}") } else { text };

@@ -13,7 +13,7 @@ use super::edit::{self, Preview, Tool};
 use super::marks::{Pen, paint_shape};
 use super::shapes;
 use super::{ReferenceView, ReviewPage, heat_want};
-use crate::domain::{MediaHash, Probability, Thresholds};
+use crate::domain::{MediaHash, MediaKind, Probability, Thresholds};
 use crate::engine::{Card, Heat, Pyramid};
 use eframe::egui::{
     self, Align2, Color32, ColorImage, CursorIcon, FontId, Pos2, Rect, RichText, Role, Sense, Stroke,
@@ -41,6 +41,10 @@ impl ReviewPage {
             empty_ui(ui, page);
             return;
         };
+        if card.item.kind == MediaKind::Audio {
+            self.sound_ui(ui, page, &card);
+            return;
+        }
         let has_reference = card.item.reference.is_some();
         let view = if has_reference { self.reference } else { ReferenceView::Off };
         let (area, beside) = if view == ReferenceView::Beside {
@@ -332,18 +336,8 @@ impl ReviewPage {
         ui.scope_builder(
             UiBuilder::new().max_rect(line).layout(egui::Layout::left_to_right(egui::Align::Center)),
             |ui| {
+                self.item_chips_ui(ui, page, card);
                 let text = |text: String| RichText::new(text).size(SECONDARY).color(t.text[1]);
-                chip_ui(ui, text(format!("{} {}", tr("unit"), card.item.unit)));
-                if card.inspection.len() > 1 {
-                    let at =
-                        card.inspection.iter().position(|other| other.item.id == card.item.id).unwrap_or(0)
-                            + 1;
-                    chip_ui(ui, text(format!("{at} {} {}", tr("of"), card.inspection.len())));
-                }
-                chip_ui(ui, text(super::super::time::clock(card.item.arrived_at)));
-                if self.shown_at.is_none() {
-                    chip_ui(ui, text(tr("Loading…").to_owned()));
-                }
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     if card.item.reference.is_some() {
                         let name =
@@ -368,6 +362,21 @@ impl ReviewPage {
             },
         );
         self.overview_ui(ui, page, card, area);
+    }
+
+    /// Which item it is.
+    pub(super) fn item_chips_ui(&self, ui: &mut Ui, page: &Page<'_>, card: &Card) {
+        let t = page.tokens;
+        let text = |text: String| RichText::new(text).size(SECONDARY).color(t.text[1]);
+        chip_ui(ui, text(format!("{} {}", tr("unit"), card.item.unit)));
+        if card.inspection.len() > 1 {
+            let at = card.inspection.iter().position(|other| other.item.id == card.item.id).unwrap_or(0) + 1;
+            chip_ui(ui, text(format!("{at} {} {}", tr("of"), card.inspection.len())));
+        }
+        chip_ui(ui, text(super::super::time::clock(card.item.arrived_at)));
+        if self.shown_at.is_none() {
+            chip_ui(ui, text(tr("Loading…").to_owned()));
+        }
     }
 
     /// Where one is, once the picture is larger than its place.
@@ -555,7 +564,7 @@ fn legend(ui: &Ui, area: Rect, thresholds: Thresholds, t: Tokens) {
     }
 }
 
-fn message(ui: &Ui, area: Rect, title: &str, why: &str, t: Tokens) {
+pub(super) fn message(ui: &Ui, area: Rect, title: &str, why: &str, t: Tokens) {
     let painter = ui.painter();
     let middle = area.center();
     painter.text(

@@ -11,7 +11,7 @@ use eframe::egui::{
 
 /// Labels are left out beyond this many regions on the screen, where they would only hide each other.
 const LABELS_MAX: usize = 60;
-const LINE: f32 = 2.0;
+pub const LINE: f32 = 2.0;
 
 /// Regions with their outlines, which are found once and drawn in every frame.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl Marks {
         let mut shapes = Vec::new();
         for (at, (region, rings)) in self.of.iter().zip(&self.rings).enumerate() {
             let is_chosen = pen.chosen == Some(at);
-            let (color, is_dashed) = ink(region, pen, t);
+            let (color, is_dashed) = ink(region, pen.thresholds, pen.is_label, t);
             let color = if is_chosen { t.accent } else { color };
             if rings.is_empty() {
                 let text = label(region);
@@ -93,7 +93,7 @@ pub fn paint_shape(painter: &Painter, shape: &Shape, pen: Pen, color: Color32) {
     painter.with_clip_rect(pen.area).extend(shapes);
 }
 
-fn outline(
+pub fn outline(
     shapes: &mut Vec<egui::Shape>,
     mut points: Vec<Pos2>,
     width: f32,
@@ -123,13 +123,13 @@ fn rings(shape: &Shape) -> Vec<Vec<[f32; 2]>> {
 }
 
 /// Orange and whole where the score alone would divert, yellow and dashed where it would not.
-fn ink(region: &Region, pen: Pen, t: Tokens) -> (Color32, bool) {
-    let Some(score) = region.score.filter(|_| !pen.is_label) else { return (t.divert, false) };
-    let divert_above = pen.thresholds.divert_above.map_or(0.5, crate::domain::Probability::get);
+pub fn ink(region: &Region, thresholds: Thresholds, is_label: bool, t: Tokens) -> (Color32, bool) {
+    let Some(score) = region.score.filter(|_| !is_label) else { return (t.divert, false) };
+    let divert_above = thresholds.divert_above.map_or(0.5, crate::domain::Probability::get);
     if score.get() >= divert_above { (t.divert, false) } else { (t.review, true) }
 }
 
-fn label(region: &Region) -> String {
+pub fn label(region: &Region) -> String {
     match region.score {
         Some(score) => format!("{} {}", region.class, probability(score.get())),
         None => region.class.clone(),
@@ -137,7 +137,7 @@ fn label(region: &Region) -> String {
 }
 
 /// Above the region, else below or beside, where no other label stands and the screen goes on.
-fn free_place(painter: &Painter, bounds: Rect, text: &str, taken: &[Rect], area: Rect) -> Rect {
+pub fn free_place(painter: &Painter, bounds: Rect, text: &str, taken: &[Rect], area: Rect) -> Rect {
     let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(NOTE), Color32::WHITE);
     let size = galley.size() + vec2(12.0, 6.0);
     let places = [
@@ -153,7 +153,7 @@ fn free_place(painter: &Painter, bounds: Rect, text: &str, taken: &[Rect], area:
     free.unwrap_or_else(|| Rect::from_min_size(places[0].clamp(area.min, area.max - size), size))
 }
 
-fn label_at(painter: &Painter, at: Pos2, anchor: Align2, text: &str, color: Color32, t: Tokens) {
+pub fn label_at(painter: &Painter, at: Pos2, anchor: Align2, text: &str, color: Color32, t: Tokens) {
     let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(NOTE), t.text[0]);
     let rect = anchor.anchor_size(at, galley.size() + vec2(12.0, 6.0));
     painter.rect(rect, RADIUS_SMALL, t.background[0], Stroke::new(1.0, color), StrokeKind::Inside);

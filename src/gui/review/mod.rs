@@ -13,13 +13,14 @@ mod marks;
 mod panel;
 mod patch;
 mod shapes;
+mod sound;
 mod strip;
 mod tiles;
 
 use super::page::Page;
 use super::texts::tr;
-use super::verbs::Verb;
-use crate::domain::{ItemId, Label, Level, MediaHash, Region};
+use super::verbs::{Scope, Verb};
+use crate::domain::{ItemId, Label, Level, MediaHash, MediaKind, Region};
 use crate::engine::{Ask, Card, Pyramid, Want};
 use answer::{Answer, Circumstances, defect_classes, is_revealed, needs_reveal, overturned, verdict};
 use camera::Camera;
@@ -27,6 +28,7 @@ use edit::{Editor, Tool};
 use eframe::egui::{self, Pos2, Rect, Ui, Vec2, vec2};
 use look::{Look, STEPS};
 use marks::Marks;
+use sound::{SoundView, SpanEditor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -94,6 +96,9 @@ pub struct ReviewPage {
     revealed: BTreeMap<ItemId, Answer>,
     reviewer: String,
     editor: Option<Editor>,
+    sound: SoundView,
+    /// The item is heard, not seen.
+    is_sound: bool,
     is_editing: bool,
     comment: String,
     is_commenting: bool,
@@ -114,8 +119,14 @@ pub struct ReviewPage {
 }
 
 impl ReviewPage {
-    pub fn is_editing(&self) -> bool {
-        self.is_editing
+    /// Where keys mean something now, the narrowest scope first.
+    pub fn scopes(&self) -> &'static [Scope] {
+        match (self.is_sound, self.is_editing) {
+            (true, true) => &[Scope::Sound, Scope::Edit, Scope::Review, Scope::Everywhere],
+            (true, false) => &[Scope::Sound, Scope::Review, Scope::Everywhere],
+            (false, true) => &[Scope::Edit, Scope::Review, Scope::Everywhere],
+            (false, false) => &[Scope::Review, Scope::Everywhere],
+        }
     }
 
     /// The board has changed: another item begins plain.
@@ -132,6 +143,8 @@ impl ReviewPage {
             return;
         }
         self.of = now;
+        self.is_sound = board.current.as_ref().is_some_and(|card| card.item.kind == MediaKind::Audio);
+        self.sound.reset();
         self.camera = Camera::default();
         self.shown_at = None;
         self.first = now.and_then(|(item, _)| self.revealed.get(&item).cloned());
@@ -153,6 +166,9 @@ impl ReviewPage {
             Verb::Class(number) if self.is_editing => {
                 if let Some(class) = class_of(page, number) {
                     self.with_editor(|editor| editor.set_class(&class));
+                    if let Some(editor) = &mut self.sound.editor {
+                        editor.set_class(&class);
+                    }
                 }
                 None
             }
@@ -171,7 +187,8 @@ impl ReviewPage {
             (Some(answer), _) => self.answer(answer, page),
             (None, Verb::Skip) => page.ask(Ask::Skip),
             (None, Verb::Undo) if self.is_editing => {
-                let has_undone = self.editor.as_mut().is_some_and(Editor::undo);
+                let has_undone = self.editor.as_mut().is_some_and(Editor::undo)
+                    || self.sound.editor.as_mut().is_some_and(SpanEditor::undo);
                 if !has_undone {
                     page.toasts.note(tr("No change of a region is left to take back"));
                 }
@@ -184,6 +201,13 @@ impl ReviewPage {
             (None, Verb::PreviousPicture) => Self::step_picture(page, false),
             (None, Verb::NextPicture) => Self::step_picture(page, true),
             (None, Verb::Edit) => self.toggle_editor(page),
+            (None, verb) if self.is_sound => {
+                let highlight = page.card().and_then(|card| self.highlight(&card));
+                self.sound.perform_view(verb, highlight);
+                if self.is_editing {
+                    self.sound.perform_edit(verb);
+                }
+            }
             (None, verb) => {
                 self.perform_view(verb, page.per_point);
                 self.perform_edit(verb);
@@ -254,7 +278,8 @@ impl ReviewPage {
 
     /// What was drawn, where something was.
     fn regions_of_answer(&self) -> Vec<Region> {
-        self.editor.as_ref().map(|editor| editor.regions.clone()).unwrap_or_default()
+        let drawn = self.editor.as_ref().map(|editor| &editor.regions);
+        drawn.or(self.sound.editor.as_ref().map(|editor| &editor.regions)).cloned().unwrap_or_default()
     }
 
     fn step_picture(page: &mut Page<'_>, forward: bool) {
@@ -340,37 +365,50 @@ impl ReviewPage {
         }
     }
 
-    /// Begins with what is known: the person's own regions, else the label's, else the model's where
-    /// they may be seen.
     fn toggle_editor(&mut self, page: &mut Page<'_>) {
         if self.is_editing {
             self.close_editor();
             return;
         }
-        let Some(card) = page.card() else { return };
-        let Some((_, size)) = self.area.filter(|_| self.shown_at.is_some()) else { return };
+        let Some(card) = page.card().filter(|_| self.shown_at.is_some()) else { return };
+        let class = match (&self.first, defect_classes(&page.session.plan).first()) {
+            (Some(Answer::Class(class)), _) if class != Label::GOOD => class.clone(),
+            (_, first) => first.map_or_else(|| Label::GOOD.to_owned(), |class| (*class).to_owned()),
+        };
+        let regions = self.known_regions(&card);
+        if self.is_sound {
+            self.is_editing = self.sound.edit(regions, &class);
+            return;
+        }
+        let Some((_, size)) = self.area else { return };
         self.is_editing = true;
         if self.editor.is_none() {
-            let label = card.label.as_ref().map(|label| label.regions.clone());
-            let model = card.prediction.as_ref().filter(|_| is_revealed(&card, self.first.as_ref()));
-            let regions = match (&card.own, label, model) {
-                (Some(own), ..) if !own.regions.is_empty() => own.regions.clone(),
-                (_, Some(regions), _) if !regions.is_empty() => regions,
-                (_, _, Some(prediction)) => prediction.regions.clone(),
-                _ => Vec::new(),
-            };
             let placed = regions.into_iter().filter(|region| region.shape.bounds().is_some()).collect();
-            let class = match (&self.first, defect_classes(&page.session.plan).first()) {
-                (Some(Answer::Class(class)), _) if class != Label::GOOD => class.clone(),
-                (_, first) => first.map_or_else(|| Label::GOOD.to_owned(), |class| (*class).to_owned()),
-            };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a picture's sides")]
             let size = [size.x as u32, size.y as u32];
             self.editor = Some(Editor::new(placed, size, &class));
         }
     }
 
+    /// What an editor begins with: the person's own regions, else the label's, else the model's where
+    /// they may be seen.
+    fn known_regions(&self, card: &Card) -> Vec<Region> {
+        let label = card.label.as_ref().map(|label| label.regions.clone());
+        let model = card.prediction.as_ref().filter(|_| is_revealed(card, self.first.as_ref()));
+        match (&card.own, label, model) {
+            (Some(own), ..) if !own.regions.is_empty() => own.regions.clone(),
+            (_, Some(regions), _) if !regions.is_empty() => regions,
+            (_, _, Some(prediction)) => prediction.regions.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     fn close_editor(&mut self) {
+        if self.is_sound {
+            self.is_editing = false;
+            self.sound.editor.take_if(|editor| !editor.is_changed());
+            return;
+        }
         let Some(editor) = &mut self.editor else { return };
         if !editor.corners.is_empty() {
             editor.close_polygon();
@@ -392,7 +430,9 @@ impl ReviewPage {
         self.pointer = ui.input(|input| input.pointer.hover_pos());
         if let Some(card) = page.card() {
             // First of all what is looked at.
-            page.session.album.full(&card.item.media);
+            if card.item.kind == MediaKind::Image {
+                page.session.album.full(&card.item.media);
+            }
         }
         let t = page.tokens;
         let strip = egui::Frame::new().fill(t.background[1]).inner_margin(egui::Margin::symmetric(16, 10));
@@ -422,21 +462,26 @@ impl ReviewPage {
         }
         let ground = egui::Frame::new().fill(egui::Color32::from_rgb(8, 9, 11));
         egui::CentralPanel::default().frame(ground).show(ui, |ui| self.canvas_ui(ui, page));
-        prefetch(page);
+        self.prefetch(page);
+    }
+
+    fn prefetch(&self, page: &mut Page<'_>) {
+        let Some(board) = &page.session.board else { return };
+        let next: Vec<(MediaKind, MediaHash)> =
+            board.upcoming.iter().take(PREFETCH).map(|row| (row.item.kind, row.item.media.clone())).collect();
+        for (kind, media) in next {
+            match kind {
+                MediaKind::Image => {
+                    page.session.album.full(&media);
+                }
+                MediaKind::Audio => sound::prefetch(page, &self.sound, &media, page.per_point),
+            }
+        }
     }
 
     /// Seconds until the painted item could be answered; `None` while it cannot.
     pub fn is_ready(&self) -> bool {
         self.shown_at.is_some() && !self.is_saving
-    }
-}
-
-fn prefetch(page: &mut Page<'_>) {
-    let Some(board) = &page.session.board else { return };
-    let next: Vec<MediaHash> =
-        board.upcoming.iter().take(PREFETCH).map(|row| row.item.media.clone()).collect();
-    for media in next {
-        page.session.album.full(&media);
     }
 }
 

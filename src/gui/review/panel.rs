@@ -1,6 +1,6 @@
 //! Beside the picture: why a person is asked, what may be answered, and the rest of the unit.
 
-use super::super::album::paint_thumb;
+use super::super::album::{paint_sound_mark, paint_thumb};
 use super::super::page::Page;
 use super::super::texts::tr;
 use super::super::theme::{BODY, NOTE, SECONDARY, SPACE, TITLE, Tokens};
@@ -9,7 +9,7 @@ use super::super::verbs::Verb;
 use super::super::widgets::{Face, Mark, cap_ui, note, percent, probability, row_ui, secondary, verb_ui};
 use super::ReviewPage;
 use super::answer::{defect_classes, is_revealed};
-use crate::domain::{Event, Label, LabelStatus, Probability, Route, VerdictMode, VerdictStatus};
+use crate::domain::{Event, Label, LabelStatus, MediaKind, Probability, Route, VerdictMode, VerdictStatus};
 use crate::engine::{Ask, Card, Sight};
 use crate::store::InspectedItem;
 use eframe::egui::{self, Align2, FontId, Rect, RichText, ScrollArea, Sense, Stroke, Ui, pos2, vec2};
@@ -332,13 +332,17 @@ fn sibling_ui(
 ) -> bool {
     let t = page.tokens;
     let outcome = if is_open { other.outcome.as_str() } else { "" };
-    let name = format!("{} {number}", tr("picture"));
+    let kind = if other.item.kind == MediaKind::Audio { tr("sound") } else { tr("picture") };
+    let name = format!("{kind} {number}");
     let (rect, response) = ui.allocate_exact_size(vec2(SIBLING[0], SIBLING[1] + 22.0), Sense::click());
     let spoken = format!("{name} {outcome}");
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_this, spoken.trim_end()));
     let place = Rect::from_min_size(rect.min, SIBLING.into());
     let shown = page.session.album.thumb(&other.item.media);
     paint_thumb(ui.painter(), place, &shown, is_this || response.has_focus(), t);
+    if other.item.kind == MediaKind::Audio {
+        paint_sound_mark(ui.painter(), place, t);
+    }
     let at = pos2(rect.left() + 7.0, place.bottom() + 11.0);
     let mark = if is_open { Mark::from(other.outcome) } else { Mark::None };
     mark.paint(ui.painter(), at, t);

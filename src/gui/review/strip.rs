@@ -1,12 +1,12 @@
 //! What comes next, and how many wait.
 
-use super::super::album::paint_thumb;
+use super::super::album::{paint_sound_mark, paint_thumb};
 use super::super::page::Page;
 use super::super::texts::tr;
 use super::super::theme::{FIGURE, NOTE, SPACE};
 use super::super::verbs::Verb;
 use super::super::widgets::{duration, note};
-use crate::domain::{Item, Timestamp};
+use crate::domain::{Item, MediaKind, Timestamp};
 use crate::engine::{Ask, COUNT_MAX, Sight};
 use eframe::egui::{
     self, Align, Align2, FontId, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2,
@@ -68,12 +68,17 @@ fn short(reason: &str) -> String {
 fn thumb_ui(ui: &mut Ui, page: &mut Page<'_>, item: &Item, about: &str, is_current: bool) -> bool {
     let t = page.tokens;
     let (rect, response) = ui.allocate_exact_size(vec2(THUMB[0], HEIGHT - 24.0), Sense::click());
-    let name = format!("{} {}{}", tr("unit"), item.unit, if is_current { tr(", on the screen") } else { "" });
+    let kind = if item.kind == MediaKind::Audio { tr(", sound") } else { "" };
+    let current = if is_current { tr(", on the screen") } else { "" };
+    let name = format!("{} {}{kind}{current}", tr("unit"), item.unit);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_current, &name));
     let place = Rect::from_min_size(rect.min, THUMB.into());
     let painter = ui.painter();
     let shown = page.session.album.thumb(&item.media);
     paint_thumb(painter, place, &shown, is_current || response.has_focus(), t);
+    if item.kind == MediaKind::Audio {
+        paint_sound_mark(painter, place, t);
+    }
     let painter = painter.with_clip_rect(rect);
     painter.text(
         pos2(place.left(), place.bottom() + 6.0),
