@@ -305,8 +305,8 @@ pub struct SimulatorSettings {
     pub drift: Vec<Drift>,
 }
 
-fn is_default(kind: &SimulatorKind) -> bool {
-    *kind == SimulatorKind::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for SimulatorSettings {
