@@ -5,10 +5,14 @@
 //! `cargo bench --profile dev --bench release` prints tables; `-- loop`, `-- switch` or `-- look` runs a part, and
 //! `-- loop --plot FILE.svg` draws the way of the two candidates as well.
 
+mod look;
+mod plot;
+
+use look::looking;
+use plot::Trace;
 use secondlook::domain::{
-    Arrival, BoxPx, Class, DecidedBy, Decision, Event, Filter, InspectionId, ItemId, Label, LabelledItem,
-    Level, Limit, MediaHash, MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region,
-    ReleaseState, Route, Shape, SimulatorSettings, Timing, Verdict,
+    Class, Filter, LabelledItem, Level, Limit, Plan, Probability, ReleaseState, Route, SimulatorSettings,
+    Verdict,
 };
 use secondlook::engine::{
     self, CompareReport, DatasetSource, Line, LineRequest, Proof, ReleaseStep, Station, StationOptions,
@@ -16,9 +20,7 @@ use secondlook::engine::{
 };
 use secondlook::infer::{Metric, Model};
 use secondlook::learn::{self, TrainSettings};
-use secondlook::store::{Store, StoreError};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -37,9 +39,6 @@ const EPOCHS: usize = 6;
 const RATE: f64 = 20.0;
 const SWITCHES: usize = 40;
 const SECONDS_BESIDE: f64 = 12.0;
-/// Items that a long step has compared, and those that come in a second.
-const LOOKED_AT: usize = 5000;
-const NEW: usize = 20;
 
 fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -223,88 +222,6 @@ fn show(stage: &str, items: usize, report: &CompareReport) {
     );
 }
 
-/// Wrong calls that only the candidate makes minus those that only the live model makes, item by item.
-#[derive(Default)]
-struct Trace {
-    stages: Vec<(String, Vec<[f64; 2]>)>,
-    arrived: usize,
-}
-
-impl Trace {
-    /// Lets phones arrive while `goes_on`, and notes after every few how the candidate stands.
-    fn run(
-        &mut self,
-        shop: &mut Shop,
-        items: &[LabelledItem],
-        [stage, name]: [&str; 2],
-        mut goes_on: impl FnMut(&CompareReport) -> bool,
-    ) -> usize {
-        let model = find_model(Some(&shop.folder), name).unwrap();
-        let (start, mut points) = (self.arrived, vec![[self.arrived as f64, 0.0]]);
-        let mut last = None;
-        let n = shop.run(items, |line| {
-            let report = engine::compare(line, &model).unwrap();
-            // What was taken back is not compared any more.
-            if report.state == Some(ReleaseState::Retired) {
-                return false;
-            }
-            let calls = report.calls;
-            let more = calls.only_candidate_wrong as f64 - calls.only_live_wrong as f64;
-            points.push([(start + 5 * points.len()) as f64, more]);
-            let goes_on = goes_on(&report);
-            last = Some(report);
-            goes_on
-        });
-        if let Some(report) = &last {
-            show(stage, n, report);
-        }
-        self.arrived += n;
-        self.stages.push((stage.to_owned(), points));
-        n
-    }
-
-    fn svg(&self) -> String {
-        let (width, height) = (900.0, 320.0);
-        let all = || self.stages.iter().flat_map(|(_, points)| points);
-        let (low, high) = all().fold((0.0_f64, 0.0_f64), |(low, high), p| (low.min(p[1]), high.max(p[1])));
-        let x = |items: f64| 50.0 + (width - 70.0) * items / self.arrived.max(1) as f64;
-        let y = |more: f64| 40.0 + (height - 80.0) * (high - more) / (high - low).max(1.0);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
-             font-size=\"12\" fill=\"#5d6a78\"><rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\
-             <text x=\"8\" y=\"16\">wrong calls of the candidate alone, minus those of the live model alone</text>\
-             <line x1=\"50\" x2=\"{width}\" y1=\"{0:.1}\" y2=\"{0:.1}\" stroke=\"#cfd6de\"/>\
-             <text x=\"8\" y=\"{1:.1}\">{high:+.0}</text><text x=\"8\" y=\"{0:.1}\">0</text>\
-             <text x=\"8\" y=\"{2:.1}\">{low:+.0}</text><text x=\"{3:.1}\" y=\"{4:.1}\">{5} items</text>",
-            y(0.0),
-            y(high),
-            y(low),
-            width - 80.0,
-            height - 6.0,
-            self.arrived,
-        );
-        for (number, (stage, points)) in self.stages.iter().enumerate() {
-            let color = if stage.starts_with("nonsense") { "#b8420f" } else { "#0b6fa8" };
-            let line: Vec<String> = points.iter().map(|p| format!("{:.1},{:.1}", x(p[0]), y(p[1]))).collect();
-            let end = points.last().copied().unwrap_or_default();
-            // Names of neighbours on two heights, so that they stay apart.
-            let name_y = height - 24.0 - 14.0 * (number % 2) as f64;
-            let _ = write!(
-                svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>\
-                 <circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{color}\"/>\
-                 <text x=\"{:.1}\" y=\"{name_y:.1}\" fill=\"{color}\">{stage}</text>",
-                line.join(" "),
-                x(end[0]),
-                y(end[1]),
-                x(points[0][0]),
-            );
-        }
-        svg.push_str("</svg>\n");
-        svg
-    }
-}
-
 fn the_loop(folder: &Path) -> Trace {
     let mut trace = Trace::default();
     let (weak_set, stream) = (phones(WEAK, 101), phones(GATHERED + SHADOWED + 900, 102));
@@ -443,92 +360,6 @@ fn switching(folder: &Path) {
         ),
     );
     beside(&path);
-}
-
-/// What a station reads each second while a canary decides a share: everything that both models have seen,
-/// or only what is new.
-fn looking(folder: &Path) {
-    let plan = Plan { classes: vec![class("good", Route::Pass), class("crack", Route::Divert)], ..plan() };
-    let request = LineRequest { plan, level: Level::Assist, model: None };
-    let mut store = Line::create(&folder.join("look"), request, "bench").unwrap().store;
-    let since = store.now();
-    for first in (0..LOOKED_AT).step_by(100) {
-        compared(&mut store, first..first + 100);
-    }
-    let head = store.head().unwrap().count;
-    compared(&mut store, LOOKED_AT..LOOKED_AT + NEW);
-    let read = |after: Option<i64>| {
-        let mut ms: Vec<f64> = (0..5)
-            .map(|_| {
-                let start = Instant::now();
-                let rows = store.view().seen_by_both("candidate", since, after).unwrap().len();
-                assert_eq!(rows, after.map_or(LOOKED_AT + NEW, |_| NEW));
-                start.elapsed().as_secs_f64() * 1e3
-            })
-            .collect();
-        ms.sort_by(f64::total_cmp);
-        percentile(&ms, 0.5)
-    };
-    println!(
-        "\na look at a canary after {LOOKED_AT} compared items: all of them {:.1} ms, the {NEW} newest {:.2} ms",
-        read(None),
-        read(Some(head)),
-    );
-}
-
-fn class(name: &str, route: Route) -> Class {
-    Class { name: name.into(), route }
-}
-
-/// Items that one model has decided, the other has looked at, and a person has answered.
-fn compared(store: &mut Store, numbers: std::ops::Range<usize>) {
-    let p = Probability::saturating;
-    let by = |name: &str, crack: f64| Prediction {
-        model: ModelRef { name: name.into(), hash: name.into() },
-        probabilities: [("good".to_owned(), p(1.0 - crack)), ("crack".to_owned(), p(crack))].into(),
-        regions: vec![Region::new("crack", Shape::Box(BoxPx::new(10.0, 10.0, 30.0, 20.0))); 3],
-        transcript: None,
-        timing: Timing::default(),
-        inputs: None,
-        features: Vec::new(),
-    };
-    store
-        .transact::<_, StoreError>("bench", |tx| {
-            for number in numbers {
-                let (item, inspection) = (ItemId::generate(), InspectionId::generate());
-                tx.append(&Event::ItemArrived(Arrival {
-                    item,
-                    inspection: Some(inspection),
-                    unit: format!("unit {number}"),
-                    position: None,
-                    kind: MediaKind::Image,
-                    media: MediaHash::of(&number.to_le_bytes()),
-                    bytes: 0,
-                    reference: None,
-                    name: format!("{number}.png"),
-                    source: "bench".into(),
-                    modified_at: None,
-                    label: None,
-                    votes: Vec::new(),
-                    extra: BTreeMap::new(),
-                }))?;
-                let decided = by("live", 0.2);
-                tx.append(&Event::ItemPredicted { item, prediction: decided.clone() })?;
-                let decision = Decision {
-                    outcome: Outcome::Review,
-                    decided_by: DecidedBy::Model,
-                    reason: Reason::LevelAsks { level: Level::Assist },
-                    policy: None,
-                    model: Some(decided.model),
-                    audit: None,
-                };
-                tx.append(&Event::ItemDecided { item, inspection, decision })?;
-                tx.append(&Event::ShadowPredicted { item, prediction: by("candidate", 0.3) })?;
-                tx.append(&Event::LabelSettled { item, label: Label::confirmed("good") })?;
-            }
-            Ok(())
-        })
-        .unwrap();
 }
 
 /// The shipped tile model under another name and hash.
