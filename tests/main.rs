@@ -9,6 +9,7 @@ mod hostile;
 #[cfg(unix)]
 mod kill;
 mod lines;
+mod listen;
 mod log;
 mod onnx;
 mod outbox;

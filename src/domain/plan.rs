@@ -104,11 +104,13 @@ pub struct ReviewRule {
     pub mode: ReviewMode,
     /// How long an item stays reserved for the person who has it on the screen.
     pub lease_secs: f64,
+    /// Whether sounds are brought to one loudness when they are played; the sound itself never changes.
+    pub even_loudness: bool,
 }
 
 impl Default for ReviewRule {
     fn default() -> Self {
-        Self { mode: ReviewMode::DecideFirst, lease_secs: 120.0 }
+        Self { mode: ReviewMode::DecideFirst, lease_secs: 120.0, even_loudness: true }
     }
 }
 

@@ -5,7 +5,9 @@ use super::album::Album;
 use super::feed::{ACTOR, Feed, Snapshot, StationAsk};
 use super::recordings::Recordings;
 use crate::domain::{Level, Plan};
-use crate::engine::{Ask, Board, Desk, DeskEvent, EngineError, Line, Pictures, Sounds, StationOptions};
+use crate::engine::{
+    Ask, Board, Desk, DeskEvent, EngineError, Line, Pictures, Player, Sounds, StationOptions,
+};
 use crossbeam_channel::{Receiver, bounded};
 use eframe::egui;
 use std::collections::VecDeque;
@@ -44,6 +46,7 @@ pub struct Session {
     desk: Desk,
     pub album: Album,
     pub recordings: Recordings,
+    pub player: Player,
     pub station: Snapshot,
     pub series: VecDeque<Sample>,
     pub board: Option<Board>,
@@ -92,6 +95,7 @@ impl Session {
             desk: Desk::start(folder, reviewer, wake(ctx))?,
             album: Album::new(Pictures::start(folder, wake(ctx))?),
             recordings: Recordings::new(Sounds::start(folder, wake(ctx))?),
+            player: Player::start(folder, wake(ctx))?,
             options,
             station: Snapshot::default(),
             series: VecDeque::new(),

@@ -20,8 +20,9 @@ pub use raster::Raster;
 pub use resize::{resize, thumbnail};
 pub use sniff::sniff;
 pub use sound::{
-    CHANNELS_MAX, Peak, Peaks, RATE_HZ_MAX, RATE_HZ_MIN, SAMPLES_MAX, SILENCE_DB, Sound, SoundFile,
-    SoundSource, WavFormat, at_loudness, decode_sound, encode_wav, loudness_lufs, sound_stats, trim,
+    CHANNELS_MAX, Peak, Peaks, RATE_HZ_MAX, RATE_HZ_MIN, Resampler, SAMPLES_MAX, SILENCE_DB, Sound,
+    SoundFile, SoundSource, Stretch, WavFormat, at_loudness, decode_sound, encode_wav, loudness_lufs,
+    sound_stats, trim,
 };
 pub use stats::image_stats;
 

@@ -13,14 +13,18 @@ mod mp4;
 mod ogg;
 mod packets;
 mod peaks;
+mod resample;
 mod source;
+mod stretch;
 mod wave;
 mod wave_write;
 
 pub use file::SoundFile;
 pub use measure::{SILENCE_DB, at_loudness, loudness_lufs, sound_stats, trim};
 pub use peaks::{Peak, Peaks};
+pub use resample::Resampler;
 pub use source::SoundSource;
+pub use stretch::Stretch;
 pub use wave_write::{WavFormat, encode_wav};
 
 use super::MediaError;

@@ -114,3 +114,51 @@ fn a_small_picture_shows_the_whole() {
     let column = |x: usize| (0..144).map(|y| u32::from(small.pixels[y * 192 + x])).sum::<u32>();
     assert!(column(0) > column(96) && column(191) > column(96));
 }
+
+/// The most memory that this process has held, in bytes.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[test]
+#[ignore = "reads 1.9 GB, and says how long that takes"]
+fn three_hours_open_at_once_and_need_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let media = MediaHash::of(b"three hours");
+    let path = Blobs::of_line(dir.path()).path(&media);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let bytes = 3 * 3600 * 44_100 * 4_u32;
+    let sound = Sound { rate_hz: 44_100, channels: 2, samples: vec![0.0; 2] };
+    let mut head = encode_wav(&sound, WavFormat::I16);
+    head.truncate(44);
+    head[4..8].copy_from_slice(&(bytes + 36).to_le_bytes());
+    head[40..44].copy_from_slice(&bytes.to_le_bytes());
+    std::fs::write(&path, &head).unwrap();
+    // A hole that reads as silence: the disk's speed is not what is measured.
+    std::fs::File::options().append(true).open(&path).unwrap().set_len(44 + u64::from(bytes)).unwrap();
+    let before = peak_memory();
+    let sounds = Sounds::start(dir.path(), || {}).unwrap();
+    let start = Instant::now();
+    sounds.want(vec![SoundWant::Head(media.clone())]);
+    let next = || sounds.heard().recv_timeout(Duration::from_secs(60)).unwrap().result.unwrap();
+    let Heard::Head(head) = next() else { panic!() };
+    let opened = start.elapsed();
+    while head.peaks.view(0, 0..head.frames, 1000).iter().filter(|peak| peak.is_some()).count() < 50 {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    let overview = start.elapsed();
+    sounds.want(vec![SoundWant::Tile { media, level: 18, index: 0 }]);
+    let Heard::Tile(_) = next() else { panic!() };
+    let tile = start.elapsed();
+    while head.peaks.share() < 1.0 {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    let whole = start.elapsed();
+    let more = peak_memory().zip(before).map(|(after, before)| (after - before) >> 20);
+    eprintln!(
+        "3 h: opened {opened:?}, overview {overview:?}, tile {tile:?}, whole {whole:?}, {more:?} MiB more"
+    );
+    assert!(more.is_none_or(|mib| mib <= 200));
+}

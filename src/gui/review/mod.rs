@@ -144,6 +144,9 @@ impl ReviewPage {
         }
         self.of = now;
         self.is_sound = board.current.as_ref().is_some_and(|card| card.item.kind == MediaKind::Audio);
+        if self.sound.has_played() {
+            page.session.player.stop();
+        }
         self.sound.reset();
         self.camera = Camera::default();
         self.shown_at = None;
@@ -202,8 +205,10 @@ impl ReviewPage {
             (None, Verb::NextPicture) => Self::step_picture(page, true),
             (None, Verb::Edit) => self.toggle_editor(page),
             (None, verb) if self.is_sound => {
-                let highlight = page.card().and_then(|card| self.highlight(&card));
+                let Some(card) = page.card() else { return };
+                let highlight = self.highlight(&card);
                 self.sound.perform_view(verb, highlight);
+                self.sound.perform_play(verb, page, &card.item.media, highlight);
                 if self.is_editing {
                     self.sound.perform_edit(verb);
                 }

@@ -208,6 +208,9 @@ impl PlanForm {
         row(ui, tr("An item stays with a person for"), |ui| {
             number(ui, &mut self.plan.review.lease_secs, 1.0..=86_400.0, " s", tr("Lease"));
         });
+        row(ui, tr("Sounds are played at one loudness"), |ui| {
+            ui.checkbox(&mut self.plan.review.even_loudness, tr("For listening only"));
+        });
     }
 
     /// Random checks, watching, a full queue, and when a replay trains.

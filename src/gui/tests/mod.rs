@@ -4,6 +4,7 @@ mod models;
 mod pages;
 mod raster;
 mod review;
+mod sound;
 
 use super::app::{App, Places};
 use super::shell::Place;

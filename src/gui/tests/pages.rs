@@ -154,7 +154,7 @@ const CHANGING: [[usize; 4]; 2] = [[180, 64, 300, 104], [1200, 730, 1440, 850]];
 /// Compares what the window looks like with the picture of this name; `SECONDLOOK_SNAPSHOTS=write` takes
 /// it anew. Half as large as the window, and light by a few levels where rounding differs.
 #[track_caller]
-fn looks_like(bench: &mut Bench, name: &str) {
+pub fn looks_like(bench: &mut Bench, name: &str) {
     let [width, height] = [1440, 900];
     let mut painted = bench.painted([width, height]);
     for [left, top, right, bottom] in CHANGING {

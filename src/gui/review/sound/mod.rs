@@ -6,6 +6,7 @@ mod lanes;
 mod spans;
 mod spectrum;
 mod tools;
+mod transport;
 mod wave;
 
 use super::super::album::Shown;
@@ -27,6 +28,7 @@ use spans::{Reach, SpanTool, Spot, Stretch};
 use spectrum::Spectrogram;
 use std::sync::Arc;
 use std::time::Instant;
+use transport::Transport;
 
 /// Points of the screen within which an edge is still meant.
 const REACH: f32 = 8.0;
@@ -51,6 +53,7 @@ pub struct SoundView {
     pub editor: Option<SpanEditor>,
     spectrogram: Spectrogram,
     placed: Option<Placed>,
+    transport: Transport,
     /// The held pointer went down on the spectrogram: it draws bands too.
     is_in_band: bool,
 }
@@ -87,7 +90,9 @@ impl Placed {
 impl SoundView {
     /// Another item begins plain; how levels are looked at stays.
     pub fn reset(&mut self) {
+        self.transport.reset();
         *self = Self {
+            transport: self.transport.clone(),
             look: self.look,
             spectrogram: std::mem::take(&mut self.spectrogram),
             placed: self.placed,
@@ -104,6 +109,11 @@ impl SoundView {
             self.editor = Some(SpanEditor::new(regions, placed.secs, placed.bands.high_hz(), class));
         }
         true
+    }
+
+    /// Whether anything of it was played, so that it may have to stop.
+    pub fn has_played(&self) -> bool {
+        self.transport.has_played()
     }
 
     /// What a key does to the view; `highlight` is the stretch that matters most.
@@ -219,10 +229,12 @@ impl ReviewPage {
         head: &Arc<SoundHead>,
         response: &Response,
     ) {
+        let now = page.session.player.now();
         let placed = self.sound.place(ui.max_rect(), head);
         self.sound.placed = Some(placed);
-        if !self.is_editing || self.sound.editor.is_some() {
-            self.sound_hand(ui, response, &placed);
+        self.sound.follow_sound(ui, &now, &card.item.media);
+        if self.sound_hand(ui, response, &placed) {
+            self.sound.seek(page, &card.item.media);
         }
         // What the hand has moved is drawn in the same frame.
         let placed = self.sound.place(ui.max_rect(), head);
@@ -236,11 +248,11 @@ impl ReviewPage {
             self.sound_marks(ui, page, card, &placed);
         }
         lanes::cursor(ui, &placed, self.sound.cursor, response.hover_pos(), page.tokens);
-        self.sound_tools_ui(ui, page, &placed);
+        self.sound_tools_ui(ui, page, &placed, &now);
     }
 
-    /// Wheel, drag and tools.
-    fn sound_hand(&mut self, ui: &Ui, response: &Response, placed: &Placed) {
+    /// Wheel, drag and tools. Whether a moment was pointed at.
+    fn sound_hand(&mut self, ui: &Ui, response: &Response, placed: &Placed) -> bool {
         let Placed { ruled, secs, rate_hz, .. } = *placed;
         if let Some(at) = response.hover_pos().filter(|at| placed.lanes().contains(*at)) {
             let (wheel, pinch) = ui.input(|input| (input.smooth_scroll_delta(), input.zoom_delta()));
@@ -258,17 +270,17 @@ impl ReviewPage {
         if by_other || (!is_drawing && response.dragged()) {
             self.sound.axis.pan(ruled, response.drag_delta().x, secs);
             ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
-            return;
+            return false;
         }
         let at = response.interact_pointer_pos().filter(|at| placed.lanes().contains(*at));
-        if response.clicked()
-            && let Some(at) = at
-        {
+        let pointed = at.filter(|_| response.clicked());
+        if let Some(at) = pointed {
             self.sound.cursor = ruled.secs_at(at.x).clamp(0.0, secs);
         }
         if is_drawing {
             self.sound.draw(ui, response, placed);
         }
+        pointed.is_some()
     }
 
     /// The regions that may be seen now.

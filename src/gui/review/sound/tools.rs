@@ -9,7 +9,7 @@ use super::super::super::widgets::{chip_ui, icon_ui, secondary};
 use super::super::ReviewPage;
 use super::Placed;
 use super::spans::SpanTool;
-use crate::engine::Card;
+use crate::engine::{Card, Playing};
 use eframe::egui::{Align, Layout, Rect, RichText, Sense, Ui, UiBuilder, vec2};
 
 impl ReviewPage {
@@ -41,10 +41,18 @@ impl ReviewPage {
         });
     }
 
-    pub(super) fn sound_tools_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, placed: &Placed) {
+    pub(super) fn sound_tools_ui(
+        &mut self,
+        ui: &mut Ui,
+        page: &mut Page<'_>,
+        placed: &Placed,
+        now: &Playing,
+    ) {
         let layout = Layout::left_to_right(Align::Center);
         ui.scope_builder(UiBuilder::new().max_rect(placed.tools).layout(layout), |ui| {
             ui.spacing_mut().item_spacing.x = SPACE[0];
+            self.sound.transport_ui(ui, page, now);
+            ui.add_space(SPACE[3]);
             self.span_tools_ui(ui, page);
         });
     }

@@ -1,0 +1,87 @@
+//! A sound device: opened when something is first played, and asked for nothing but to call back.
+
+use super::ring::{Clock, Feeder, Filler, ring};
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{BufferSize, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedBufferSize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Samples that are converted at a time.
+const SCRATCH: usize = 4096;
+/// Calls of the device a second: what it holds is not taken back by a pause.
+const CALLS_PER_SEC: u32 = 50;
+
+pub struct Output {
+    /// Ends when it is dropped.
+    _stream: cpal::Stream,
+    pub filler: Filler,
+    pub rate_hz: u32,
+    pub channels: usize,
+}
+
+impl Output {
+    /// The default device, at the sound's own rate where it plays that.
+    pub fn open(clock: &Arc<Clock>, wanted_hz: u32) -> Result<Self, String> {
+        let none = || "No sound device: sounds are seen, but not heard".to_owned();
+        let device = cpal::default_host().default_output_device().ok_or_else(none)?;
+        let usual = device.default_output_config().map_err(|_| none())?;
+        let own = device.supported_output_configs().ok().and_then(|ranges| {
+            ranges
+                .filter(|range| {
+                    range.channels() == usual.channels() && range.sample_format() == usual.sample_format()
+                })
+                .find_map(|range| range.try_with_sample_rate(wanted_hz))
+        });
+        let chosen = own.unwrap_or(usual);
+        let mut config = chosen.config();
+        if let SupportedBufferSize::Range { min, max } = chosen.buffer_size() {
+            config.buffer_size = BufferSize::Fixed((config.sample_rate / CALLS_PER_SEC).clamp(*min, *max));
+        }
+        let (filler, feeder) = ring(clock, usize::from(config.channels), config.sample_rate);
+        let stream = match chosen.sample_format() {
+            SampleFormat::F32 => stream::<f32>(&device, config, feeder, clock),
+            SampleFormat::I16 => stream::<i16>(&device, config, feeder, clock),
+            SampleFormat::I32 => stream::<i32>(&device, config, feeder, clock),
+            SampleFormat::U16 => stream::<u16>(&device, config, feeder, clock),
+            SampleFormat::U8 => stream::<u8>(&device, config, feeder, clock),
+            other => return Err(format!("The sound device wants samples as {other}, which is not written")),
+        }?;
+        stream.play().map_err(|error| format!("The sound device does not begin: {error}"))?;
+        Ok(Self {
+            _stream: stream,
+            filler,
+            rate_hz: config.sample_rate,
+            channels: usize::from(config.channels),
+        })
+    }
+}
+
+fn stream<T: SizedSample + FromSample<f32>>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut feeder: Feeder,
+    clock: &Arc<Clock>,
+) -> Result<cpal::Stream, String> {
+    let channels = usize::from(config.channels.max(1));
+    let mut scratch = vec![0.0; SCRATCH / channels * channels];
+    let per_sample = 1.0 / (f64::from(config.sample_rate) * channels as f64);
+    let callback = move |data: &mut [T], info: &cpal::OutputCallbackInfo| {
+        let times = info.timestamp();
+        let mut latency = times.playback.duration_since(times.callback);
+        for piece in data.chunks_mut(scratch.len()) {
+            let floats = &mut scratch[..piece.len()];
+            feeder.fill(floats, latency);
+            piece.iter_mut().zip(floats.iter()).for_each(|(to, from)| *to = T::from_sample(*from));
+            latency += Duration::from_secs_f64(piece.len() as f64 * per_sample);
+        }
+    };
+    let clock = Arc::clone(clock);
+    let troubled = move |error: cpal::Error| match error.kind() {
+        // It goes on by itself.
+        cpal::ErrorKind::Xrun | cpal::ErrorKind::DeviceChanged | cpal::ErrorKind::RealtimeDenied => {}
+        _ => clock.lose(),
+    };
+    device
+        .build_output_stream(config, callback, troubled, None)
+        .map_err(|error| format!("The sound device cannot be opened: {error}"))
+}

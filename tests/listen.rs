@@ -1,0 +1,245 @@
+//! What is heard: a real sound server with a sink that only records plays a stretch of a file, and what it
+//! recorded is compared with the file and with where the program said it was.
+
+#![cfg(all(feature = "audio", target_os = "linux"))]
+
+use secondlook::domain::MediaHash;
+use secondlook::engine::{PlayRequest, Player};
+use secondlook::media::{Sound, WavFormat, encode_wav};
+use secondlook::store::Blobs;
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const RATE: u32 = 44_100;
+const SECS: u32 = 8;
+/// The stretch that is played.
+const SPAN: [u64; 2] = [2 * RATE as u64, 5 * RATE as u64];
+/// How the part that plays is told where it works; it plays only in a process of its own, since a
+/// library reads the server's place from the environment.
+const FOLDER: &str = "SECONDLOOK_LISTEN_FOLDER";
+
+/// Noise: every stretch of it is like no other.
+fn samples() -> Vec<f32> {
+    let mut seed = 99_u32;
+    let mut smooth = 0.0_f32;
+    (0..RATE * SECS)
+        .map(|_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let white = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
+            // Little at the top, so that another rate's filter takes nothing of it.
+            smooth += 0.3 * (white - smooth);
+            0.6 * smooth
+        })
+        .collect()
+}
+
+fn now_secs() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// A child that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A sound server of this test's own, if the machine has the program.
+fn server(dir: &Path) -> Result<(Ended, PathBuf), String> {
+    let socket = dir.join("pulse.socket");
+    let log = std::fs::File::create(dir.join("pulse.log")).unwrap();
+    let child = Command::new("pulseaudio")
+        .args(["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"])
+        .arg(format!("--load=module-native-protocol-unix auth-anonymous=1 socket={}", socket.display()))
+        .arg(format!("--load=module-null-sink sink_name=ear rate={RATE} channels=2"))
+        .env("HOME", dir)
+        .env("PULSE_RUNTIME_PATH", dir)
+        .env("XDG_RUNTIME_DIR", dir)
+        .stderr(log)
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("pulseaudio: {error}"))?;
+    let child = Ended(child);
+    let start = Instant::now();
+    while !socket.exists() {
+        if start.elapsed() > Duration::from_secs(20) {
+            let log = std::fs::read_to_string(dir.join("pulse.log")).unwrap_or_default();
+            return Err(format!("pulseaudio does not start: {log}"));
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok((child, socket))
+}
+
+/// Plays, and writes down where it says it is: seconds of the clock and frames of the file.
+#[test]
+#[ignore = "the part of the test below that plays"]
+fn player() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let player = Player::start(&folder, || {}).unwrap();
+    let sound = Sound { rate_hz: RATE, channels: 1, samples: samples() };
+    let media = MediaHash::of(&encode_wav(&sound, WavFormat::I16));
+    player.play(PlayRequest {
+        media,
+        from: SPAN[0],
+        span: SPAN,
+        is_looped: false,
+        speed: 1.0,
+        is_evened: false,
+    });
+    let (start, mut log, mut has_begun) = (Instant::now(), String::new(), false);
+    while start.elapsed() < Duration::from_secs(12) {
+        let now = player.now();
+        if let Some(trouble) = now.trouble {
+            writeln!(log, "trouble {trouble}").unwrap();
+            break;
+        }
+        has_begun |= now.is_playing;
+        if has_begun && !now.is_playing {
+            break;
+        }
+        if let Some(frame) = now.frame {
+            writeln!(log, "{:.6} {frame:.1}", now_secs()).unwrap();
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    std::fs::write(folder.join("said.txt"), log).unwrap();
+}
+
+/// What the sink's monitor heard, left channel, and when its first sample came.
+fn recorded(socket: &Path, until: impl Fn() -> bool) -> (Vec<f32>, f64) {
+    let child = Command::new("parec")
+        .args(["--device=ear.monitor", "--format=float32le", "--channels=2", "--latency-msec=5", "--raw"])
+        .arg(format!("--rate={RATE}"))
+        .env("PULSE_SERVER", format!("unix:{}", socket.display()))
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = Ended(child.unwrap());
+    let mut out = child.0.stdout.take().unwrap();
+    let (mut bytes, mut buffer, mut least) = (Vec::new(), vec![0; 1 << 12], f64::INFINITY);
+    while !until() {
+        let count = out.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&buffer[..count]);
+        // The piece that came with the least delay tells when the first sample was heard.
+        least = least.min(now_secs() - (bytes.len() / 8) as f64 / f64::from(RATE));
+    }
+    let left = bytes.chunks_exact(8).map(|frame| f32::from_le_bytes(frame[..4].try_into().unwrap()));
+    (left.collect(), least)
+}
+
+/// Where `wanted` stands in `heard`, and how alike it is there.
+fn place_of(wanted: &[f32], heard: &[f32]) -> (usize, f32) {
+    let energy = |samples: &[f32]| samples.iter().map(|v| v * v).sum::<f32>();
+    let own = energy(wanted);
+    (0..heard.len().saturating_sub(wanted.len()))
+        .map(|at| {
+            let there = &heard[at..at + wanted.len()];
+            let both: f32 = wanted.iter().zip(there).map(|(a, b)| a * b).sum();
+            (at, both / (own * energy(there)).sqrt().max(1e-9))
+        })
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap()
+}
+
+#[test]
+fn the_right_samples_are_heard_and_the_cursor_is_where_the_sound_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let tools = ["pulseaudio", "parec"].map(|tool| Command::new(tool).arg("--version").output().is_ok());
+    if tools != [true; 2] {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no pulseaudio with parec on this machine");
+        return;
+    }
+    let (_server, socket) = match server(dir.path()) {
+        Ok(server) => server,
+        Err(why) => {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+            return;
+        }
+    };
+    let config = dir.path().join("asound.conf");
+    std::fs::write(
+        &config,
+        "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n",
+    )
+    .unwrap();
+    let samples = samples();
+    let sound = Sound { rate_hz: RATE, channels: 1, samples: samples.clone() };
+    Blobs::of_line(dir.path()).put(&encode_wav(&sound, WavFormat::I16)).unwrap();
+    let said = dir.path().join("said.txt");
+    let playing = std::thread::spawn({
+        let (folder, socket) = (dir.path().to_owned(), socket.clone());
+        move || {
+            // The recorder is there first.
+            std::thread::park_timeout(Duration::from_millis(1_500));
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "listen::player", "--ignored", "--test-threads=1"])
+                .env(FOLDER, folder)
+                .env("ALSA_CONFIG_PATH", config)
+                .env("PULSE_SERVER", format!("unix:{}", socket.display()))
+                .stdout(Stdio::null())
+                .status()
+                .unwrap()
+        }
+    });
+    let start = Instant::now();
+    let (heard, first_secs) =
+        recorded(&socket, || said.exists() || start.elapsed() > Duration::from_secs(40));
+    assert!(playing.join().unwrap().success());
+    let said = std::fs::read_to_string(said).unwrap();
+    if let Some(trouble) = said.lines().find_map(|line| line.strip_prefix("trouble ")) {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {trouble} (libasound2-plugins?)");
+        return;
+    }
+    compare(&samples, &heard, first_secs, &said);
+}
+
+/// The stretch, all of it and nothing else, and how far the cursor was from it.
+fn compare(samples: &[f32], heard: &[f32], first_secs: f64, said: &str) {
+    let span = SPAN.map(|frame| frame as usize);
+    let begin = heard.iter().position(|v| v.abs() > 1e-4).expect("nothing is heard");
+    let end = heard.iter().rposition(|v| v.abs() > 1e-4).unwrap();
+    let window = &heard[begin.saturating_sub(500)..(begin + 12_000).min(heard.len())];
+    let (at, alike) = place_of(&samples[span[0]..span[0] + 8_192], window);
+    let zero = begin.saturating_sub(500) + at;
+    assert!(alike > 0.999, "what is heard is not the stretch: {alike}");
+    let length = end + 1 - zero;
+    let (mut worst, stretch) = (0.0_f32, &samples[span[0]..span[1]]);
+    for (a, b) in stretch.iter().zip(&heard[zero..]) {
+        worst = worst.max((a - b).abs());
+    }
+    let mut off: Vec<f64> = said
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(at, frame)| Some((at.parse::<f64>().ok()?, frame.parse::<f64>().ok()?)))
+        .filter(|(_, frame)| (SPAN[0] as f64 + 4_000.0..SPAN[1] as f64 - 4_000.0).contains(frame))
+        .map(|(at, frame)| {
+            let truly = SPAN[0] as f64 + (at - first_secs) * f64::from(RATE) - zero as f64;
+            1e3 * (frame - truly) / f64::from(RATE)
+        })
+        .collect();
+    off.sort_by(f64::total_cmp);
+    assert!(off.len() > 50, "the cursor was read {} times only", off.len());
+    let at = |share: f64| off[((off.len() - 1) as f64 * share) as usize];
+    let _ = writeln!(
+        std::io::stderr(),
+        "heard: {length} of {} frames, likeness {alike:.6}, largest difference {worst:.5}; cursor against the \
+         monitor {:+.2} ms (5 % {:+.2}, 95 % {:+.2}, n = {})",
+        stretch.len(),
+        at(0.5),
+        at(0.05),
+        at(0.95),
+        off.len()
+    );
+    assert!(length.abs_diff(stretch.len()) < 64, "{length} frames are heard, not {}", stretch.len());
+    assert!(worst < 0.002, "samples differ by {worst}");
+    assert!(at(0.95) - at(0.05) < 10.0, "the cursor wanders");
+}
