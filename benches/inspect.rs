@@ -9,7 +9,7 @@ use secondlook::domain::{Level, Plan, Task};
 use secondlook::engine::{Command, Line, LineRequest, Station, StationOptions, Summary, find_model};
 use secondlook::infer::Model;
 use secondlook::ingest::simulator::{Simulator, write_unit};
-use secondlook::media::decode_image;
+use secondlook::media::decode;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -94,7 +94,7 @@ fn stages(model: &Model, files: &[PathBuf]) -> Vec<(&'static str, Vec<f64>)> {
         [DECODE, PEER, PREPARE, NETWORK_1, NETWORK_2].map(|name| (name, vec![])).into();
     for (round, path) in files.iter().chain(files).enumerate() {
         let bytes = fs::read(path).unwrap();
-        let (decode_ms, raster) = timed(|| decode_image(&bytes).unwrap());
+        let (decode_ms, raster) = timed(|| decode(&bytes).unwrap());
         let (peer_ms, _) = timed(|| image::load_from_memory(&bytes).unwrap());
         let (prepare_ms, input) = timed(|| model.prepare(&raster, None).unwrap());
         let (one_ms, _) = timed(|| one.install(|| model.predict(&input, 1).unwrap()));

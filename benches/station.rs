@@ -70,6 +70,7 @@ fn append_item(tx: &Tx<'_>, n: u64, outcome: Outcome) -> Result<(), StoreError> 
         transcript: None,
         timing: Timing { decode_ms: 9.0, prepare_ms: 2.0, network_ms: 12.0 },
         inputs: None,
+        features: Vec::new(),
     };
     tx.append(&Event::ItemArrived(Arrival {
         item,

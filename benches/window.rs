@@ -144,6 +144,7 @@ mod window {
             transcript: None,
             timing: Timing::default(),
             inputs: None,
+            features: Vec::new(),
         }
     }
 

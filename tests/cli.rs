@@ -244,7 +244,7 @@ fn a_small_line_makes_its_whole_way() {
     let outcomes: Vec<String> = items.iter().map(|item| decision(&floor, item)).collect();
     assert_eq!(outcomes, ["divert", "pass", "pass", "divert", "review", "review"]);
 
-    for format in ["jsonl", "coco", "yolo", "yolo-seg", "voc", "masks", "csv"] {
+    for format in ["jsonl", "coco", "yolo", "yolo-seg", "voc", "masks", "csv", "audacity", "raven", "cuts"] {
         let out = floor.beside(&format!("out-{format}"));
         let sheet = Program::run(&["export", line, "--format", format, text(&out)]).done();
         assert_eq!(sheet["items"], 4, "{format}: {sheet:#}");

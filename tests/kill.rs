@@ -1,9 +1,12 @@
-//! Promise: `kill -9` at any moment, of the station and of the people answering beside it, loses
-//! nothing that was acknowledged or given out, and decides and gives out nothing twice.
+//! Promise: `kill -9` at any moment, of the station, of the people answering beside it and of a change of
+//! models, loses nothing that was acknowledged or given out, and decides and gives out nothing twice.
 //!
 //! `SECONDLOOK_KILLS` sets how many processes are killed; 200 is the demonstration.
 
 use crate::floor::{Floor, Program, png, until};
+use crate::release::variant;
+use secondlook::domain::ReleaseState;
+use secondlook::engine::find_model;
 use secondlook::store::OutboxLine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -152,6 +155,64 @@ fn kill_9_loses_nothing_and_does_nothing_twice() {
         slowest.as_secs_f64()
     );
     assert!(slowest < RESTART_MAX, "{slowest:?}");
+}
+
+/// Kills in the middle of a change of models, each at another moment.
+const CHANGES_KILLED: u32 = 14;
+/// Longer than the program takes to change models, so that some changes come to their end.
+const CHANGE_MS: std::ops::Range<u64> = 0..300;
+
+/// Whatever was killed: one model is live, the station's settings name it, with thresholds of its own.
+#[track_caller]
+fn one_is_live(floor: &Floor) -> String {
+    let line = floor.line();
+    let settings = line.store.view().settings().unwrap();
+    let releases = line.releases().unwrap();
+    let live: Vec<_> = releases.iter().filter(|release| release.state == ReleaseState::Live).collect();
+    assert_eq!(live.len(), 1, "{releases:?}");
+    assert_eq!(Some(&live[0].model), settings.model.as_ref());
+    assert!(settings.policy.is_some(), "a change of models is one transaction with its thresholds");
+    assert_eq!(find_model(Some(&floor.path), &live[0].model.name).unwrap().model_ref(), &live[0].model);
+    live[0].model.name.clone()
+}
+
+#[test]
+fn kill_9_while_models_change_leaves_one_live_and_a_station_that_goes_on() {
+    let floor = Floor::with_model(|_| {});
+    let line = floor.path.to_str().unwrap().to_owned();
+    let other = variant(&floor.beside(""), "other", 1.0);
+    // What a kill leaves of a package that was being copied into the line.
+    let half = floor.path.join("models/other");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("weights.safetensors.partial"), b"half").unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let camera = Camera::start(floor.path.join("inbox"));
+    let (mut station, mut names) = (Program::start(&["run", &line]), BTreeSet::new());
+    for round in 0..CHANGES_KILLED {
+        let is_known = names.contains("other");
+        let change = if is_known && round % 2 == 1 {
+            Program::start(&["rollback", &line])
+        } else {
+            Program::start(&["promote", &line, &other])
+        };
+        thread::sleep(Duration::from_millis(random.random_range(CHANGE_MS)));
+        if round % 3 == 2 {
+            station.kill();
+            station = Program::start(&["run", &line]);
+        }
+        change.kill();
+        names.insert(one_is_live(&floor));
+    }
+    // One that nobody kills.
+    Program::run(&["promote", &line, &other]).done();
+    assert_eq!(one_is_live(&floor), "other");
+    station.kill();
+    let dropped = camera.stop();
+    Program::run(&["run", &line, "--once"]).done();
+    let mixed = "SELECT count(*) FROM decisions d JOIN predictions p ON p.item_id = d.item_id
+                 WHERE d.model != json_extract(p.payload, '$.model.name')";
+    assert_eq!(floor.count(mixed), 0);
+    check(&floor, dropped, &BTreeSet::new());
 }
 
 #[track_caller]

@@ -238,6 +238,7 @@ impl Line {
             transcript: None,
             timing: Timing::default(),
             inputs: None,
+            features: Vec::new(),
         };
         let failure = Reason::Undecodable { why: "it ends in the middle".into() };
         let seen = if p > 1.0 { Seen::Failed(&failure) } else { Seen::Predicted(&prediction) };

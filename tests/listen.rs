@@ -84,7 +84,7 @@ fn player() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let player = Player::start(&folder, || {}).unwrap();
     let sound = Sound { rate_hz: RATE, channels: 1, samples: samples() };
-    let media = MediaHash::of(&encode_wav(&sound, WavFormat::I16));
+    let media = MediaHash::of(&encode_wav(&sound, WavFormat::Pcm16));
     player.play(PlayRequest {
         media,
         from: SPAN[0],
@@ -173,7 +173,7 @@ fn the_right_samples_are_heard_and_the_cursor_is_where_the_sound_is() {
     .unwrap();
     let samples = samples();
     let sound = Sound { rate_hz: RATE, channels: 1, samples: samples.clone() };
-    Blobs::of_line(dir.path()).put(&encode_wav(&sound, WavFormat::I16)).unwrap();
+    Blobs::of_line(dir.path()).put(&encode_wav(&sound, WavFormat::Pcm16)).unwrap();
     let said = dir.path().join("said.txt");
     let playing = std::thread::spawn({
         let (folder, socket) = (dir.path().to_owned(), socket.clone());

@@ -5,13 +5,13 @@ use crate::floor::{Floor, encoded, model, picture};
 use crate::lines::verdict;
 use image::{GrayImage, ImageFormat};
 use secondlook::domain::{
-    AlarmKind, ClassPromise, DataNorms, DecidedBy, Event, ImageStats, Level, Limit, Outcome, Plan,
+    AlarmKind, ClassPromise, DataNorms, DecidedBy, Event, InputStats, Level, Limit, Outcome, Plan,
     Probability,
 };
 use secondlook::domain::{Filter, SimulatorSettings};
 use secondlook::engine::{self, DatasetSource, EngineError, Line, ReplayOptions, ReplaySet, Reviewer};
 use secondlook::infer::Model;
-use secondlook::media::{decode_image, image_stats};
+use secondlook::media::decode;
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
@@ -110,13 +110,37 @@ fn pictures_that_drift_go_to_people_and_lower_the_level() {
     assert!(dark.iter().any(|row| row.code == "unlike"));
 }
 
+/// Measures of a picture do not change when it is moved; what the network sees does.
+#[test]
+fn parts_beside_their_place_are_strange_to_the_network_alone() {
+    let floor = Floor::permissive(|plan| {
+        checked(plan);
+        plan.audit.share = 0.1;
+    });
+    let seen = |number: u32| picture(number.wrapping_mul(40_503) & 0xffff, true);
+    for number in 0..260_u32 {
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&seen(number).into(), ImageFormat::Png));
+    }
+    let ran = floor.run_once();
+    assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Partial, "{:?}", ran.said);
+    for number in 300..340_u32 {
+        let usual = seen(number);
+        let moved = GrayImage::from_fn(48, 40, |x, y| *usual.get_pixel((x + 20) % 48, y));
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&moved.into(), ImageFormat::Png));
+    }
+    let ran = floor.run_once();
+    let alarm = ran.said.iter().find(|said| said.starts_with("alarm: "));
+    assert!(alarm.is_some_and(|alarm| alarm.contains("strangeness to the network")), "{:?}", ran.said);
+    assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Assist);
+}
+
 /// The floor's model, with what is normal for the first pictures of a line, as a training of that line would
 /// write it.
 fn with_norms(floor: &Floor, name: &str, line: String) -> Model {
-    let seen: Vec<ImageStats> = (0..150_u32)
+    let seen: Vec<InputStats> = (0..150_u32)
         .map(|number| {
             let bytes = encoded(&mixed(number).into(), ImageFormat::Png);
-            image_stats(&decode_image(&bytes).unwrap())
+            decode(&bytes).unwrap().stats()
         })
         .collect();
     let (manifest, weights) = model().package();
@@ -218,6 +242,7 @@ fn a_replay_keeps_its_promise_and_tells_what_it_took() {
         from_nothing: false,
         reviewer: Reviewer::Oracle,
         seed: 3,
+        init: None,
         runs: 2,
         prevalence: None,
         level: Level::Partial,
@@ -248,6 +273,41 @@ fn a_replay_keeps_its_promise_and_tells_what_it_took() {
         std::fs::read_to_string(floor.beside("page").join("over_time.csv")).unwrap().lines().count(),
         1 + 2 * replay.runs[0].over_time.len()
     );
+}
+
+#[test]
+fn a_promise_that_becomes_stricter_in_the_plan_lowers_the_level_at_the_next_start() {
+    let p = Probability::saturating;
+    let floor = Floor::with_model(checked);
+    for number in 0..150_u32 {
+        floor.put(format!("inbox/{number:04}.png"), &encoded(&mixed(number).into(), ImageFormat::Png));
+    }
+    floor.run_once();
+    let mut line = floor.line();
+    for row in line.store.view().queue(None, 999).unwrap() {
+        line.answer(&verdict(row.item.id, "ann", "good")).unwrap();
+    }
+    line.set_level(Level::Partial, "ann", "150 good ones in a row").unwrap();
+    let change = |line: &mut Line, change: &dyn Fn(&mut Plan)| {
+        let mut plan = line.plan.clone();
+        change(&mut plan);
+        line.set_plan(plan, "ann").unwrap();
+        let said = floor.run_once().said;
+        (line.store.view().settings().unwrap().level, said)
+    };
+    // What has nothing to do with the promise, or promises less, changes no level.
+    assert_eq!(change(&mut line, &|plan| plan.queue.most = 77).0, Level::Partial);
+    let outgoing = |limit| Some(Limit { limit: p(limit), confidence: p(0.95) });
+    assert_eq!(change(&mut line, &|plan| plan.promise.outgoing = outgoing(0.1)).0, Level::Partial);
+    let (level, said) = change(&mut line, &|plan| plan.promise.outgoing = outgoing(0.005));
+    assert_eq!(level, Level::Assist, "150 answers do not show one in 200");
+    let alarm = said.iter().find(|said| said.contains("the plan promises something else"));
+    assert!(alarm.is_some_and(|alarm| alarm.contains("more inspections needed")), "{said:?}");
+    let (actor, from, to) = changes(&line).pop().unwrap();
+    assert_eq!((actor.as_str(), from, to), ("station", Some(Level::Partial), Level::Assist));
+    // As before is not as it was: up again is for people.
+    assert_eq!(change(&mut line, &|plan| plan.promise.outgoing = outgoing(0.05)).0, Level::Assist);
+    assert!(line.store.verify(None).unwrap().ok);
 }
 
 #[test]

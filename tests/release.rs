@@ -5,9 +5,10 @@ use crate::floor::{Floor, encoded, model, picture};
 use crate::lines::verdict;
 use image::ImageFormat;
 use proptest::prelude::*;
-use secondlook::domain::{AlarmKind, Event, Level, ModelRef, Plan, ReleaseState};
-use secondlook::engine::{EngineError, Proof, compare, find_model, training_advice};
+use secondlook::domain::{AlarmKind, Event, Level, Limit, ModelRef, Plan, Probability, ReleaseState};
+use secondlook::engine::{EngineError, Proof, compare, find_model, promise_report, training_advice};
 use secondlook::infer::Model;
+use secondlook::learn::SliceKind;
 use secondlook::store::StoreError;
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 /// The floor's model under another name, with all its scores moved: far down it calls everything good, far
 /// up everything cracked.
-fn variant(folder: &Path, name: &str, intercept: f64) -> String {
+pub fn variant(folder: &Path, name: &str, intercept: f64) -> String {
     let (manifest, weights) = model().package();
     let mut manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     manifest["name"] = name.into();
@@ -91,7 +92,14 @@ fn a_model_in_shadow_decides_nothing_and_people_say_who_is_right() {
     let report = compare(&line, &strict).unwrap();
     let calls = report.calls;
     assert_eq!((calls.n, calls.only_live_wrong, calls.only_candidate_wrong), (8, 0, 8));
-    assert!(report.is_worse() && report.slices.len() == 1);
+    assert!(report.is_worse());
+    // By class, by time; one folder is no slice.
+    let mut parts: BTreeMap<SliceKind, u64> = BTreeMap::new();
+    for slice in &report.slices {
+        *parts.entry(slice.kind).or_default() += slice.calls.n;
+    }
+    assert!(parts.contains_key(&SliceKind::Class) && parts.contains_key(&SliceKind::Time), "{parts:?}");
+    assert!(parts.values().all(|n| *n == 8), "{parts:?}");
     // An answer that agrees leaves the station's decisions as they were.
     assert_eq!(floor.count("SELECT count(*) FROM decisions WHERE decided_by = 'model'"), 8);
     // Undone, the question waits again.
@@ -129,6 +137,10 @@ fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
     let first = deciders(&floor);
     let by_strict = first.values().filter(|(_, predicted, _)| predicted == "strict").count();
     assert!((15..45).contains(&by_strict), "{by_strict} of 60");
+    // Each looks at what the other one decides.
+    let strict = find_model(Some(&floor.path), "strict").unwrap();
+    let report = compare(&floor.line(), &strict).unwrap();
+    assert_eq!((report.seen, report.disagreements, report.own), (60, 60, 0));
     // Its evidence supports no threshold: it passes nothing by itself.
     assert!(first.values().all(|(_, predicted, outcome)| predicted == "lenient" || outcome == "review"));
     // The same units come again, with other pictures: each meets the model that it met before.
@@ -142,7 +154,9 @@ fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
         assert_eq!(predicted, first[before].1, "{unit}");
     }
     // People say that all of it was good: the candidate was wrong each time, the live one never.
-    assert!(answer_all(&floor, "good") >= by_strict);
+    assert_eq!(answer_all(&floor, "good"), 120);
+    let report = compare(&floor.line(), &strict).unwrap();
+    assert_eq!((report.calls.n, report.calls.only_candidate_wrong, report.own), (60, 60, by_strict as u64));
     let mut running = floor.run();
     running.until_said("was taken off its share of the line");
     running.stop();
@@ -154,6 +168,46 @@ fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
     assert_eq!(line.store.view().settings().unwrap().level, Level::Partial);
     put_good(&floor, 200..210);
     assert_eq!(floor.run_once().summary.passed, 10);
+    floor.check();
+}
+
+/// Units that a model's thresholds rest on, and where it may pass by them.
+fn evidence(floor: &Floor, name: &str) -> (u64, Option<Probability>) {
+    let support = promise_report(&floor.line(), Some(name)).unwrap().support;
+    (support.sources.iter().map(|source| source.n).sum(), support.thresholds.pass_below)
+}
+
+#[test]
+fn what_people_verify_while_a_candidate_is_in_shadow_is_evidence_for_its_thresholds() {
+    let floor = Floor::with_model(|plan| {
+        let p = Probability::saturating;
+        plan.promise.outgoing = Some(Limit { limit: p(0.1), confidence: p(0.9) });
+        plan.release.agreements = 0.5;
+    });
+    let before = evidence(&floor, "tiny").0;
+    let name = variant(&floor.beside(""), "lenient", -30.0);
+    floor.line().shadow(&name, "ann", "a try").unwrap();
+    // People decide everything, and know nothing of it. A unit that comes again tells nothing new.
+    put_good(&floor, 0..40);
+    floor.run_once();
+    floor.put("again/7.png", &encoded(&picture(777, false).into(), ImageFormat::Png));
+    floor.run_once();
+    assert_eq!(evidence(&floor, "lenient"), (before, None));
+    answer_all(&floor, "good");
+    let (units, pass_below) = evidence(&floor, "lenient");
+    assert!((before + 40..=before + 41).contains(&units) && pass_below.is_some(), "{units}, {pass_below:?}");
+    // It comes to a share of the line with thresholds, and to live.
+    let release = floor.line().canary("lenient", Some(0.5), Proof::Waived, "ann", "next").unwrap();
+    assert_eq!(release.canary.unwrap().policy.thresholds.pass_below, pass_below);
+    let package = find_model(Some(&floor.path), "lenient").unwrap();
+    floor.line().promote(&package, "ann", "a hunch").unwrap();
+    let policy = floor.line().store.view().settings().unwrap().policy.unwrap();
+    assert_eq!(policy.thresholds.pass_below, pass_below);
+    assert_eq!(evidence(&floor, "lenient").0, units);
+    // The plan may change; the model that takes its place knows nothing of this, and coming back is a new start.
+    floor.line().rollback("ann", "back").unwrap();
+    floor.line().rollback("ann", "and again").unwrap();
+    assert_eq!(evidence(&floor, "lenient"), (before, None));
     floor.check();
 }
 

@@ -33,7 +33,8 @@ pub enum Verb {
     Demo(Demo),
     /// Make a line
     New(New),
-    /// Take labelled items from a folder with items.jsonl, or rendered ones (simulator:N)
+    /// Take labelled items from a folder with items.jsonl, or of sounds with Audacity's or Raven's labels
+    /// beside them, or rendered ones (simulator:N, motor:N)
     Import(Import),
     /// Train a candidate on the line's labels
     Train(Train),
@@ -136,7 +137,7 @@ pub enum Verb {
         #[arg(long, default_value = "set from the command line")]
         reason: String,
     },
-    /// Write labels out: jsonl, coco, yolo, yolo-seg, voc, masks or csv
+    /// Write labels out: jsonl, coco, yolo, yolo-seg, voc, masks or csv; for sounds audacity, raven or cuts
     Export(Export),
     /// Prove that an export reads back to the same labels
     CheckExport {
@@ -376,6 +377,9 @@ pub struct Replay {
     /// Begin without a model; the plan's [retrain] says when one is trained
     #[arg(long, conflicts_with = "model")]
     pub from_nothing: bool,
+    /// Every training begins with the weights of this model
+    #[arg(long)]
+    pub init: Option<String>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Several runs, each with the next seed

@@ -68,7 +68,7 @@ pub struct Analyse {
     /// A frozen version; the labels of today when absent, without the audit set
     #[arg(long, value_name = "NAME", conflicts_with_all = ["data", "filter"])]
     pub dataset: Option<String>,
-    /// A folder with items.jsonl, or simulator:N
+    /// A folder with items.jsonl, simulator:N or motor:N
     #[arg(long)]
     pub data: Option<DatasetSource>,
     #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]

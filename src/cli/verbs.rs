@@ -408,6 +408,7 @@ pub fn replay(args: &args::Replay) -> Result<Report, EngineError> {
     let options = ReplayOptions {
         model: args.model.clone(),
         from_nothing: args.from_nothing,
+        init: args.init.clone(),
         reviewer: args.reviewer,
         seed: args.seed,
         runs: args.runs,

@@ -2,6 +2,7 @@
 
 use super::betting::Answers;
 use super::bisect::smallest;
+use super::bounds::upper_bound;
 use super::gamma::{lower_weighted, upper_weighted};
 use super::promise::Evidence;
 use crate::domain::{Audit, AuditRates, AuditRule, Band, Outcome, Probability, Thresholds};
@@ -190,20 +191,44 @@ pub fn estimate(answers: &[Answers], decided: f64, confidence: Probability) -> O
     })
 }
 
-/// How often one look errs, from how often two independent looks at the same item disagree: with a rate
-/// e of errors they do so with 2 e (1 − e). `None` without pairs.
-#[must_use]
-pub fn reviewer_error(pairs: u64, disagreements: u64) -> Option<f64> {
-    let share = (pairs > 0).then(|| disagreements as f64 / pairs as f64)?;
-    Some((1.0 - (1.0 - 2.0 * share).max(0.0).sqrt()) / 2.0)
+/// Items at which two people looked independently. What they say of how often one look errs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AnswerPairs {
+    pub pairs: u64,
+    pub disagreements: u64,
 }
 
-/// A bound on errors as people with this rate of error see them → a bound on true ones. An error counts
-/// after two looks, so that both have to see it; a false alarm takes two as well (Rogan & Gladen, 1978).
+impl AnswerPairs {
+    /// As seen; `None` without pairs.
+    #[must_use]
+    pub fn error(self) -> Option<f64> {
+        (self.pairs > 0).then(|| error_of(self.disagreements as f64 / self.pairs as f64))
+    }
+
+    /// At most, at this confidence: by the exact bound of how often two looks disagree.
+    #[must_use]
+    pub fn error_at_most(self, confidence: Probability) -> Option<f64> {
+        let share = upper_bound(self.disagreements, self.pairs, confidence).ok();
+        share.filter(|_| self.pairs > 0).map(|share| error_of(share.get()))
+    }
+}
+
+/// Two looks that err with a rate e each disagree with 2 e (1 − e).
+fn error_of(disagreeing: f64) -> f64 {
+    (1.0 - (1.0 - 2.0 * disagreeing).max(0.0).sqrt()) / 2.0
+}
+
+/// A bound on errors as people see them → a bound on true ones, whatever the rate e of their own errors is
+/// up to this. An error counts after two looks, so that both have to see it; a false alarm takes two as well
+/// (Rogan & Gladen, 1978).
+///
+/// The worst e is not always the largest: people who err often imagine errors too. What is seen is r true
+/// errors as r (1 − e)² + (1 − r) e², and most are hidden where e is about r itself.
 #[must_use]
-pub fn judge_errors(bound: f64, reviewer_error: f64) -> f64 {
-    let seen = (1.0 - reviewer_error).powi(2);
-    let imagined = reviewer_error.powi(2);
+pub fn judge_errors(bound: f64, error_at_most: f64) -> f64 {
+    let hiding = if bound < 0.25 { (1.0 - (1.0 - 4.0 * bound).sqrt()) / 2.0 } else { 0.5 };
+    let error = error_at_most.min(hiding);
+    let (seen, imagined) = ((1.0 - error).powi(2), error.powi(2));
     if seen <= imagined { 1.0 } else { ((bound - imagined) / (seen - imagined)).clamp(0.0, 1.0).max(bound) }
 }
 
@@ -283,11 +308,20 @@ mod tests {
 
     #[test]
     fn two_looks_tell_how_often_one_errs_and_a_bound_takes_that_in() {
-        let e = reviewer_error(1000, 95).unwrap();
+        let seen = AnswerPairs { pairs: 1000, disagreements: 95 };
+        let e = seen.error().unwrap();
         assert!((e - 0.05).abs() < 1e-9, "{e}");
+        // 95 of 1,000 exclude more than 11.17 % of disagreements at 95 % (Clopper–Pearson).
+        let most = seen.error_at_most(p(0.95)).unwrap();
+        assert!((2.0 * most * (1.0 - most) - 0.111_65).abs() < 1e-5, "{most}");
         assert!(judge_errors(0.05, 0.05) > 0.052 && judge_errors(0.05, 0.05) < 0.054);
         assert!((judge_errors(0.01, 0.0) - 0.01).abs() < 1e-12);
-        assert!(reviewer_error(0, 0).is_none());
+        // Whoever errs far more often than there are errors imagines more than they overlook.
+        assert!((judge_errors(0.01, 0.2) - judge_errors(0.01, 0.3)).abs() < 1e-12);
+        assert!((0..200).all(|i| judge_errors(0.01, 0.2) >= judge_errors(0.01, 0.001 * f64::from(i))));
+        assert!((judge_errors(0.3, 0.5) - 1.0).abs() < 1e-12);
+        let none = AnswerPairs::default();
+        assert!(none.error().is_none() && none.error_at_most(p(0.95)).is_none());
         // Of 98 defects that people saw 2 % were passed; the 2 that they did not see may have been too.
         assert!((misjudge_at_worst(0.02, 0.02) - 0.0396).abs() < 1e-12);
     }

@@ -17,8 +17,8 @@ mod tally;
 
 pub use crate::domain::LimitKind;
 pub use audit::{
-    AuditBudget, Estimate, Expected, allocate, audit_of, audit_rates, estimate, judge_errors,
-    misjudge_at_worst, reviewer_error,
+    AnswerPairs, AuditBudget, Estimate, Expected, allocate, audit_of, audit_rates, estimate, judge_errors,
+    misjudge_at_worst,
 };
 pub use betting::{Answers, capital_above, capital_below};
 pub use bisect::smallest;

@@ -132,6 +132,7 @@ mod tests {
             transcript: None,
             timing: Timing::default(),
             inputs: None,
+            features: Vec::new(),
         }
     }
 

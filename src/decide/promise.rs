@@ -18,14 +18,14 @@
 
 mod study;
 
-use super::audit::{judge_errors, misjudge_at_worst};
+use super::audit::{AnswerPairs, judge_errors, misjudge_at_worst};
 use super::gamma::lower_weighted;
 use super::tally::Method;
 use crate::domain::{ClassSet, LimitKind, Probability, Promise, Stated, Thresholds, limit_name};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use study::{Accepted, Study, order};
+use study::{Accepted, Study, order, shared_confidence};
 
 /// Candidate thresholds have the log-odds −12, −11⅞, … 12: fixed, evenly spaced where calibrated
 /// scores live, and fine enough that little automation is lost between two of them.
@@ -189,8 +189,11 @@ pub struct LimitSupport {
     pub rate: Option<f64>,
     /// Upper bound of the error rate; it decides.
     pub bound: Probability,
-    /// The same, were the people whose answers it rests on as often wrong as they were seen to be; absent
-    /// where that was not measured.
+    /// The same at the confidence that is left where half of δ goes to how often people err.
+    #[serde(skip)]
+    pub bound_at_half: Probability,
+    /// What holds where the people whose answers it rests on err as often as their answers to the same items
+    /// leave possible, at the same confidence altogether; absent where nothing was answered twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound_corrected: Option<Probability>,
     pub supported: bool,
@@ -228,18 +231,22 @@ pub struct Support {
 }
 
 impl Support {
-    /// With bounds that take in how often one look errs. Only where people of this line have answered: how
-    /// carefully the data of a package were labelled is not known.
+    /// With bounds that take in how often one look errs: a limit's δ is halved between that and the bound.
+    /// Only where people of this line have answered: how carefully the data of a package were labelled is not
+    /// known.
     #[must_use]
-    pub fn corrected(mut self, reviewer_error: Option<f64>) -> Self {
+    pub fn corrected(mut self, answers: Option<AnswerPairs>) -> Self {
         let is_of_line = self.sources.iter().any(|source| source.origin != Origin::Package);
         for limit in &mut self.limits {
-            let error = reviewer_error.filter(|_| is_of_line && limit.n > 0);
+            let seen = answers.filter(|_| is_of_line && limit.n > 0);
+            let error =
+                seen.and_then(|pairs| pairs.error_at_most(shared_confidence(limit.tested_confidence, 2)));
+            let bound = limit.bound_at_half.get();
             limit.bound_corrected = error.map(|error| {
                 Probability::saturating(if limit.kind.is_among_decided() {
-                    judge_errors(limit.bound.get(), error)
+                    judge_errors(bound, error)
                 } else {
-                    misjudge_at_worst(limit.bound.get(), error)
+                    misjudge_at_worst(bound, error)
                 })
             });
         }
@@ -297,15 +304,14 @@ pub fn support(promise: &Promise, evidence: &Evidence) -> Support {
 #[must_use]
 pub fn support_by(method: Method, times: f64, promise: &Promise, evidence: &Evidence) -> Support {
     let stated = promise.stated();
-    let sharing = stated.len() as f64;
+    let sharing = u8::try_from(stated.len()).unwrap_or(u8::MAX);
     let study = Study::new(evidence, method, times);
     let mut limits: Vec<LimitSupport> = Vec::new();
     let mut accepted: Vec<Option<Accepted>> = Vec::new();
     for Stated { kind, class, limit } in stated {
         let target = study.target(kind, class);
-        let tested = Probability::saturating(1.0 - (1.0 - limit.confidence.get()) / sharing);
-        let found = study.testable(kind).then(|| study.sequence(target, limit.limit, tested)).flatten();
-        accepted.push(found);
+        let tested = shared_confidence(limit.confidence, sharing);
+        accepted.push(study.testable(kind).then(|| study.shared(target, limit, sharing)).flatten());
         limits.push(study.nearest(target, class, limit, tested));
     }
     let escapes_end = common_end(&limits, &accepted, LimitKind::is_on_escapes);

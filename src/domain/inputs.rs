@@ -1,5 +1,6 @@
 //! What a picture or a sound measures, and what is normal.
 
+use super::MediaKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -69,6 +70,67 @@ impl SoundStats {
             self.silence,
             self.dc,
         ]
+    }
+}
+
+/// Measures of one item.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum InputStats {
+    Image(ImageStats),
+    Sound(SoundStats),
+}
+
+impl InputStats {
+    #[must_use]
+    pub const fn kind(&self) -> MediaKind {
+        match self {
+            Self::Image(_) => MediaKind::Image,
+            Self::Sound(_) => MediaKind::Audio,
+        }
+    }
+
+    /// In the order of the names.
+    #[must_use]
+    pub fn values(&self) -> Vec<f32> {
+        match self {
+            Self::Image(stats) => stats.values().to_vec(),
+            Self::Sound(stats) => stats.values().to_vec(),
+        }
+    }
+
+    /// What is measured of items of this kind, in words.
+    #[must_use]
+    pub const fn names(kind: MediaKind) -> &'static [&'static str] {
+        match kind {
+            MediaKind::Image => &ImageStats::NAMES,
+            MediaKind::Audio => &SoundStats::NAMES,
+        }
+    }
+
+    /// The same as they are written.
+    #[must_use]
+    pub const fn keys(kind: MediaKind) -> &'static [&'static str] {
+        match kind {
+            MediaKind::Image => &ImageStats::KEYS,
+            MediaKind::Audio => &SoundStats::KEYS,
+        }
+    }
+
+    #[must_use]
+    pub const fn image(&self) -> Option<&ImageStats> {
+        match self {
+            Self::Image(stats) => Some(stats),
+            Self::Sound(_) => None,
+        }
+    }
+
+    #[must_use]
+    pub const fn sound(&self) -> Option<&SoundStats> {
+        match self {
+            Self::Sound(stats) => Some(stats),
+            Self::Image(_) => None,
+        }
     }
 }
 
@@ -157,13 +219,13 @@ impl Norm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataNorms {
-    /// The line whose own pictures all of them are; absent where some came from elsewhere, or where
+    /// The line whose own items all of them are; absent where some came from elsewhere, or where
     /// somebody chose among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
-    /// How many pictures were measured: those of training and validation.
+    /// How many items were measured: those of training and validation.
     pub items: usize,
-    /// By the measure's key, see [`ImageStats::KEYS`].
+    /// By the measure's key, see [`InputStats::keys`].
     pub inputs: BTreeMap<String, Norm>,
     /// Log-odds of the calibrated defect probability, of the items that the weights were judged by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,14 +233,18 @@ pub struct DataNorms {
 }
 
 impl DataNorms {
-    /// `None` without pictures.
+    /// `None` without items. They are all of one kind.
     #[must_use]
-    pub fn of(line: Option<String>, seen: &[ImageStats], log_odds: Vec<f32>) -> Option<Self> {
+    pub fn of(line: Option<String>, seen: &[InputStats], log_odds: Vec<f32>) -> Option<Self> {
+        let kind = seen.first()?.kind();
+        let rows: Vec<Vec<f32>> =
+            seen.iter().filter(|one| one.kind() == kind).map(InputStats::values).collect();
         let norm = |(place, key): (usize, &&str)| {
-            let values = seen.iter().map(|stats| stats.values()[place]).collect();
+            let values = rows.iter().map(|row| row[place]).collect();
             Some(((*key).to_owned(), Norm::of(values)?))
         };
-        let inputs: Option<BTreeMap<String, Norm>> = ImageStats::KEYS.iter().enumerate().map(norm).collect();
+        let inputs: Option<BTreeMap<String, Norm>> =
+            InputStats::keys(kind).iter().enumerate().map(norm).collect();
         Some(Self { line, items: seen.len(), inputs: inputs?, score: Norm::of(log_odds) })
     }
 }
@@ -211,8 +277,8 @@ mod tests {
 
     #[test]
     fn norms_of_data_read_back_and_nonsense_is_refused() {
-        let seen: Vec<ImageStats> =
-            (0..60_u8).map(|i| ImageStats { brightness: f32::from(i), ..ImageStats::default() }).collect();
+        let picture = |i: u8| ImageStats { brightness: f32::from(i), ..ImageStats::default() };
+        let seen: Vec<InputStats> = (0..60).map(|i| InputStats::Image(picture(i))).collect();
         let norms = DataNorms::of(Some("line".into()), &seen, vec![-3.0, -2.0, 4.0]).unwrap();
         let text = serde_json::to_string(&norms).unwrap();
         assert_eq!(serde_json::from_str::<DataNorms>(&text).unwrap(), norms);

@@ -34,13 +34,14 @@ pub use decision::{DecidedBy, Decision, Level, Outcome, Policy, Reason, Threshol
 pub use event::{Arrival, Event, PAYLOAD_VERSION};
 pub use guard::{AuditRule, QueueRule, RetrainRule, WatchRule, WhenFull};
 pub use id::{EventId, InspectionId, ItemId, MediaHash, StationId};
-pub use inputs::{DataNorms, ImageStats, Norm, SoundStats};
+pub use inputs::{DataNorms, ImageStats, InputStats, Norm, SoundStats};
 pub use item::{Item, MediaKind};
 pub use label::{Filter, Label, LabelStatus, LabelledItem, Vote};
 pub use outline::{Outline, fill, outlines};
 pub use plan::{
     AfterIngest, Baseline, Budget, Class, Drift, DriftKind, FolderSource, InspectionRule, Plan,
-    RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorSettings, Task, Threads,
+    RetentionRule, ReviewMode, ReviewRule, Route, SimulatedPosition, SimulatorKind, SimulatorSettings, Task,
+    Threads,
 };
 pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};

@@ -154,6 +154,28 @@ pub struct Baseline {
     pub note: String,
 }
 
+/// What a simulated line makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SimulatorKind {
+    /// Pictures of phones.
+    #[default]
+    Phone,
+    /// Sounds of electric motors.
+    Motor,
+}
+
+impl SimulatorKind {
+    /// As in the plan.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Phone => "phone",
+            Self::Motor => "motor",
+        }
+    }
+}
+
 /// From where a rendered picture is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -188,9 +210,18 @@ pub enum DriftKind {
     DirtyLens,
     /// Phones of a colour that was never seen before: `level` is their share of the units.
     NewColour,
-    /// Burns, a kind of defect that was never seen before: `level` is their share of the
-    /// defective units.
+    /// Burns on phones, squealing of motors: a kind of defect that was never seen before. `level`
+    /// is its share of the defective units.
     NewDefect,
+    /// Somebody has knocked against the camera: `level` is how far phones lie beside their place, as a
+    /// share of the picture's width.
+    CameraMoved,
+    /// The hall gets louder: `level` is a factor on all that is not the motor.
+    Background,
+    /// Somebody turns the microphone down, or it ages: `level` is a factor on all that it hears.
+    MicrophoneGain,
+    /// The microphone is covered: at 1 only what is low gets through.
+    Muffled,
 }
 
 impl DriftKind {
@@ -203,7 +234,29 @@ impl DriftKind {
             Self::DirtyLens => "dirty-lens",
             Self::NewColour => "new-colour",
             Self::NewDefect => "new-defect",
+            Self::CameraMoved => "camera-moved",
+            Self::Background => "background",
+            Self::MicrophoneGain => "microphone-gain",
+            Self::Muffled => "muffled",
         }
+    }
+
+    /// Whether a simulated line of this kind can change so.
+    #[must_use]
+    pub fn is_of(self, kind: SimulatorKind) -> bool {
+        match self {
+            Self::Light | Self::LampFailure | Self::DirtyLens | Self::NewColour | Self::CameraMoved => {
+                kind == SimulatorKind::Phone
+            }
+            Self::Background | Self::MicrophoneGain | Self::Muffled => kind == SimulatorKind::Motor,
+            Self::NewDefect => true,
+        }
+    }
+
+    /// Whether the level is a factor above 0, 1 where nothing changes; else it is a share.
+    #[must_use]
+    pub fn is_factor(self) -> bool {
+        matches!(self, Self::Light | Self::Background | Self::MicrophoneGain)
     }
 }
 
@@ -233,17 +286,19 @@ impl Drift {
     }
 }
 
-/// The rendered phone line that stands in for a camera.
+/// The simulated line that stands in for a camera or a microphone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulatorSettings {
+    #[serde(skip_serializing_if = "is_default")]
+    pub kind: SimulatorKind,
     pub units_per_minute: f64,
     /// Share of units with a defect.
     pub defect_share: f64,
-    /// 1 is the light that the shipped model knows.
+    /// Of phones; 1 is the light that the shipped model knows.
     pub light: f64,
     pub seed: u64,
-    /// The pictures of one unit; empty: one picture of a side drawn at random, and no position.
+    /// Of phones: the pictures of one unit; empty: one picture of a side drawn at random, and no position.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub positions: Vec<SimulatedPosition>,
     /// What changes while the line runs; of two entries of one kind the later goes on from
@@ -252,9 +307,14 @@ pub struct SimulatorSettings {
     pub drift: Vec<Drift>,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Default for SimulatorSettings {
     fn default() -> Self {
         Self {
+            kind: SimulatorKind::Phone,
             units_per_minute: 120.0,
             defect_share: 0.1,
             light: 1.0,
@@ -266,10 +326,30 @@ impl Default for SimulatorSettings {
 }
 
 impl SimulatorSettings {
-    /// What a kind of drift has arrived at by this unit: the light, else 0 without any.
+    /// The same for a simulator of this kind; of another kind's settings only what both have.
+    #[must_use]
+    pub fn of_kind(&self, kind: SimulatorKind) -> Self {
+        if kind == self.kind {
+            return self.clone();
+        }
+        Self {
+            kind,
+            units_per_minute: self.units_per_minute,
+            defect_share: self.defect_share,
+            seed: self.seed,
+            ..Self::default()
+        }
+    }
+
+    /// What a kind of drift has arrived at by this unit; without any the light, a factor of 1, or
+    /// a share of 0.
     #[must_use]
     pub fn drift_at(&self, kind: DriftKind, unit: u64) -> f64 {
-        let rest = if kind == DriftKind::Light { self.light } else { 0.0 };
+        let rest = match kind {
+            DriftKind::Light => self.light,
+            kind if kind.is_factor() => 1.0,
+            _ => 0.0,
+        };
         let changes = self.drift.iter().filter(|drift| drift.kind == kind);
         changes.fold(rest, |level, drift| level + (drift.level - level) * drift.progress(unit))
     }

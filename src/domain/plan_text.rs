@@ -1,6 +1,6 @@
 //! Reading and writing `line.toml`: errors name line and column, and say what was probably meant.
 
-use super::{DriftKind, Plan, SimulatorSettings};
+use super::{Plan, SimulatorKind, SimulatorSettings};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -147,12 +147,19 @@ pub fn check_simulator(simulator: &SimulatorSettings) -> Result<(), PlanError> {
             return refuse(format!("position \"{}\" is named twice", position.as_str()));
         }
     }
+    if simulator.kind == SimulatorKind::Motor && !(simulator.positions.is_empty() && simulator.light == 1.0) {
+        return refuse("motors have neither positions nor light".into());
+    }
     for drift in &simulator.drift {
         let (kind, level) = (drift.kind.as_str(), drift.level);
-        if drift.kind == DriftKind::Light && !is_positive(level) {
+        if !drift.kind.is_of(simulator.kind) {
+            let of = simulator.kind.as_str();
+            return refuse(format!("drift \"{kind}\" is not of the simulator of kind \"{of}\""));
+        }
+        if drift.kind.is_factor() && !is_positive(level) {
             return refuse(format!("the level of drift \"{kind}\" must be above 0, not {level}"));
         }
-        if drift.kind != DriftKind::Light && !is_share(level) {
+        if !drift.kind.is_factor() && !is_share(level) {
             return refuse(format!("the level of drift \"{kind}\" must lie in 0 to 1, not {level}"));
         }
     }
@@ -194,6 +201,7 @@ pub(super) fn closest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::DriftKind;
 
     const PLAN: &str =
         "name = \"Tiles\"\ntask = \"defect\"\n\n[[class]]\nname = \"good\"\nroute = \"pass\"\n";
@@ -267,6 +275,15 @@ mod tests {
             (
                 "[[simulator.drift]]\nkind = \"new-defect\"\nat_unit = 9\nlevel = 1.2\n",
                 "\"new-defect\" must lie in 0 to 1, not 1.2",
+            ),
+            ("[simulator]\nkind = \"motor\"\nlight = 0.5\n", "neither positions nor light"),
+            (
+                "[simulator]\nkind = \"motor\"\n[[simulator.drift]]\nkind = \"dirty-lens\"\nat_unit = 9\nlevel = 0.2\n",
+                "\"dirty-lens\" is not of the simulator of kind \"motor\"",
+            ),
+            (
+                "[[simulator.drift]]\nkind = \"muffled\"\nat_unit = 9\nlevel = 0.2\n",
+                "\"muffled\" is not of the simulator of kind \"phone\"",
             ),
         ] {
             let error = Plan::from_toml(&format!("{PLAN}{text}")).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! What one model version says of one item.
 
-use super::{ImageStats, Plan, Probability, Region, Route};
+use super::{InputStats, Plan, Probability, Region, Route};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,7 +31,10 @@ pub struct Prediction {
     pub timing: Timing,
     /// What the picture measures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inputs: Option<ImageStats>,
+    pub inputs: Option<InputStats>,
+    /// A summary of the network's deepest features; empty where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<f32>,
 }
 
 impl Prediction {

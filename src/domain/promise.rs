@@ -15,7 +15,7 @@ pub struct Limit {
 }
 
 /// What a limit is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LimitKind {
     /// Defective among passed.

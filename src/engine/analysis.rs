@@ -4,7 +4,7 @@ use super::data::Dataset;
 use super::dataset::{Listed, Wanted, listed, lists_behind, note_use, training_items};
 use super::sheet::{escaped, write_sheet_with};
 use super::{EngineError, Line};
-use crate::domain::{DataVersion, DatasetRow, Filter, ItemId, LabelledItem, class_counts};
+use crate::domain::{DataVersion, DatasetRow, Filter, ItemId, LabelledItem, MediaHash, class_counts};
 use crate::infer::Model;
 use crate::learn::{self, Analysis, Comparison, Evaluation, Facts};
 use serde::Serialize;
@@ -43,6 +43,15 @@ pub struct AnalysisReport {
     pub training: TrainingOverlap,
     /// What was looked at.
     pub over: String,
+}
+
+impl AnalysisReport {
+    /// The picture of an item of the line: blobs are named by their content.
+    #[must_use]
+    pub fn media(&self, item: usize) -> Option<MediaHash> {
+        let name = self.items.get(item)?.path.file_name()?.to_str()?;
+        Some(MediaHash::from_hex(name))
+    }
 }
 
 /// How far a model is measured on its own schoolbooks.

@@ -1,25 +1,30 @@
 //! A candidate beside the live model on the items that both have seen, and beside the people who answered
 //! them.
 
+use super::both::{Both, Pairs};
 use super::latency::{LatencyMs, percentiles};
 use super::{EngineError, Line};
 use crate::decide::{Comparison, Pair, Seen, Support, comparison, decide_item, support};
 use crate::domain::{
-    ItemId, Label, LabelStatus, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability,
+    InputStats, ItemId, Label, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability, Release,
     ReleaseState, Task, Thresholds, Timestamp,
 };
 use crate::infer::Model;
-use crate::store::SeenByBoth;
+use crate::learn::SliceKind;
 use crate::watch::{is_bad, is_misnamed};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A call is "defective" from here on, as long as nothing else is known.
 const CALL: f64 = 0.5;
 /// Disagreements that a report lists.
 const LISTED: usize = 200;
-/// Three bets share the chance of a false abort: on calls, on escapes, on overkill.
-const BETS: f64 = 3.0;
+/// The errors that are counted: whatever a model would do, what it would pass, what it would divert.
+const KINDS: [&str; 3] = ["wrong calls", "escapes", "false diverts"];
+/// A bet on each of them: they share the chance of a false abort.
+const BETS: f64 = KINDS.len() as f64;
+/// Parts of the time and of the brightness.
+const PARTS: usize = 3;
 
 /// An item on which the two call differently.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,6 +41,7 @@ pub struct Disagreement {
 /// The same comparison among a part of the items.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Slice {
+    pub kind: SliceKind,
     pub name: String,
     pub calls: Comparison,
 }
@@ -49,12 +55,14 @@ pub struct CompareReport {
     /// Items that both have looked at, and those that the candidate had no time for.
     pub seen: u64,
     pub dropped: u64,
+    /// With a known truth among those that the candidate decided itself.
+    pub own: u64,
     /// On how many of them they call differently.
     pub disagreements: u64,
     /// Whether each is called rightly at ½.
     pub calls: Comparison,
-    /// What would escape and what would be diverted for nothing, each by the thresholds that its own
-    /// evidence supports.
+    /// What would escape and what would be diverted for nothing: a canary by the thresholds that it decides
+    /// by, another candidate by those that its own evidence supports.
     pub escapes: Comparison,
     pub overkill: Comparison,
     /// Share that each would decide without a person.
@@ -64,7 +72,7 @@ pub struct CompareReport {
     /// Preparation and network.
     pub latency_live_ms: LatencyMs,
     pub latency_candidate_ms: LatencyMs,
-    /// By what people said the item is.
+    /// By what people said the item is, and by where, when and in which light it was taken.
     pub slices: Vec<Slice>,
     pub listed: Vec<Disagreement>,
     /// Above this capital a bet has shown that the candidate is worse.
@@ -72,33 +80,12 @@ pub struct CompareReport {
 }
 
 impl CompareReport {
-    pub(super) fn capital_needed(plan: &Plan) -> f64 {
-        BETS / plan.release.false_abort
-    }
-
-    /// The kind of error of which the candidate has been shown to make more.
-    #[must_use]
-    pub fn worse(&self) -> Option<(&'static str, &Comparison)> {
-        [("wrong calls", &self.calls), ("escapes", &self.escapes), ("false diverts", &self.overkill)]
-            .into_iter()
-            .find(|(_, comparison)| comparison.capital >= self.capital_needed)
-    }
-
     #[must_use]
     pub fn is_worse(&self) -> bool {
-        self.worse().is_some() || (self.calls.difference > 0.0 && self.calls.verdicts_needed == Some(0))
+        let capitals = [self.calls, self.escapes, self.overkill].map(|found| found.capital);
+        capitals.iter().any(|capital| *capital >= self.capital_needed)
+            || (self.calls.difference > 0.0 && self.calls.verdicts_needed == Some(0))
     }
-}
-
-/// Both views of one item.
-struct Both {
-    item: ItemId,
-    unit: String,
-    inspection: String,
-    live: Prediction,
-    candidate: Prediction,
-    /// With which its truth came to be known; `None` while it is not.
-    known: Option<(Label, Probability)>,
 }
 
 /// Compares a candidate with the live model, in the step of its release that runs now.
@@ -112,78 +99,72 @@ pub fn compare(line: &Line, model: &Model) -> Result<CompareReport, EngineError>
     };
     let release = view.release(&candidate.hash)?;
     let since = release.as_ref().map_or(Timestamp::from_micros(0), |release| release.since);
-    let mut both: Vec<Both> = view
-        .seen_by_both(&candidate.hash, since)?
-        .into_iter()
-        .filter(|seen| seen.decided.model == live)
-        .map(|seen| of_row(seen, false))
-        .collect();
-    let by_candidate = view.seen_by_both(&live.hash, since)?;
-    both.extend(
-        by_candidate
-            .into_iter()
-            .filter(|seen| seen.decided.model == candidate)
-            .map(|seen| of_row(seen, true)),
-    );
-    both.sort_by_key(|one| one.item);
+    let mut pairs = Pairs::new(live, candidate, since);
+    pairs.catch_up(&line.store)?;
     let promise = support(&line.plan.promise, &line.evidence_of(model)?);
+    let (_, dropped) = view.shadow_counts(&pairs.candidate.hash)?;
     let live_thresholds = settings.policy.map_or_else(Thresholds::default, |policy| policy.thresholds);
-    let (_, dropped) = view.shadow_counts(&candidate.hash)?;
-    let thresholds = [live_thresholds, promise.thresholds];
-    let times = |of: fn(&Both) -> &Prediction| -> LatencyMs {
-        let ms: Vec<f64> = both.iter().map(of).map(|p| p.timing.prepare_ms + p.timing.network_ms).collect();
-        percentiles(&ms)
-    };
-    let plan = &line.plan;
-    let report = Judged { plan, both: &both, thresholds };
+    let own_thresholds = in_force(release.as_ref()).unwrap_or(promise.thresholds);
+    let (plan, both) = (&line.plan, pairs.items());
+    let judged = Judged { plan, both: &both, thresholds: [live_thresholds, own_thresholds] };
+    let [calls, escapes, overkill] = judged.kinds();
     Ok(CompareReport {
         state: release.map(|release| release.state),
         since,
         seen: both.len() as u64,
         dropped,
-        disagreements: both.iter().filter(|one| report.disagree(one)).count() as u64,
-        calls: report.compared(|_| true, |plan, _, prediction, label| is_wrong_call(plan, prediction, label)),
-        escapes: report.compared(
-            |_| true,
-            |plan, thresholds, p, label| would(plan, thresholds, p) == Outcome::Pass && is_bad(plan, label),
-        ),
-        overkill: report.compared(
-            |_| true,
-            |plan, thresholds, p, label| {
-                would(plan, thresholds, p) == Outcome::Divert && !is_bad(plan, label)
-            },
-        ),
-        automation_live: report.automation(0, |one| &one.live),
-        automation_candidate: report.automation(1, |one| &one.candidate),
-        latency_live_ms: times(|one| &one.live),
-        latency_candidate_ms: times(|one| &one.candidate),
-        slices: report.slices(),
-        listed: report.listed(),
-        capital_needed: CompareReport::capital_needed(plan),
-        live,
-        candidate,
+        own: judged.compared(&|one, _| one.by_candidate, wrong_call).n,
+        disagreements: both.iter().filter(|one| judged.disagree(one)).count() as u64,
+        calls,
+        escapes,
+        overkill,
+        automation_live: judged.automation(0, |one| &one.live),
+        automation_candidate: judged.automation(1, |one| &one.candidate),
+        latency_live_ms: latency(&both, |one| &one.live),
+        latency_candidate_ms: latency(&both, |one| &one.candidate),
+        slices: judged.slices(),
+        listed: judged.listed(),
+        capital_needed: capital_needed(plan),
+        live: pairs.live,
+        candidate: pairs.candidate,
         promise,
     })
 }
 
-fn of_row(seen: SeenByBoth, by_candidate: bool) -> Both {
-    // What was asked for the comparison counts by that draw, also where the answer has sent the unit back to
-    // people since. What came to a person anyway is known with certainty. Other checks of what was decided
-    // alone are left out: only the comparison's own probability is known for each item.
-    let probability = match (seen.asked, seen.outcome) {
-        (Some((_, probability)), _) => Some(probability),
-        (None, Outcome::Review) => Some(Probability::ONE),
-        _ => None,
-    };
-    let known = seen.label.filter(|label| label.status != LabelStatus::Disputed).zip(probability);
-    let (live, candidate) =
-        if by_candidate { (seen.other, seen.decided) } else { (seen.decided, seen.other) };
-    Both { item: seen.item, unit: seen.unit, inspection: seen.inspection, live, candidate, known }
+/// The error of which a canary has been shown to make more than the live model, by what `pairs` knows.
+pub(super) fn shown_worse(
+    line: &Line,
+    canary: &Release,
+    pairs: &Pairs,
+) -> Result<Option<(&'static str, Comparison)>, EngineError> {
+    let policy = line.store.view().settings()?.policy;
+    let live = policy.map_or_else(Thresholds::default, |policy| policy.thresholds);
+    let own = in_force(Some(canary)).unwrap_or_default();
+    let both = pairs.items();
+    let judged = Judged { plan: &line.plan, both: &both, thresholds: [live, own] };
+    let needed = capital_needed(&line.plan);
+    Ok(KINDS.into_iter().zip(judged.kinds()).find(|(_, found)| found.capital >= needed))
+}
+
+/// A bet against thresholds that move with its own observations would not be valid at every look.
+fn in_force(release: Option<&Release>) -> Option<Thresholds> {
+    Some(release?.canary.as_ref()?.policy.thresholds)
+}
+
+/// From here on a bet has shown that the candidate is worse.
+pub(super) fn capital_needed(plan: &Plan) -> f64 {
+    BETS / plan.release.false_abort
+}
+
+fn latency(both: &[&Both], of: fn(&Both) -> &Prediction) -> LatencyMs {
+    let timing = both.iter().map(|one| of(one).timing);
+    let ms: Vec<f64> = timing.map(|timing| timing.prepare_ms + timing.network_ms).collect();
+    percentiles(&ms)
 }
 
 struct Judged<'a> {
     plan: &'a Plan,
-    both: &'a [Both],
+    both: &'a [&'a Both],
     /// Of the live model and of the candidate.
     thresholds: [Thresholds; 2],
 }
@@ -192,7 +173,7 @@ type IsWrong = fn(&Plan, Thresholds, &Prediction, &Label) -> bool;
 
 impl Judged<'_> {
     /// Of each unit its first inspection counts: later ones are not independent of it.
-    fn compared(&self, counts: impl Fn(&Label) -> bool, is_wrong: IsWrong) -> Comparison {
+    fn compared(&self, counts: &dyn Fn(&Both, &Label) -> bool, is_wrong: IsWrong) -> Comparison {
         let mut first: BTreeMap<&str, &str> = BTreeMap::new();
         let mut seen = 0.0;
         let mut pairs = Vec::new();
@@ -201,7 +182,8 @@ impl Judged<'_> {
                 continue;
             }
             seen += 1.0;
-            let Some((label, probability)) = one.known.as_ref().filter(|(label, _)| counts(label)) else {
+            let Some((label, probability)) = one.known.as_ref().filter(|(label, _)| counts(one, label))
+            else {
                 continue;
             };
             let [live, candidate] = self.thresholds;
@@ -212,6 +194,12 @@ impl Judged<'_> {
             });
         }
         comparison(&pairs, seen)
+    }
+
+    /// In the order of [`KINDS`].
+    fn kinds(&self) -> [Comparison; 3] {
+        let is_wrong: [IsWrong; 3] = [wrong_call, escapes, overkill];
+        is_wrong.map(|is_wrong| self.compared(&|_, _| true, is_wrong))
     }
 
     fn disagree(&self, one: &Both) -> bool {
@@ -228,23 +216,60 @@ impl Judged<'_> {
     }
 
     fn slices(&self) -> Vec<Slice> {
-        let mut classes: Vec<String> = self
-            .both
-            .iter()
-            .filter_map(|one| one.known.as_ref().map(|(label, _)| label.main_class().to_owned()))
-            .collect();
-        classes.sort();
-        classes.dedup();
-        classes
-            .into_iter()
-            .map(|class| {
-                let calls = self.compared(
-                    |label| label.main_class() == class,
-                    |plan, _, prediction, label| is_wrong_call(plan, prediction, label),
-                );
-                Slice { name: class, calls }
-            })
-            .collect()
+        let time = |one: &Both| one.arrived_at.as_micros() as f64;
+        let measured = |one: &Both, of: fn(&InputStats) -> Option<f32>| {
+            one.live.inputs.as_ref().and_then(of).map_or(f64::NAN, f64::from)
+        };
+        let light = |one: &Both| measured(one, |stats| Some(stats.image()?.brightness));
+        let level = |one: &Both| measured(one, |stats| Some(stats.sound()?.level_db));
+        let day = |micros: f64| {
+            #[expect(clippy::cast_possible_truncation, reason = "made from whole microseconds")]
+            Timestamp::from_micros(micros as i64).to_string().chars().take(19).collect::<String>()
+        };
+        let mut slices = self.named(SliceKind::Class, |_, label| label.main_class().to_owned());
+        let sources = self.named(SliceKind::Source, |one, _| one.source.clone());
+        // The whole line is no part of it.
+        slices.extend(if sources.len() > 1 { sources } else { Vec::new() });
+        slices.extend(self.parts(SliceKind::Time, time, day));
+        slices.extend(self.parts(SliceKind::Brightness, light, |value| format!("{value:.1}")));
+        slices.extend(self.parts(SliceKind::Level, level, |value| format!("{value:.1}")));
+        slices
+    }
+
+    fn known(&self) -> impl Iterator<Item = (&Both, &Label)> {
+        self.both.iter().filter_map(|one| one.known.as_ref().map(|(label, _)| (*one, label)))
+    }
+
+    fn named(&self, kind: SliceKind, name: impl Fn(&Both, &Label) -> String) -> Vec<Slice> {
+        let names: BTreeSet<String> = self.known().map(|(one, label)| name(one, label)).collect();
+        let slice = |wanted: String| {
+            let calls = self.compared(&|one, label| name(one, label) == wanted, wrong_call);
+            Slice { kind, name: wanted, calls }
+        };
+        names.into_iter().map(slice).collect()
+    }
+
+    /// Parts with about as many known items each, by a value.
+    fn parts(
+        &self,
+        kind: SliceKind,
+        value: impl Fn(&Both) -> f64,
+        text: impl Fn(f64) -> String,
+    ) -> Vec<Slice> {
+        let mut values: Vec<f64> =
+            self.known().map(|(one, _)| value(one)).filter(|value| value.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        let bounds: Vec<f64> =
+            (0..PARTS).filter_map(|part| values.get(part * values.len() / PARTS).copied()).collect();
+        if values.len() < PARTS || bounds.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Vec::new();
+        }
+        let part = |(at, &from): (usize, &f64)| {
+            let end = bounds.get(at + 1).copied().unwrap_or(f64::INFINITY);
+            let calls = self.compared(&|one, _| (from..end).contains(&value(one)), wrong_call);
+            Slice { kind, name: format!("from {}", text(from)), calls }
+        };
+        bounds.iter().enumerate().map(part).collect()
     }
 
     /// What nobody has answered yet first.
@@ -279,11 +304,19 @@ fn calls_bad(plan: &Plan, prediction: &Prediction) -> bool {
     prediction.divert_probability(plan).get() >= CALL
 }
 
-fn is_wrong_call(plan: &Plan, prediction: &Prediction, label: &Label) -> bool {
+fn wrong_call(plan: &Plan, _: Thresholds, prediction: &Prediction, label: &Label) -> bool {
     match plan.task {
         Task::Defect => calls_bad(plan, prediction) != is_bad(plan, label),
         Task::Classify | Task::Transcribe => is_misnamed(label, prediction),
     }
+}
+
+fn escapes(plan: &Plan, thresholds: Thresholds, prediction: &Prediction, label: &Label) -> bool {
+    would(plan, thresholds, prediction) == Outcome::Pass && is_bad(plan, label)
+}
+
+fn overkill(plan: &Plan, thresholds: Thresholds, prediction: &Prediction, label: &Label) -> bool {
+    would(plan, thresholds, prediction) == Outcome::Divert && !is_bad(plan, label)
 }
 
 /// What a model would do alone, were its thresholds in force.

@@ -1,8 +1,10 @@
-//! Data sets as the verbs name them: a folder with `items.jsonl`, or `simulator:N`.
+//! Data sets as the verbs name them: a folder with `items.jsonl`, or `simulator:N`, or `motor:N`.
 
 use super::EngineError;
 use super::line::population_name;
-use crate::domain::{Drift, DriftKind, Filter, LabelledItem, SimulatorSettings, check_simulator};
+use crate::domain::{
+    Drift, DriftKind, Filter, LabelledItem, SimulatorKind, SimulatorSettings, check_simulator,
+};
 use crate::ingest::simulator::write_dataset;
 use crate::labels::{self, Skipped};
 use std::path::{Path, PathBuf};
@@ -11,8 +13,10 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq)]
 pub enum DatasetSource {
     Folder(PathBuf),
-    /// This many rendered units, with settings that differ from the line's.
+    /// This many rendered units, with settings that differ from the line's. `kind` is that of the
+    /// line's simulator when absent.
     Simulator {
+        kind: Option<SimulatorKind>,
         units: u64,
         changes: Vec<SimulatorChange>,
     },
@@ -34,8 +38,16 @@ impl FromStr for SimulatorChange {
         let (name, value) = text.split_once('=').ok_or_else(|| format!("\"{text}\" is no NAME=VALUE"))?;
         let bad = || format!("\"{value}\" is no value of {name}");
         let number = || value.parse::<f64>().map_err(|_| bad());
-        let kinds =
-            [DriftKind::LampFailure, DriftKind::DirtyLens, DriftKind::NewColour, DriftKind::NewDefect];
+        let kinds = [
+            DriftKind::LampFailure,
+            DriftKind::DirtyLens,
+            DriftKind::NewColour,
+            DriftKind::NewDefect,
+            DriftKind::CameraMoved,
+            DriftKind::Background,
+            DriftKind::MicrophoneGain,
+            DriftKind::Muffled,
+        ];
         match name {
             "seed" => value.parse().map(Self::Seed).map_err(|_| bad()),
             "defect-share" => Ok(Self::DefectShare(number()?)),
@@ -43,7 +55,8 @@ impl FromStr for SimulatorChange {
             name => match kinds.into_iter().find(|kind| kind.as_str() == name) {
                 Some(kind) => Ok(Self::Drift(kind, number()?)),
                 None => Err(format!(
-                    "\"{name}\" is not seed, defect-share, light, lamp-failure, dirty-lens, new-colour or new-defect"
+                    "\"{name}\" is not seed, defect-share, light, {}",
+                    kinds.map(DriftKind::as_str).join(", ")
                 )),
             },
         }
@@ -75,19 +88,18 @@ pub struct Dataset {
 impl FromStr for DatasetSource {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("simulator:") {
-            Some(rest) => {
-                let mut parts = rest.split(',');
-                let count = parts.next().unwrap_or_default();
-                match count.parse() {
-                    Ok(units) if units > 0 => Ok(Self::Simulator {
-                        units,
-                        changes: parts.map(str::parse).collect::<Result<_, _>>()?,
-                    }),
-                    _ => Err(format!("\"{count}\" is not a number of units")),
-                }
+        let (kind, rest) = match text.split_once(':') {
+            Some(("simulator", rest)) => (None, rest),
+            Some(("motor", rest)) => (Some(SimulatorKind::Motor), rest),
+            _ => return Ok(Self::Folder(PathBuf::from(text))),
+        };
+        let mut parts = rest.split(',');
+        let count = parts.next().unwrap_or_default();
+        match count.parse() {
+            Ok(units) if units > 0 => {
+                Ok(Self::Simulator { kind, units, changes: parts.map(str::parse).collect::<Result<_, _>>()? })
             }
-            None => Ok(Self::Folder(PathBuf::from(text))),
+            _ => Err(format!("\"{count}\" is not a number of units")),
         }
     }
 }
@@ -104,8 +116,8 @@ impl DatasetSource {
                     .map_or_else(|| full.display().to_string(), |n| n.to_string_lossy().into());
                 Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: None })
             }
-            Self::Simulator { units, changes } => {
-                let mut settings = simulator.clone();
+            Self::Simulator { kind, units, changes } => {
+                let mut settings = simulator.of_kind(kind.unwrap_or(simulator.kind));
                 for change in changes {
                     change.apply(&mut settings);
                 }
@@ -127,4 +139,32 @@ impl DatasetSource {
 /// Makes a path absolute without needing it to exist.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::MediaKind;
+
+    #[test]
+    fn motors_are_rendered_whatever_the_line_makes_and_changes_are_of_their_kind() {
+        let phones = SimulatorSettings { defect_share: 1.0, light: 0.5, ..SimulatorSettings::default() };
+        let open = |text: &str| text.parse::<DatasetSource>().unwrap().open(&Filter::default(), &phones);
+        let motors = open("motor:3,background=2,seed=4").unwrap();
+        assert_eq!((motors.items.len(), motors.skipped.len()), (3, 0));
+        for item in &motors.items {
+            assert_eq!((item.kind, item.label.is_good()), (MediaKind::Audio, false));
+            assert!(item.extra.contains_key("severity"));
+        }
+        assert_eq!(motors.name, "motor simulator, defect share 1, background to 2 at 0 over 0, seed 4");
+        for (text, expected) in [
+            ("motor:3,light=0.5", "neither positions nor light"),
+            ("motor:3,dirty-lens=0.5", "not of the simulator of kind \"motor\""),
+            ("simulator:3,muffled=0.5", "not of the simulator of kind \"phone\""),
+        ] {
+            let error = open(text).map(|set| set.name).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!("motor:none".parse::<DatasetSource>().is_err());
+    }
 }

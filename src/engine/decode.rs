@@ -4,10 +4,10 @@
 use super::fleet::{Fleet, Loaded};
 use super::record::Inspected;
 use super::station::{Finished, Prepared, Shared, StationEvent, Taken};
-use crate::domain::{ImageStats, Level, MediaHash, MediaKind, Prediction, Reason, Timing};
+use crate::domain::{InputStats, Level, MediaHash, MediaKind, Prediction, Reason, Timing};
 use crate::infer::{Input, Model};
 use crate::ingest::pattern::{Captures, reference_path};
-use crate::media::{Decoded, FILE_BYTES_MAX, Raster, decode, decode_image, image_stats, sniff};
+use crate::media::{FILE_BYTES_MAX, Raster, decode, decode_image, sniff};
 use crate::store::{Blobs, ShadowItem, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs;
@@ -112,7 +112,7 @@ struct Seen {
     input: Result<Input, Reason>,
     reference: Option<MediaHash>,
     timing: Timing,
-    stats: Option<ImageStats>,
+    stats: Option<InputStats>,
 }
 
 impl Seen {
@@ -151,21 +151,12 @@ fn look(
         Err(reason) => Err(reason.clone()),
         Ok(model) => {
             let start = Instant::now();
-            let input =
-                guarded(|| model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string()));
+            let input = guarded(|| model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string()));
             timing.prepare_ms = millis(start);
             input.map_err(|why| Reason::ModelFault { why })
         }
     };
-    Ok(Seen { input, reference, timing, stats: stats_of(&item) })
-}
-
-/// What the input checks follow.
-fn stats_of(item: &Decoded) -> Option<ImageStats> {
-    match item {
-        Decoded::Image(raster) => Some(image_stats(raster)),
-        Decoded::Sound(_) => None,
-    }
+    Ok(Seen { input, reference, timing, stats: Some(item.stats()) })
 }
 
 fn predict(
@@ -173,7 +164,7 @@ fn predict(
     input: &Input,
     threads: usize,
     mut timing: Timing,
-    inputs: Option<ImageStats>,
+    inputs: Option<InputStats>,
 ) -> Result<Prediction, Reason> {
     let start = Instant::now();
     let output = guarded(|| model.predict(input, threads).map_err(|error| error.to_string()))
@@ -186,6 +177,7 @@ fn predict(
         transcript: None,
         timing,
         inputs,
+        features: output.features,
     })
 }
 

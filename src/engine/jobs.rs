@@ -203,6 +203,7 @@ fn decision_on(plan: &Plan, policy: &Policy, model: &Model, row: &PredictionRow)
         transcript: None,
         timing: Timing::default(),
         inputs: None,
+        features: Vec::new(),
     };
     decide_item(plan, policy, Seen::Predicted(&prediction)).outcome.to_string()
 }

@@ -4,8 +4,8 @@
 use super::{EngineError, StationOptions, find_model, steward};
 use crate::decide::{Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
-    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, Task, Thresholds,
-    Verdict,
+    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, SimulatorKind, Task,
+    Thresholds, Verdict,
 };
 use crate::infer::Model;
 use crate::review::{self, Recorded};
@@ -91,16 +91,18 @@ impl Line {
         }
     }
 
-    /// The package's own evidence, and what people have verified of the model's work on this line.
+    /// The package's own evidence, and what people have verified of the model's work on this line, in shadow
+    /// too. An earlier trial counts no more: the line may have changed meanwhile.
     pub fn evidence_of(&self, model: &Model) -> Result<Evidence, EngineError> {
         self.with_verified(package_evidence(&self.plan, model), model.model_ref())
     }
 
     fn with_verified(&self, mut evidence: Evidence, model: &ModelRef) -> Result<Evidence, EngineError> {
         let view = self.store.view();
-        let since = steward::live_since(&view.settings()?, model);
-        let verified = watch::verified(&view, &self.plan, model, since)?;
-        evidence.units.extend(watch::evidence(&verified));
+        if let Some(since) = view.trial_since(&model.hash)? {
+            let verified = watch::verified_in_all(&view, &self.plan, model, since)?;
+            evidence.units.extend(watch::evidence(&verified));
+        }
         Ok(evidence)
     }
 
@@ -110,9 +112,10 @@ impl Line {
         self.check_classes(model)?;
         self.keep(model)?;
         let unproven = self.unproven(model)?;
-        // Only what travels in the package: what was verified of it here before counts again when a
-        // person asks for it, since the line may have changed meanwhile.
-        let evidence = package_evidence(&self.plan, model);
+        let is_live = self.store.view().settings()?.model.as_ref() == Some(model.model_ref());
+        // What was verified in the trial that ends here. Of one that is made live once more only what travels
+        // in the package, since that begins anew.
+        let evidence = if is_live { package_evidence(&self.plan, model) } else { self.evidence_of(model)? };
         let event = Event::ModelPromoted {
             model: model.model_ref().clone(),
             reason: reason.to_owned(),
@@ -125,7 +128,8 @@ impl Line {
     pub(super) fn keep(&self, model: &Model) -> Result<(), EngineError> {
         let name = &model.model_ref().name;
         let folder = self.store.folder().join("models").join(name);
-        if folder.exists() {
+        // The copy of a program that was killed meanwhile is made whole.
+        if Model::is_whole(&folder) {
             return Ok(());
         }
         model.save(&folder).map_err(|error| EngineError::Model { name: name.clone(), error })
@@ -240,7 +244,7 @@ impl Line {
     }
 
     /// Writes another plan over `line.toml` and notes it. A station that runs keeps the old one until it
-    /// starts again.
+    /// starts again; then the level falls where the evidence does not justify it under a new promise.
     pub fn set_plan(&mut self, plan: Plan, actor: &str) -> Result<(), EngineError> {
         let path = Store::plan_path(self.store.folder());
         let failed = |error| EngineError::Plan { error, path: path.clone() };
@@ -360,7 +364,12 @@ fn class_names(plan: &Plan) -> Vec<String> {
 
 /// Names the population that a simulator's settings draw from.
 pub(super) fn population_name(settings: &crate::domain::SimulatorSettings) -> String {
-    let base = format!("simulator, defect share {}, light {}", settings.defect_share, settings.light);
+    let base = match settings.kind {
+        SimulatorKind::Phone => {
+            format!("simulator, defect share {}, light {}", settings.defect_share, settings.light)
+        }
+        SimulatorKind::Motor => format!("motor simulator, defect share {}", settings.defect_share),
+    };
     let positions = settings.positions.iter().map(|position| position.as_str().to_owned());
     let drift = settings.drift.iter().map(|drift| {
         let (kind, level) = (drift.kind.as_str(), drift.level);

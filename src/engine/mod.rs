@@ -3,6 +3,7 @@
 //! `Command`s go in, events come out; front ends never reach behind it.
 
 mod analysis;
+mod both;
 mod card;
 mod compare;
 mod data;
@@ -23,6 +24,7 @@ mod player;
 mod promise;
 mod record;
 mod release;
+mod replan;
 mod replay;
 mod shadow;
 mod sheet;
@@ -41,7 +43,7 @@ pub use crate::decide::{
 };
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
-pub use crate::learn::{Progress, ViewChoice};
+pub use crate::learn::{Analysis, Changed, Comparison as ModelComparison, Progress, SliceKind, ViewChoice};
 pub use crate::media::{Peak, Raster};
 pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
 pub use analysis::{AnalyseJob, AnalyseOver, AnalysisReport, TrainingOverlap, analyse, write_analysis};

@@ -3,7 +3,8 @@
 
 use super::{EngineError, Line, find_model, steward};
 use crate::decide::{
-    CurvePoint, Evidence, Outlook, Requirement, Support, outlook, requirements, risk_curve, support,
+    AnswerPairs, CurvePoint, Evidence, Outlook, Requirement, Support, outlook, requirements, risk_curve,
+    support,
 };
 use crate::domain::{
     Alarm, AuditRates, Level, ModelRef, Outcome, Policy, Probability, Promise, Task, Timestamp,
@@ -41,14 +42,14 @@ pub struct PromiseReport {
     evidence: Evidence,
     /// As far as it says something of this promise.
     #[serde(skip)]
-    reviewer_error: Option<f64>,
+    answers: Option<AnswerPairs>,
 }
 
 impl PromiseReport {
     /// What the same evidence would support of another promise. Changes nothing.
     #[must_use]
     pub fn what_if(&self, promise: &Promise) -> Support {
-        support(promise, &self.evidence).corrected(self.reviewer_error)
+        support(promise, &self.evidence).corrected(self.answers)
     }
 }
 
@@ -73,8 +74,9 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
     let promise = &line.plan.promise;
     let estimates = watch::estimates(&view, &line.plan, reference, since, &verified)?;
     // It is about good or not; how often people give a wrong name is another matter.
-    let reviewer_error = estimates.reviewer_error.filter(|_| line.plan.task == Task::Defect);
-    let support = support(promise, &evidence).corrected(reviewer_error);
+    let answers = AnswerPairs { pairs: estimates.answer_pairs, disagreements: estimates.disagreements };
+    let answers = Some(answers).filter(|_| line.plan.task == Task::Defect);
+    let support = support(promise, &evidence).corrected(answers);
     let alarms = view.alarms()?;
     let now = steward::circumstances(&line.plan, settings.model.is_some(), Some(&support), &alarms);
     let pending = view
@@ -100,6 +102,6 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
             .map(|level| (level, requirements(level, &now)))
             .collect(),
         evidence,
-        reviewer_error,
+        answers,
     })
 }

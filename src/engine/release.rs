@@ -1,7 +1,8 @@
 //! Candidates on a line: into shadow, onto a share of the line, to live, and back. People move them
 //! forward, where their evidence is there; the station takes a bad canary back by itself.
 
-use super::compare::{CompareReport, compare};
+use super::both::Pairs;
+use super::compare::{capital_needed, compare, shown_worse};
 use super::line::policy_of;
 use super::{EngineError, Line, find_model, steward};
 use crate::decide::{Requirement, audit_rates, support};
@@ -219,11 +220,13 @@ impl Line {
         }
         let report = compare(self, model)?;
         let wanted = self.plan.release.step_inspections;
-        let n = report.calls.n;
-        list.push(line(
-            format!("{wanted} compared items with a known truth in this step, has {n}"),
-            n >= u64::from(wanted),
-        ));
+        // What it says in shadow of the rest of the line tells soon enough that it is bad; that it is good
+        // enough for more takes decisions of its own.
+        let (n, whose) = match report.state {
+            Some(ReleaseState::Canary) => (report.own, "compared items that it decided itself"),
+            _ => (report.calls.n, "compared items with a known truth"),
+        };
+        list.push(line(format!("{wanted} {whose} in this step, has {n}"), n >= u64::from(wanted)));
         list.push(line(
             "errors that are not shown to be more than the live model's".into(),
             !report.is_worse(),
@@ -298,11 +301,22 @@ impl Line {
 }
 
 /// Takes a canary back whose errors show that it is worse than the live model; the alarm that says so.
-pub(super) fn tend(line: &mut Line, model: &Model) -> Result<Option<Alarm>, EngineError> {
-    let canary = line.store.view().canary()?;
-    let Some(canary) = canary.filter(|canary| canary.model == *model.model_ref()) else { return Ok(None) };
-    let report = compare(line, model)?;
-    let Some((what, worse)) = report.worse() else { return Ok(None) };
+/// `known` is what the last look knew.
+pub(super) fn tend(line: &mut Line, known: &mut Option<Pairs>) -> Result<Option<Alarm>, EngineError> {
+    let live = line.store.view().settings()?.model;
+    let Some((canary, live)) = line.store.view().canary()?.zip(live) else {
+        *known = None;
+        return Ok(None);
+    };
+    let mut pairs = known
+        .take()
+        .filter(|known| known.is_of(&live, &canary.model, canary.since))
+        .unwrap_or_else(|| Pairs::new(live, canary.model.clone(), canary.since));
+    pairs.catch_up(&line.store)?;
+    let Some((what, worse)) = shown_worse(line, &canary, &pairs)? else {
+        *known = Some(pairs);
+        return Ok(None);
+    };
     let text = format!(
         "{} was taken off its share of the line: of {} {what} that only one of the two models made, {} were its own",
         canary.model.name,
@@ -313,7 +327,7 @@ pub(super) fn tend(line: &mut Line, model: &Model) -> Result<Option<Alarm>, Engi
         kind: AlarmKind::Canary,
         text,
         value: worse.capital,
-        limit: CompareReport::capital_needed(&line.plan),
+        limit: capital_needed(&line.plan),
         model: Some(canary.model.clone()),
     };
     Ok(abort(&mut line.store, &canary.model, &alarm)?.then_some(alarm))

@@ -2,7 +2,8 @@
 //! lowest priority, and not at all while it is behind.
 //!
 //! A shadow reads the store and the blobs, never the stages: it cannot hold them up. Of a canary's items the
-//! live model is the shadow, so that both have seen them.
+//! live model is the shadow, and of all others the canary is: so both have seen everything, and a bad canary
+//! is noticed by the whole line and not by its share alone.
 
 use super::EngineError;
 use super::compare::disagree;
@@ -12,7 +13,7 @@ use super::task::lower_priority;
 use crate::decide::falls_on;
 use crate::domain::{Event, ItemId, ModelRef, Outcome, Prediction, Probability};
 use crate::infer::Model;
-use crate::store::{ShadowItem, Store, StoreError, Tx};
+use crate::store::{ShadowItem, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +27,7 @@ const BATCH: usize = 8;
 const BEHIND_MAX: usize = 500;
 /// Items in flight with which the station is behind.
 const BUSY: usize = 2;
-/// Questions for a comparison that wait; while there are so many, no more are asked.
+/// Questions for a comparison that wait; with so many a shadow waits too.
 const ASKED_MAX: u64 = 200;
 
 pub(super) fn run_shadow(shared: &Shared, store: Store) {
@@ -71,20 +72,24 @@ impl Shadow<'_> {
     /// Looks at the next items; how many.
     fn work(&mut self) -> Result<usize, EngineError> {
         let fleet = self.shared.fleet();
+        let live = fleet.live.model.as_ref().ok();
+        let canary = fleet.canary.as_ref().and_then(|(_, loaded)| loaded.model.as_ref().ok());
+        let sharers: Vec<[&Arc<Model>; 2]> = live.zip(canary).map(|(a, b)| [a, b]).into_iter().collect();
         // Whoever comes into shadow again begins with that trial, and not where the last one ended.
-        let live = fleet.live.model.as_ref().ok().filter(|_| fleet.canary.is_some());
-        let followed: Vec<&Arc<Model>> = fleet.shadows.iter().chain(live).collect();
+        let followed: Vec<&Arc<Model>> =
+            fleet.shadows.iter().chain(sharers.iter().copied().flatten()).collect();
         self.reached.retain(|hash, _| followed.iter().any(|model| model.model_ref().hash == *hash));
         let mut looked = 0;
         for model in &fleet.shadows {
             looked += self.follow(model, &model.model_ref().hash, |_| true)?;
         }
-        if let (Some((_, canary)), Ok(live)) = (&fleet.canary, &fleet.live.model)
-            && let Some(canary) = &canary.wanted
-        {
-            looked += self.follow(live, &canary.hash, |item| {
-                item.prediction.as_ref().is_some_and(|prediction| prediction.model == *canary)
-            })?;
+        // Each of the two looks at what the other one decides.
+        for [live, canary] in sharers {
+            let trial = &canary.model_ref().hash;
+            for (model, other) in [(live, canary), (canary, live)] {
+                let by_other = |p: &Prediction| p.model == *other.model_ref();
+                looked += self.follow(model, trial, |item| item.prediction.as_ref().is_some_and(by_other))?;
+            }
         }
         Ok(looked)
     }
@@ -105,6 +110,11 @@ impl Shadow<'_> {
         let mut items = self.store.view().shadow_items(after, BEHIND_MAX + 1)?;
         if items.len() > BEHIND_MAX {
             return self.leave_out(model.model_ref(), &items, &wanted);
+        }
+        // Without room for its questions it would see what people are asked anyway and not the rest: no fair
+        // sample of the line.
+        if self.store.view().comparisons_waiting()? + BATCH as u64 > ASKED_MAX {
+            return Ok(0);
         }
         items.truncate(BATCH);
         let Some(last) = items.last().map(|item| item.item) else { return Ok(0) };
@@ -187,26 +197,14 @@ impl Shadow<'_> {
             return Ok(());
         }
         self.store.transact::<_, EngineError>(super::steward::STATION, |tx| {
-            let mut room = ASKED_MAX.saturating_sub(tx.comparisons_waiting()?);
             for Looked { item, prediction, asked } in looks {
                 tx.append(&Event::ShadowPredicted { item, prediction })?;
-                if let (Some((agree, probability)), true) = (asked, room > 0) {
-                    ask(tx, item, model, agree, probability)?;
-                    room -= 1;
+                if let Some((agree, probability)) = asked {
+                    let model = model.clone();
+                    tx.append(&Event::ComparisonAsked { item, model, agree, probability })?;
                 }
             }
             Ok(())
         })
     }
-}
-
-fn ask(
-    tx: &Tx<'_>,
-    item: ItemId,
-    model: &ModelRef,
-    agree: bool,
-    probability: Probability,
-) -> Result<(), StoreError> {
-    tx.append(&Event::ComparisonAsked { item, model: model.clone(), agree, probability })?;
-    Ok(())
 }

@@ -126,7 +126,7 @@ pub(super) struct Prepared {
     pub input: Option<Input>,
     pub timing: crate::domain::Timing,
     /// What the picture measures.
-    pub stats: Option<crate::domain::ImageStats>,
+    pub stats: Option<crate::domain::InputStats>,
 }
 
 /// With its prediction, on its way to the log.
@@ -186,15 +186,13 @@ impl Shared {
 /// Follows the line's settings: level, and which models decide or predict beside. They are loaded here, beside
 /// the stages, and swapped in when they are warm.
 fn run_models(shared: &Shared, mut line: Line, mut hangar: Hangar) {
-    let (mut seen, mut tended) = (None, None);
+    let (mut seen, mut tended, mut known) = (None, None, None);
     let mut looked = Instant::now();
     while !shared.is_stopping() && !shared.writer_done.load(Ordering::Acquire) {
         let version = line.store.view().data_version().ok();
         if version != tended && looked.elapsed() >= CANARY_EVERY {
             (tended, looked) = (version, Instant::now());
-            let fleet = shared.fleet();
-            let canary = fleet.canary.as_ref().and_then(|(_, loaded)| loaded.model.as_ref().ok());
-            match canary.map_or(Ok(None), |model| release::tend(&mut line, model)) {
+            match release::tend(&mut line, &mut known) {
                 Ok(None) => {}
                 Ok(Some(alarm)) => shared.tell(StationEvent::Alarm(alarm.text)),
                 Err(error) => shared.tell(StationEvent::Trouble(error.to_string())),
@@ -226,10 +224,12 @@ pub struct Station {
 
 impl Station {
     pub fn start(folder: &Path, options: StationOptions) -> Result<Self, EngineError> {
-        let Line { plan, store } = Line::open(folder, ACTOR)?;
-        let pattern = Pattern::parse(&plan.source.pattern)
+        let mut line = Line::open(folder, ACTOR)?;
+        let pattern = Pattern::parse(&line.plan.source.pattern)
             .map_err(|error| EngineError::Failed(format!("plan, source.pattern: {error}")))?;
-        let lock = store.lock_station()?;
+        let lock = line.store.lock_station()?;
+        let lowered = line.hold_to_plan()?;
+        let Line { plan, store } = line;
         store.blobs().sweep();
         let mut hangar = Hangar::new(folder.to_owned(), store.audit_key());
         let fleet = hangar.fleet(&store.view(), None)?;
@@ -255,6 +255,7 @@ impl Station {
             latencies: Mutex::new(Latencies::default()),
             events,
         });
+        lowered.into_iter().for_each(|reason| shared.tell(StationEvent::Alarm(reason)));
         shared.tell_of_missing_model();
         if let Err(error) = made {
             let path = shared.source_folder.display();

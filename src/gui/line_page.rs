@@ -8,6 +8,7 @@ use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE};
 use super::verbs::Verb;
 use super::widgets::{Face, Mark, card_ui, figure_ui, note, percent, rule_ui, secondary, verb_ui};
+use crate::domain::SimulatorKind;
 use crate::engine::LatencyMs;
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, vec2};
 
@@ -189,7 +190,11 @@ fn source_ui(ui: &mut Ui, page: &mut Page<'_>) {
     ui.label(note(format!("{} {}", tr("named as"), plan.source.pattern), t));
     if let Some(simulator) = &plan.simulator {
         rule_ui(ui);
-        ui.label(RichText::new(tr("A simulated phone line writes into it")).size(SECONDARY));
+        let what = match simulator.kind {
+            SimulatorKind::Phone => tr("A simulated phone line writes into it"),
+            SimulatorKind::Motor => tr("A simulated test bench of motors writes into it"),
+        };
+        ui.label(RichText::new(what).size(SECONDARY));
         let words = format!(
             "{:.0} {} · {} {} · {} {}",
             simulator.units_per_minute,

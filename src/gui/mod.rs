@@ -4,9 +4,13 @@
 
 mod album;
 mod app;
+mod audits;
+mod canary;
 mod chord;
 mod config;
+mod datasets;
 mod dialog;
+mod errors_card;
 mod feed;
 mod icon;
 mod jobs;

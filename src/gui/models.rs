@@ -1,5 +1,8 @@
 //! The models page: packages with their cards, and training with its curves.
 
+use super::audits::AuditsCard;
+use super::datasets::DataCard;
+use super::errors_card::ErrorsCard;
 use super::page::Page;
 use super::plots::{Curve, plot_ui};
 use super::releases::{ReleasesCard, state_name};
@@ -54,8 +57,24 @@ impl Default for Form {
     }
 }
 
+/// What is looked at of a package.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Release,
+    Errors,
+    Audit,
+    Data,
+}
+
+const PART_WIDTH: f32 = 150.0;
+
 #[derive(Default)]
 pub struct ModelsPage {
+    part: Part,
+    errors: ErrorsCard,
+    audits: AuditsCard,
+    data: DataCard,
     packages: Option<Vec<Package>>,
     reading: Option<Task<Vec<Package>>>,
     chosen: usize,
@@ -166,8 +185,8 @@ impl ModelsPage {
             ui.label(note(format!("BLAKE3 {}", package.hash.get(..16).unwrap_or_default()), t));
             match &package.manifest {
                 Ok(manifest) => {
-                    self.release_ui(ui, page, package, manifest);
-                    manifest_ui(ui, page, manifest);
+                    self.parts_ui(ui);
+                    self.part_ui(ui, page, packages.as_deref().unwrap_or_default(), package, manifest);
                 }
                 Err(why) => {
                     warning_ui(ui, format!("{}: {why}", tr("This package cannot be used")));
@@ -175,6 +194,53 @@ impl ModelsPage {
             }
         }
         self.packages = packages;
+    }
+
+    fn parts_ui(&mut self, ui: &mut Ui) {
+        ui.horizontal(|ui| {
+            for (part, name) in [
+                (Part::Release, tr("Release")),
+                (Part::Errors, tr("Where it errs")),
+                (Part::Audit, tr("Final audit")),
+                (Part::Data, tr("Data sets")),
+            ] {
+                let face = Face { is_selected: self.part == part, is_small: true, ..Face::default() };
+                if row_ui(ui, PART_WIDTH, "", name, face).clicked() {
+                    self.part = part;
+                }
+            }
+        });
+        ui.add_space(SPACE[1]);
+    }
+
+    fn part_ui(
+        &mut self,
+        ui: &mut Ui,
+        page: &mut Page<'_>,
+        all: &[Package],
+        package: &Package,
+        manifest: &Manifest,
+    ) {
+        if self.part == Part::Release {
+            self.release_ui(ui, page, package, manifest);
+            manifest_ui(ui, page, manifest);
+            return;
+        }
+        self.data.follow(ui.ctx(), page);
+        match self.part {
+            Part::Release => {}
+            Part::Errors => {
+                let usable = all.iter().filter(|other| other.manifest.is_ok());
+                let others: Vec<&str> = usable.map(|other| other.name.as_str()).collect();
+                self.errors.ui(ui, page, &package.name, &others, &self.data.versions());
+            }
+            Part::Audit => {
+                if self.audits.ui(ui, page, &package.name, self.data.known()) {
+                    self.data.forget();
+                }
+            }
+            Part::Data => self.data.ui(ui, page),
+        }
     }
 
     /// What a person may do with it, and how it compares with the live one.

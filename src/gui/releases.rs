@@ -1,6 +1,8 @@
 //! What becomes of a package on this line: its state, the steps that a person may take, what each takes, and
 //! the comparison with the live model.
 
+use super::canary::canary_ui;
+use super::errors_card::slice_word;
 use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE, Tokens};
@@ -162,13 +164,18 @@ impl ReleasesCard {
         let t = page.tokens;
         let Some(standing) = &self.standing else { return };
         let Some(report) = &standing.compared else { return };
+        let canary = self.releases().iter().find(|r| r.canary.is_some() && r.model == report.candidate);
+        if let Some(canary) = canary {
+            canary_ui(ui, page, canary, report, &standing.checklist);
+            ui.add_space(SPACE[1]);
+        }
         let mut shown = None;
         card_ui(ui, tr("Beside the live model"), |ui| {
             figures_ui(ui, report, t);
             ui.add_space(SPACE[1]);
             ui.columns(2, |columns| {
                 kinds_ui(&mut columns[0], report, t);
-                for line in &standing.checklist {
+                for line in standing.checklist.iter().filter(|_| canary.is_none()) {
                     let mark = if line.is_met { Mark::Pass } else { Mark::Ask };
                     told_ui(&mut columns[1], mark, &line.what);
                 }
@@ -267,7 +274,10 @@ fn kinds_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) {
         (tr("escapes").to_owned(), &report.escapes),
         (tr("false diverts").to_owned(), &report.overkill),
     ];
-    let slices = report.slices.iter().map(|slice| (format!("{}: {}", tr("calls"), slice.name), &slice.calls));
+    let slices = report
+        .slices
+        .iter()
+        .map(|slice| (format!("{}: {}", slice_word(slice.kind), slice.name), &slice.calls));
     Grid::new("kinds of errors").num_columns(4).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
         for head in [tr("error"), tr("only live"), tr("only candidate"), tr("difference, 95 %")] {
             ui.label(note(head, t));

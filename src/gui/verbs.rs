@@ -400,7 +400,14 @@ pub const TABLE: &[About] = &[
     about(Verb::OpenLine, Program, Everywhere, "Ctrl+O", "Open a line…", "A line's folder on this machine"),
     about(Verb::NewLine, Program, Everywhere, "Ctrl+N", "New line…", "Plan a new line"),
     about(Verb::DemoLine, Program, Everywhere, "", "Demo line", "The simulated phone line"),
-    about(Verb::Import, Program, Everywhere, "Ctrl+I", "Import labels…", "A folder with items.jsonl"),
+    about(
+        Verb::Import,
+        Program,
+        Everywhere,
+        "Ctrl+I",
+        "Import labels…",
+        "A folder with items.jsonl, or of sounds with labels beside them",
+    ),
     about(
         Verb::Export,
         Program,

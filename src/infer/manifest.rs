@@ -282,12 +282,17 @@ impl Manifest {
         let begins_good = self.classes.first().map(String::as_str) == Some(Label::GOOD);
         match self.task {
             Task::Defect if !begins_good || self.classes.len() < 2 => {
-                return Err(format!("classes must be \"good\" and at least one defect, not {:?}", self.classes));
+                return Err(format!(
+                    "classes must be \"good\" and at least one defect, not {:?}",
+                    self.classes
+                ));
             }
             Task::Classify if self.classes.len() < 2 => {
                 return Err(format!("a model that names items needs two classes, not {:?}", self.classes));
             }
-            Task::Transcribe => return Err("this program runs no model that writes down what is said".to_owned()),
+            Task::Transcribe => {
+                return Err("this program runs no model that writes down what is said".to_owned());
+            }
             Task::Defect | Task::Classify => {}
         }
         if self.classes.iter().collect::<BTreeSet<_>>().len() != self.classes.len() {
@@ -318,7 +323,9 @@ impl Manifest {
             sound.check().map_err(|why| format!("input.sound: {why}"))?;
             let is_picture = input.channels == 1 && !input.reference && input.height_px == sound.bands;
             if !is_picture || !matches!(input.view, View::Tiles { .. }) {
-                return Err("input.sound: one channel, tiles as high as there are bands, no reference".to_owned());
+                return Err(
+                    "input.sound: one channel, tiles as high as there are bands, no reference".to_owned()
+                );
             }
         }
         let c = self.calibration;

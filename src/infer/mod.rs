@@ -15,11 +15,11 @@ mod prepare;
 mod regions;
 mod shipped;
 
+pub(crate) use manifest::shown;
 pub use manifest::{
     Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Levels, Manifest, Metric, Naming,
     RegionSettings, TrainingNote, View,
 };
-pub(crate) use manifest::shown;
 pub use model::Model;
 pub use onnx::OnnxDescription;
 pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_bytes};

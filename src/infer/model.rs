@@ -109,6 +109,12 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a package was written there to its end: the manifest comes last.
+    #[must_use]
+    pub fn is_whole(dir: &Path) -> bool {
+        dir.join(MANIFEST_FILE).exists()
+    }
+
     /// Item → network input; `reference` is the aligned golden image where the model uses one.
     pub fn prepare(&self, item: &Decoded, reference: Option<&Raster>) -> Result<Input, InferError> {
         let spec = &self.manifest.input;

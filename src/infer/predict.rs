@@ -38,6 +38,8 @@ pub struct Output {
     /// Highest score first. Where there is any region, the highest score is exactly 1 − P(good), or the
     /// probability of the item's name; there is none only where that is below the manifest's `score_min`.
     pub regions: Vec<Region>,
+    /// What the network's deepest features are like.
+    pub features: Vec<f32>,
 }
 
 struct Candidate {
@@ -52,6 +54,7 @@ pub(super) fn output(manifest: &Manifest, raw: &RawScores, input: &Input) -> Out
     Output {
         probabilities: probabilities(manifest, raw),
         regions: regions(manifest, raw, cell_px(input), source),
+        features: raw.features.clone(),
     }
 }
 

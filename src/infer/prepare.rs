@@ -4,8 +4,8 @@ use super::InferError;
 use super::local::{LOCAL_MIDDLE, LOCAL_SPREAD, local_contrast};
 use super::manifest::{InputSpec, Levels, View};
 use crate::media::{Decoded, Raster, mel_picture, resize};
-use std::borrow::Cow;
 use crate::nn::PIXEL_STRIDE;
+use std::borrow::Cow;
 
 /// More tiles would keep a station busy for half a minute on one item: a line-scan image of
 /// 2 k × 27 k px gives about 1,200.
@@ -222,13 +222,7 @@ fn fitted(spec: &InputSpec, image: &Raster) -> (u32, u32) {
 
 /// One channel, filled up to the canvas: tiles of a picture by repeating the last column and row, else with
 /// grey.
-fn append_plane(
-    pixels: &mut Vec<u8>,
-    raster: &Raster,
-    channel: usize,
-    canvas: [usize; 2],
-    spec: &InputSpec,
-) {
+fn append_plane(pixels: &mut Vec<u8>, raster: &Raster, channel: usize, canvas: [usize; 2], spec: &InputSpec) {
     let (width, height, step) = (raster.width as usize, raster.height as usize, raster.channels as usize);
     let grey = (spec.view == View::Fit || spec.sound.is_some()).then_some(MID_GREY);
     for y in 0..canvas[1] {

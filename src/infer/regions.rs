@@ -2,7 +2,7 @@
 
 use super::manifest::{InputSpec, Naming};
 use super::{InferError, Input, normalisation};
-use crate::nn::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, PlanInput, PlanOutputs};
+use crate::nn::{FEATURE_OUTPUT, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, PlanInput, PlanOutputs};
 
 /// Logits before calibration, stitched over all tiles (the highest counts where they overlap).
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,9 @@ pub struct RawScores {
     pub pixels: Vec<f32>,
     /// One for each class.
     pub item: Vec<f32>,
+    /// The deepest features in [`FEATURES`] values, their mean over all tiles; empty where the network pools
+    /// none.
+    pub features: Vec<f32>,
 }
 
 impl RawScores {
@@ -70,6 +73,12 @@ impl RawScores {
         for (most, v) in self.item.iter_mut().zip(item.values) {
             *most = most.max(*v);
         }
+        if let Some(pooled) = outputs.get(FEATURE_OUTPUT) {
+            // Means come before maxima, which single defects move.
+            let means = &pooled.values[..pooled.values.len() / 2];
+            self.features.resize(FEATURES, 0.0);
+            means.iter().enumerate().for_each(|(channel, mean)| self.features[channel % FEATURES] += mean);
+        }
         let stride = PIXEL_STRIDE as usize;
         let (left, top, shape) = (left / stride, top / stride, pixels.shape);
         let columns = shape.width.min(width.saturating_sub(left));
@@ -85,6 +94,10 @@ impl RawScores {
         Ok(())
     }
 }
+
+/// Values that sum the channels of the deepest features up, every sixteenth channel in one: few enough that
+/// two hundred units show how they vary together, and that a log can hold them for every item.
+const FEATURES: usize = 16;
 
 /// Less than this of a cell says nothing of a class.
 const MASS_MIN: f32 = 1e-6;
@@ -116,7 +129,7 @@ pub fn raw_scores(
 ) -> Result<RawScores, InferError> {
     let stride = PIXEL_STRIDE as usize;
     let (width, height) = (input.used[0].div_ceil(stride), input.used[1].div_ceil(stride));
-    let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new() };
+    let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new(), features: Vec::new() };
     let tables: Vec<[f32; 256]> = (0..spec.planes()).map(|plane| normalisation(spec, plane)).collect();
     for &corner in &input.tiles {
         let fill = |values: &mut PlanInput<'_>| {
@@ -127,6 +140,7 @@ pub fn raw_scores(
         };
         plan.run(threads, fill, |outputs| raw.join(outputs, corner))?;
     }
+    raw.features.iter_mut().for_each(|sum| *sum /= input.tiles.len() as f32);
     Ok(raw)
 }
 

@@ -101,7 +101,7 @@ impl Envelope {
     /// Without what is added around them.
     fn sounds(&self, cut: &EnergyCut) -> Vec<Range<u64>> {
         let smooth = smoothed(&self.powers);
-        let floors = self.floors(&smooth);
+        let floors = floors(&smooth);
         let begin_factor = factor(cut.begin_db);
         let end_factor = factor(cut.end_db.min(cut.begin_db));
         let pause = hops_of(cut.pause_secs);
@@ -136,24 +136,6 @@ impl Envelope {
             (sound.end - reach..sound.end).rev().find(|hop| is_loud(hop, end)).unwrap_or(sound.end - 1);
         first..(last + 1).max(first + 1)
     }
-
-    /// The power of the noise around each hop.
-    fn floors(&self, smooth: &[f32]) -> Vec<f32> {
-        let block = hops_of(FLOOR_SECS / 3.0);
-        let lowest = factor(FLOOR_DB_MIN);
-        let blocks: Vec<&[f32]> = smooth.chunks(block).collect();
-        let floor_of = |at: usize| {
-            let around = &blocks[at.saturating_sub(1)..blocks.len().min(at + 2)];
-            // One of a few suffices: neighbours are smoothed over each other.
-            let mut powers: Vec<f32> =
-                around.iter().flat_map(|block| block.iter().step_by(SMOOTH_HOPS / 2)).copied().collect();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-            let index = (powers.len().saturating_sub(1) as f64 * FLOOR_SHARE) as usize;
-            powers.select_nth_unstable_by(index, f32::total_cmp).1.max(lowest)
-        };
-        let floors: Vec<f32> = (0..blocks.len()).map(floor_of).collect();
-        (0..smooth.len()).map(|hop| floors[hop / block]).collect()
-    }
 }
 
 /// Windows of one length, one after the other. The last is moved back to be whole: nothing is left
@@ -167,6 +149,24 @@ pub fn windows(frames: u64, rate_hz: u32, window_secs: f64) -> Vec<Range<u64>> {
             end.saturating_sub(window)..end
         })
         .collect()
+}
+
+/// The power of the noise around each hop.
+fn floors(smooth: &[f32]) -> Vec<f32> {
+    let block = hops_of(FLOOR_SECS / 3.0);
+    let lowest = factor(FLOOR_DB_MIN);
+    let blocks: Vec<&[f32]> = smooth.chunks(block).collect();
+    let floor_of = |at: usize| {
+        let around = &blocks[at.saturating_sub(1)..blocks.len().min(at + 2)];
+        // One of a few suffices: neighbours are smoothed over each other.
+        let mut powers: Vec<f32> =
+            around.iter().flat_map(|block| block.iter().step_by(SMOOTH_HOPS / 2)).copied().collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+        let index = (powers.len().saturating_sub(1) as f64 * FLOOR_SHARE) as usize;
+        powers.select_nth_unstable_by(index, f32::total_cmp).1.max(lowest)
+    };
+    let floors: Vec<f32> = (0..blocks.len()).map(floor_of).collect();
+    (0..smooth.len()).map(|hop| floors[hop / block]).collect()
 }
 
 fn smoothed(powers: &[f32]) -> Vec<f32> {

@@ -1,4 +1,4 @@
-//! Sources that deliver arrivals: the simulated phone line, the watched folder, how a file's path
+//! Sources that deliver arrivals: the simulated lines, the watched folder, how a file's path
 //! names its unit, and where a long recording is cut.
 //!
 //! Must not know models, decisions or the store.

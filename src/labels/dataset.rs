@@ -1,4 +1,5 @@
-//! Reads a folder with an `items.jsonl` into labelled items.
+//! Reads a folder with an `items.jsonl` into labelled items; one without, as sounds with labels
+//! beside them.
 //!
 //! Every line stands for itself: a bad one is reported with its number and left out, the rest
 //! goes in. Media files must exist inside the folder but are not decoded; masks are read into
@@ -7,6 +8,7 @@
 use super::LabelsError;
 use super::picture;
 use super::record::Record;
+use super::sounds;
 use crate::domain::{Filter, Label, LabelStatus, LabelledItem, MediaKind, Region, Shape};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -36,30 +38,32 @@ pub struct Dataset {
     pub skipped: Vec<Skipped>,
 }
 
-/// A line that was left out.
+/// A line, or a sound, that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// Counts from 1.
+    /// Counts from 1; 0 where it is about no line.
     pub line: u64,
     /// Absent where the line does not even say that.
     pub media: Option<String>,
     pub reason: String,
 }
 
-/// Reads `items.jsonl` in `dir` and keeps what `filter` matches, in the order of the file.
+/// Reads the data set in `dir` and keeps what `filter` matches, in the order of `items.jsonl` or,
+/// where there is none, of the sounds' names.
 ///
 /// # Errors
-/// Only when the folder or its `items.jsonl` cannot be read; bad lines are in
+/// Only when the folder or its `items.jsonl` cannot be read; what is bad in itself is in
 /// [`Dataset::skipped`].
 pub fn read(dir: &Path, filter: &Filter) -> Result<Dataset, LabelsError> {
-    let file_path = dir.join(ITEMS_FILE);
-    if !file_path.is_file() {
-        return Err(LabelsError::NotADataSet { path: dir.to_owned() });
+    if dir.join(ITEMS_FILE).is_file() {
+        return read_items(dir, filter);
     }
-    let root = Root {
-        dir: dir.to_owned(),
-        real: dir.canonicalize().map_err(LabelsError::io("open the data set", dir))?,
-    };
+    sounds::read(dir, filter)?.ok_or_else(|| LabelsError::NotADataSet { path: dir.to_owned() })
+}
+
+fn read_items(dir: &Path, filter: &Filter) -> Result<Dataset, LabelsError> {
+    let file_path = dir.join(ITEMS_FILE);
+    let root = Root::open(dir)?;
     let file = File::open(&file_path).map_err(LabelsError::io("open the data set", &file_path))?;
     let mut lines = Lines { reader: BufReader::new(file), number: 0 };
     let mut dataset = Dataset::default();
@@ -171,7 +175,7 @@ impl Lines {
 }
 
 /// The data set's folder; nothing outside is ever opened.
-struct Root {
+pub(super) struct Root {
     dir: PathBuf,
     /// With links resolved.
     real: PathBuf,
@@ -181,6 +185,11 @@ struct Root {
 type Refusal = (Option<String>, String);
 
 impl Root {
+    pub fn open(dir: &Path) -> Result<Self, LabelsError> {
+        let real = dir.canonicalize().map_err(LabelsError::io("open the data set", dir))?;
+        Ok(Self { dir: dir.to_owned(), real })
+    }
+
     /// `None` for what the filter leaves out.
     fn read_line(
         &self,
@@ -265,7 +274,7 @@ impl Root {
         if named { Ok(path) } else { Err("names no file".to_owned()) }
     }
 
-    fn must_be_file(&self, path: &Path) -> Result<(), String> {
+    pub fn must_be_file(&self, path: &Path) -> Result<(), String> {
         let real = path.canonicalize().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => "no such file".to_owned(),
             _ => format!("cannot be opened: {error}"),
@@ -331,7 +340,7 @@ fn has_mask(label: &Label) -> bool {
     label.regions.iter().any(|region| matches!(region.shape, Shape::Mask(_)))
 }
 
-fn kind_of(path: &Path) -> MediaKind {
+pub(super) fn kind_of(path: &Path) -> MediaKind {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     if AUDIO_EXTENSIONS.contains(&extension.as_str()) { MediaKind::Audio } else { MediaKind::Image }
 }

@@ -4,6 +4,7 @@
 //! its defects. Everything else is left out and counted, so that no reader of the format takes a
 //! defective or undecided item for a good one.
 
+use super::marks::{Clip, Mark, marks_of, open};
 use super::names::Split;
 use super::picture::Header;
 use super::sheet::{count, is_text_only};
@@ -41,6 +42,13 @@ impl Tally {
     }
 }
 
+/// A sound that a format can say completely.
+pub(super) struct Audible {
+    pub clip: Clip,
+    /// None for a good item.
+    pub marks: Vec<Mark>,
+}
+
 /// A picture that a format can say completely.
 pub(super) struct Sayable<'a> {
     pub header: Header,
@@ -56,17 +64,8 @@ impl Entry<'_> {
         missing: &'static str,
         can_say: impl Fn(&Region, Header) -> bool,
     ) -> Result<Sayable<'_>, &'static str> {
+        self.must_be_settled(MediaKind::Image)?;
         let label = &self.item.label;
-        match label.status {
-            LabelStatus::Confirmed => {}
-            status => return Err(status.as_str()),
-        }
-        if self.item.kind == MediaKind::Audio {
-            return Err("sound");
-        }
-        if is_text_only(label) {
-            return Err("transcript without a class");
-        }
         let Some(header) = self.header else { return Err("unreadable picture") };
         let regions: Vec<&Region> = label.regions.iter().filter(|r| r.class != Label::GOOD).collect();
         let located: BTreeSet<&str> = regions.iter().map(|region| region.class.as_str()).collect();
@@ -75,7 +74,46 @@ impl Entry<'_> {
         if is_complete { Ok(Sayable { header, regions }) } else { Err(missing) }
     }
 
-    /// Regions that mark good places: no format but `items.jsonl` and CSV has a word for them.
+    /// The item as a sound with marks on its time axis, or the reason why it is not one. `can_say`
+    /// tells whether the format can carry a class.
+    pub fn audible(&self, can_say: impl Fn(&str) -> bool) -> Result<Audible, &'static str> {
+        self.must_be_settled(MediaKind::Audio)?;
+        let clip = Clip::of(&open(&self.item.path).map_err(|_| "unreadable sound")?);
+        let marks = marks_of(&self.item.label, clip).ok_or("region in pixels")?;
+        if marks.iter().all(|mark| can_say(&mark.class)) {
+            Ok(Audible { clip, marks })
+        } else {
+            Err("class name that a line of text cannot carry")
+        }
+    }
+
+    /// Regions with a span that a reader of the time axis takes for a label of the whole sound.
+    pub fn spans_that_are_whole(&self, clip: Clip) -> usize {
+        let spans = self.item.label.regions.iter().filter(|region| match region.shape {
+            Shape::Span { span_secs, band_hz } => {
+                clip.is_whole(&Mark { class: String::new(), span_secs, band_hz })
+            }
+            _ => false,
+        });
+        spans.count()
+    }
+
+    /// The reason why no format but `items.jsonl` and CSV can have the item.
+    fn must_be_settled(&self, kind: MediaKind) -> Result<(), &'static str> {
+        let label = &self.item.label;
+        if label.status != LabelStatus::Confirmed {
+            return Err(label.status.as_str());
+        }
+        if self.item.kind != kind {
+            return Err(match self.item.kind {
+                MediaKind::Image => "picture",
+                MediaKind::Audio => "sound",
+            });
+        }
+        if is_text_only(label) { Err("transcript without a class") } else { Ok(()) }
+    }
+
+    /// Regions that mark good places: no format of pictures but `items.jsonl` and CSV has a word for them.
     pub fn good_regions(&self) -> usize {
         self.item.label.regions.iter().filter(|region| region.class == Label::GOOD).count()
     }

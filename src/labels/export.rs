@@ -9,7 +9,7 @@ use super::names::{Split, Stems};
 use super::picture;
 use super::record::{KNOWN_KEYS, Record};
 use super::sheet::{CountSheet, Format, Provenance, count};
-use super::{LabelsError, class_masks, coco, csv, voc, yolo};
+use super::{LabelsError, audacity, class_masks, coco, csv, cuts, raven, voc, yolo};
 use crate::domain::{LabelStatus, LabelledItem, MediaKind, Shape};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -65,6 +65,9 @@ pub fn export(
         Format::Voc => voc::write(&staging.dir, &entries)?,
         Format::Masks => class_masks::write(&staging.dir, &entries)?,
         Format::Csv => csv::write(&staging.dir, &entries)?,
+        Format::Audacity => audacity::write(&staging.dir, &entries)?,
+        Format::Raven => raven::write(&staging.dir, &entries)?,
+        Format::Cuts => cuts::write(&staging.dir, &entries)?,
     };
     (sheet.written, sheet.left_out, sheet.simplified) = (tally.written, tally.left_out, tally.simplified);
     let owned: Vec<LabelledItem> = present.into_iter().cloned().collect();
@@ -204,7 +207,8 @@ fn write_splits(entries: &[Entry], dir: &Path) -> Result<(), LabelsError> {
     Ok(())
 }
 
-/// What the bytes say, else what the name says, else `bin`.
+/// What the bytes say, else what the name says, else `bin`. The names of label tracks are not
+/// given to media that lie beside them.
 fn extension_for(path: &Path, name: &str) -> Result<String, LabelsError> {
     let mut head = Vec::new();
     File::open(path)
@@ -216,7 +220,9 @@ fn extension_for(path: &Path, name: &str) -> Result<String, LabelsError> {
     let of_name = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
     Ok(of_name
         .filter(|e| {
-            (1..=EXTENSION_CHARS_MAX).contains(&e.len()) && e.bytes().all(|b| b.is_ascii_alphanumeric())
+            (1..=EXTENSION_CHARS_MAX).contains(&e.len())
+                && e.bytes().all(|b| b.is_ascii_alphanumeric())
+                && e != "txt"
         })
         .unwrap_or_else(|| "bin".to_owned()))
 }

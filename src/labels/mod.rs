@@ -1,20 +1,26 @@
-//! Labels in and out: data set folders with an `items.jsonl`, exports to the formats that other
-//! tools read, and the proof that an export reads back to what was put in.
+//! Labels in and out: data set folders with an `items.jsonl`, or of sounds with label tracks beside
+//! them; exports to the formats that other tools read, and the proof that an export reads back to
+//! what was put in.
 //!
 //! Works on [`LabelledItem`](crate::domain::LabelledItem)s and folders only. Knows nothing of the
 //! engine, of models or of the window; the store's labels are handed in by the caller.
 
+mod audacity;
 mod check;
 mod class_masks;
 mod coco;
 mod csv;
+mod cuts;
 pub mod dataset;
 mod entry;
 mod export;
+mod marks;
 mod names;
 mod picture;
+mod raven;
 mod record;
 mod sheet;
+mod sounds;
 mod voc;
 mod yolo;
 
@@ -34,7 +40,7 @@ use thiserror::Error;
 pub enum LabelsError {
     #[error("cannot {action}: {source}: {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("no items.jsonl in this folder: {}", path.display())]
+    #[error("no items.jsonl in this folder, and no sounds with labels beside them: {}", path.display())]
     NotADataSet { path: PathBuf },
     #[error("not an export, {why}: {}", path.display())]
     NotAnExport { why: String, path: PathBuf },
@@ -55,5 +61,7 @@ impl LabelsError {
     }
 }
 
+#[cfg(test)]
+mod sound_tests;
 #[cfg(test)]
 mod tests;

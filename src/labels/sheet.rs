@@ -19,11 +19,24 @@ pub enum Format {
     Voc,
     Masks,
     Csv,
+    Audacity,
+    Raven,
+    Cuts,
 }
 
 impl Format {
-    pub const ALL: [Self; 7] =
-        [Self::Jsonl, Self::Coco, Self::Yolo, Self::YoloSeg, Self::Voc, Self::Masks, Self::Csv];
+    pub const ALL: [Self; 10] = [
+        Self::Jsonl,
+        Self::Coco,
+        Self::Yolo,
+        Self::YoloSeg,
+        Self::Voc,
+        Self::Masks,
+        Self::Csv,
+        Self::Audacity,
+        Self::Raven,
+        Self::Cuts,
+    ];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +48,9 @@ impl Format {
             Self::Voc => "voc",
             Self::Masks => "masks",
             Self::Csv => "csv",
+            Self::Audacity => "audacity",
+            Self::Raven => "raven",
+            Self::Cuts => "cuts",
         }
     }
 }
@@ -49,7 +65,8 @@ impl FromStr for Format {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|format| format.as_str() == text).ok_or_else(|| {
-            format!("\"{text}\" is not a format: jsonl, coco, yolo, yolo-seg, voc, masks or csv")
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            format!("\"{text}\" is not a format, which are {names}")
         })
     }
 }

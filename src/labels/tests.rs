@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::{
     BoxPx, Filter, Label, LabelStatus, LabelledItem, MaskRle, MediaKind, Probability, Region, Shape, Vote,
 };
+use crate::media::{Sound, WavFormat, encode_wav};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +16,7 @@ const CLASSES: [&str; 6] = ["crack", "good", "a, \"b\"\nc", " stain ", "ひび",
 type RegionSpec = (usize, u8, [u16; 6], Vec<bool>);
 
 #[derive(Clone, Debug)]
-struct Spec {
+pub(super) struct Spec {
     name: String,
     size: [u32; 2],
     media: u8,
@@ -39,10 +40,10 @@ fn names() -> impl Strategy<Value = String> {
     ]
 }
 
-fn specs() -> impl Strategy<Value = Spec> {
+pub(super) fn specs() -> impl Strategy<Value = Spec> {
     let region = (0..CLASSES.len(), 0_u8..8, any::<[u16; 6]>(), prop::collection::vec(any::<bool>(), 150));
     (
-        (names(), [1_u32..13, 1_u32..13], 0_u8..12, 0_u8..8, prop::option::of(0..CLASSES.len())),
+        (names(), [1_u32..13, 1_u32..13], 0_u8..16, 0_u8..8, prop::option::of(0..CLASSES.len())),
         prop::collection::vec(region, 0..4),
         (prop::option::weighted(0.2, any::<String>()), prop::option::of(names())),
         (prop::option::of(any::<String>()), prop::bool::weighted(0.2)),
@@ -56,12 +57,13 @@ fn specs() -> impl Strategy<Value = Spec> {
 
 fn shape(kind: MediaKind, [w, h]: [u32; 2], number: u8, v: [u16; 6], bits: &[bool]) -> Shape {
     let px = |i: usize| f32::from(v[i] % 1600) / 100.0 - 1.5;
-    let secs = |i: usize| f64::from(v[i]) / 7.0;
+    let secs = |i: usize| f64::from(v[i]) / 6.5e4;
+    let hz = |i: usize| f64::from(v[i]) / 70.0;
     match (kind, number) {
         (_, 0) => Shape::Whole,
         (MediaKind::Audio, _) => Shape::Span {
             span_secs: [secs(0), secs(0) + secs(1)],
-            band_hz: number.is_multiple_of(2).then(|| [secs(2), secs(2) + secs(3)]),
+            band_hz: number.is_multiple_of(2).then(|| [hz(2), hz(2) + hz(3)]),
         },
         (_, 1) => Shape::Polygon((0..3).map(|i| [px(2 * i), px(2 * i + 1)]).collect()),
         (_, 2..=4) => Shape::Mask(MaskRle::from_fn(w, h, |x, y| bits[(y * 12 + x) as usize])),
@@ -69,12 +71,24 @@ fn shape(kind: MediaKind, [w, h]: [u32; 2], number: u8, v: [u16; 6], bits: &[boo
     }
 }
 
-fn item_of(dir: &Path, index: usize, spec: &Spec) -> LabelledItem {
-    let kind = if spec.media == 0 { MediaKind::Audio } else { MediaKind::Image };
+/// A sound of 0.1 to 1.2 s with up to 24 bits a sample, other samples for other seeds.
+pub(super) fn wave([w, h]: [u32; 2], seed: usize) -> Vec<u8> {
+    let channels = 1 + h % 2;
+    let samples = (0..100 * w * channels).map(|i| {
+        let mixed = (i + 1).wrapping_mul(2_654_435_761).wrapping_add(seed as u32 * 97) >> 8;
+        mixed as f32 / 8_388_608.0 - 1.0
+    });
+    let sound = Sound { rate_hz: 1000 + h, channels, samples: samples.collect() };
+    encode_wav(&sound, if seed.is_multiple_of(2) { WavFormat::Pcm16 } else { WavFormat::Pcm24 })
+}
+
+pub(super) fn item_of(dir: &Path, index: usize, spec: &Spec) -> LabelledItem {
+    let kind = if spec.media < 4 { MediaKind::Audio } else { MediaKind::Image };
     let path = dir.join(format!("{index}.blob"));
     match spec.media {
         0 => fs::write(&path, [b"fLaC", &[index as u8; 9][..]].concat()).unwrap(),
-        1 => fs::write(&path, b"no picture").unwrap(),
+        1..4 => fs::write(&path, wave(spec.size, index)).unwrap(),
+        4 => fs::write(&path, b"no picture").unwrap(),
         _ => {
             let [w, h] = spec.size;
             picture::write_grey(&path, spec.size, &vec![index as u8; (w * h) as usize]).unwrap();
@@ -112,7 +126,7 @@ fn item_of(dir: &Path, index: usize, spec: &Spec) -> LabelledItem {
     }
 }
 
-fn provenance() -> Provenance {
+pub(super) fn provenance() -> Provenance {
     Provenance {
         line: "test \"line\"".to_owned(),
         folder: String::new(),
@@ -122,7 +136,7 @@ fn provenance() -> Provenance {
 }
 
 #[track_caller]
-fn export_and_check(items: &[LabelledItem], format: Format, out: &Path) -> CountSheet {
+pub(super) fn export_and_check(items: &[LabelledItem], format: Format, out: &Path) -> CountSheet {
     let sheet = export(items, format, out, &provenance()).unwrap();
     let report = check_export(out, Some(items)).unwrap();
     assert!(report.ok, "{format}: {:#?}", report.differences);
@@ -158,7 +172,7 @@ fn plain_items(dir: &Path) -> Vec<LabelledItem> {
     let spec = |name: &str| Spec {
         name: name.to_owned(),
         size: [12, 9],
-        media: 2,
+        media: 5,
         status: 0,
         class: None,
         regions: Vec::new(),
@@ -251,7 +265,7 @@ fn every_changed_missing_or_added_file_is_found() {
 }
 
 /// Replaces text in one file and makes all hashes fit again.
-fn forge(out: &Path, file: &str, from: &str, to: &str) {
+pub(super) fn forge(out: &Path, file: &str, from: &str, to: &str) {
     let path = out.join(file);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{file} has no {from}: {text}");
@@ -259,7 +273,7 @@ fn forge(out: &Path, file: &str, from: &str, to: &str) {
     rehash(out);
 }
 
-fn rehash(out: &Path) {
+pub(super) fn rehash(out: &Path) {
     let hashes = hash_files(out).unwrap();
     let mut sheet: CountSheet = serde_json::from_slice(&fs::read(out.join("counts.json")).unwrap()).unwrap();
     sheet.digest = sheet.digest_with(&hashes).unwrap();
@@ -268,7 +282,7 @@ fn rehash(out: &Path) {
 }
 
 #[track_caller]
-fn expect_difference(items: &[LabelledItem], format: Format, part: &str, change: impl Fn(&Path)) {
+pub(super) fn expect_difference(items: &[LabelledItem], format: Format, part: &str, change: impl Fn(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     export_and_check(items, format, &out);

@@ -47,6 +47,10 @@ pub enum SliceKind {
     Time,
     Brightness,
     Sharpness,
+    /// Of sounds.
+    Level,
+    NoiseFloor,
+    Duration,
     Size,
     Agreement,
     /// Units that the model has learnt from, and others.
@@ -90,6 +94,9 @@ pub struct Confusion {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorstItem {
+    /// Position among the evaluated items.
+    #[serde(skip)]
+    pub item: usize,
     pub media: String,
     pub group: String,
     pub truth: String,
@@ -166,19 +173,19 @@ impl Table<'_> {
             Timestamp::from_micros(value as i64).to_string().chars().take(19).collect::<String>()
         };
         let plain = |value: f64| format!("{value:.1}");
+        let measured = |of: &dyn Fn(&PredictionRow) -> Option<f64>| {
+            self.parts(TERCILES, &|at| of(&self.rows[at]), &plain)
+        };
         let kinds = [
             (SliceKind::Class, self.named(|row, _| Some(row.truth.clone()))),
             (SliceKind::Unit, self.units()),
             (SliceKind::Source, self.named(|_, fact| fact?.source.clone())),
             (SliceKind::Time, self.parts(TIMES, &by_time, &time)),
-            (
-                SliceKind::Brightness,
-                self.parts(TERCILES, &|at| Some(f64::from(self.rows[at].inputs?.brightness)), &plain),
-            ),
-            (
-                SliceKind::Sharpness,
-                self.parts(TERCILES, &|at| Some(f64::from(self.rows[at].inputs?.sharpness)), &plain),
-            ),
+            (SliceKind::Brightness, measured(&|row| Some(row.inputs.image()?.brightness.into()))),
+            (SliceKind::Sharpness, measured(&|row| Some(row.inputs.image()?.sharpness.into()))),
+            (SliceKind::Level, measured(&|row| Some(row.inputs.sound()?.level_db.into()))),
+            (SliceKind::NoiseFloor, measured(&|row| Some(row.inputs.sound()?.noise_floor_db.into()))),
+            (SliceKind::Duration, measured(&|row| row.secs)),
             (SliceKind::Size, self.named(|row, _| size_name(row))),
             (SliceKind::Agreement, self.named(|_, fact| Some(agreement(fact?.disagreed).to_owned()))),
             (
@@ -357,6 +364,7 @@ fn worst(rows: &[PredictionRow]) -> Vec<WorstItem> {
     let mut wrong: Vec<&PredictionRow> = rows.iter().filter(|row| !row.is_right).collect();
     wrong.sort_by(|a, b| own(a).total_cmp(&own(b)).then(a.item.cmp(&b.item)));
     let worst = wrong.into_iter().take(WORST_MAX).map(|row| WorstItem {
+        item: row.item,
         media: row.media.clone(),
         group: row.group.clone(),
         truth: row.truth.clone(),

@@ -1,7 +1,7 @@
 //! Slices, confusion and advice on rows that were made by hand.
 
 use super::*;
-use crate::domain::ImageStats;
+use crate::domain::{ImageStats, InputStats};
 use crate::learn::evaluate::{Evaluation, from_rows};
 
 /// An item as it was measured; `score` is P(defect), all of it on what was said if that is a defect.
@@ -22,7 +22,9 @@ pub fn row(item: usize, group: &str, truth: &str, said: &str, score: f64) -> Pre
         is_right: truth == said,
         regions: Vec::new(),
         transcript: None,
-        inputs: ImageStats { brightness: item as f32, ..ImageStats::default() },
+        inputs: InputStats::Image(ImageStats { brightness: item as f32, ..ImageStats::default() }),
+        secs: None,
+        features: Vec::new(),
         defect_px: None,
         decision: None,
     }

@@ -7,7 +7,7 @@ use super::data::Sample;
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
-use super::surroundings::{hide, lay_beneath};
+use super::surroundings::{colour, hide, lay_beneath};
 use crate::infer::{InputSpec, MID_GREY, View, computed_planes, normalisation};
 use crate::nn::PIXEL_STRIDE;
 use rand::{Rng, SeedableRng};
@@ -80,9 +80,15 @@ pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Ex
     if !beds.is_empty() && rng.random_bool(f64::from(settings.beneath).clamp(0.0, 1.0)) {
         let bed = beds[rng.random_range(0..beds.len())];
         let warp = draw_warp(&mut rng, bed, spec, settings);
-        lay_beneath(&mut rng, &mut values, &levels(bed, spec, &warp));
+        let share = lay_beneath(&mut rng, &mut values, &levels(bed, spec, &warp));
+        if bed.is_defective() {
+            share_name(&mut truth, bed, share);
+        }
     }
     relight(&mut rng, &mut values, spec, settings);
+    if settings.colour > 0.0 {
+        colour(&mut rng, &mut values, spec, settings);
+    }
     if settings.mask > 0.0 {
         hide(&mut rng, &mut values, spec, settings);
     }
@@ -219,6 +225,20 @@ fn coverage(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
             covered(neighbours(x + 0.5, width).0, neighbours(y + 0.5, height).0)
         })
         .collect()
+}
+
+/// Two sounds that have names are heard together (between-class learning, Tokozume et al., 2018); nobody
+/// says where the lower one's is.
+fn share_name((_, weight, item_target, item_weight): &mut Targets, bed: &Sample, share: f32) {
+    let plane = weight.len() / item_target.len().max(1);
+    for (class, target) in item_target.iter_mut().enumerate() {
+        *target *= share;
+        if bed.positive[class] {
+            *target += 1.0 - share;
+            item_weight[class] = 1.0;
+            weight[class * plane..(class + 1) * plane].fill(0.0);
+        }
+    }
 }
 
 type Targets = (Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>);

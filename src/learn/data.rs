@@ -1,9 +1,9 @@
 //! Labelled files → samples in memory, decoded and resized once for all epochs.
 
 use super::LearnError;
-use crate::domain::{ImageStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
+use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
 use crate::infer::{Input, InputSpec, prepare, seen};
-use crate::media::{Decoded, Raster, Sound, decode, image_stats, resize};
+use crate::media::{Decoded, Raster, Sound, decode, resize};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -47,8 +47,8 @@ pub(super) struct Sample {
     pub positive: Vec<bool>,
     /// For each of these: the item has it, but nobody said where.
     pub unplaced: Vec<bool>,
-    /// Of a picture as it came.
-    pub stats: Option<ImageStats>,
+    /// Of the item as it came.
+    pub stats: InputStats,
 }
 
 impl Sample {
@@ -124,14 +124,18 @@ pub(super) fn goldens(items: &[LabelledItem]) -> Vec<LabelledItem> {
 /// Sizes, colours and defects of a handful of items (every n-th).
 pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     let step = items.len().div_ceil(LOOKED_AT).max(1);
-    let seen: Vec<(&LabelledItem, Raster)> =
-        items.par_iter().step_by(step).filter_map(|item| Some((*item, read_image(&item.path).ok()?))).collect();
+    let seen: Vec<(&LabelledItem, Raster)> = items
+        .par_iter()
+        .step_by(step)
+        .filter_map(|item| Some((*item, read_image(&item.path).ok()?)))
+        .collect();
     if seen.is_empty() {
         return Err(LearnError::TooLittle("no image could be decoded".to_owned()));
     }
     let sides = items.iter().flat_map(|item| item.label.regions.iter()).filter_map(|r| r.shape.bounds());
     let defect_side = quantile(sides.map(|b| (b.x2 - b.x1).min(b.y2 - b.y1)).collect(), 0.25);
-    let aspects = |share| quantile(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
+    let aspects =
+        |share| quantile(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
     let grey = seen.iter().all(|(_, r)| r.channels == 1);
     Ok(Look {
         width: quantile(seen.iter().map(|(_, r)| r.width as f32).collect(), 0.5).unwrap_or(1.0),
@@ -247,11 +251,7 @@ fn sample(
             masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
-    let stats = match &decoded {
-        Decoded::Image(image) => Some(image_stats(image)),
-        Decoded::Sound(_) => None,
-    };
-    Ok((Sample { item: index, input, masks, positive, unplaced, stats }, hash))
+    Ok((Sample { item: index, input, masks, positive, unplaced, stats: decoded.stats() }, hash))
 }
 
 /// A place on the picture that the network sees.

@@ -8,11 +8,9 @@ use super::metrics::{
     detection_precision, reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{
-    BoxPx, ImageStats, Label, LabelledItem, ModelRef, Probability, Region, Task, Vote,
-};
+use crate::domain::{BoxPx, InputStats, Label, LabelledItem, ModelRef, Probability, Region, Task, Vote};
 use crate::infer::{InputSpec, Manifest, Metric, Model, Output, seen};
-use crate::media::{Decoded, Raster, image_stats};
+use crate::media::{Decoded, Raster};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -165,9 +163,14 @@ pub struct PredictionRow {
     pub regions: Vec<PredictedRegion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
-    /// What a picture measures.
+    /// What the item measures.
+    pub inputs: InputStats,
+    /// Of a sound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub inputs: Option<ImageStats>,
+    pub secs: Option<f64>,
+    /// As the station follows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<f32>,
     /// Pixels that the defects of its label cover, where they have a place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defect_px: Option<u64>,
@@ -194,7 +197,8 @@ pub(super) struct Measured {
     /// By class; only where the truth has places.
     detections: Option<BTreeMap<String, Detections>>,
     seconds: f64,
-    inputs: Option<ImageStats>,
+    inputs: InputStats,
+    secs: Option<f64>,
     hash: blake3::Hash,
 }
 
@@ -266,19 +270,25 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let names_items = manifest.task == Task::Classify;
     let threshold = manifest.calibration.probability(f64::from(manifest.regions.pixel_logit));
     let image = seen(&manifest.input, &decoded).map_err(|error| error.to_string())?;
-    let [truths, found] = [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
+    let [truths, found] =
+        [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
     let placed = item.label.is_good() || truths.iter().any(|r| r.shape.bounds().is_some());
     Ok(Measured {
         item: index,
         overlap: placed.then(|| overlap(&truths, &found, &image, threshold)),
         detections: placed.then(|| detections(&truths, &found)),
-        scores: if names_items { named(&output, manifest.calibration.class_temperature) } else { suspected(manifest, &output) },
+        scores: if names_items {
+            named(&output, manifest.calibration.class_temperature)
+        } else {
+            suspected(manifest, &output)
+        },
         names_items,
         output,
         seconds,
-        inputs: match &decoded {
-            Decoded::Image(image) => Some(image_stats(image)),
-            Decoded::Sound(_) => None,
+        inputs: decoded.stats(),
+        secs: match &decoded {
+            Decoded::Image(_) => None,
+            Decoded::Sound(sound) => Some(sound.secs()),
         },
         hash: blake3::hash(&bytes),
     })
@@ -371,6 +381,8 @@ fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
             .collect(),
         transcript: None,
         inputs: measured.inputs,
+        secs: measured.secs,
+        features: output.features.clone(),
         defect_px: measured.overlap.map(|overlap| overlap.truth),
         decision: None,
     }
@@ -403,7 +415,8 @@ impl<'a> Table<'a> {
         for (at, m) in measured.iter().enumerate() {
             groups.entry(&items[m.item].group).or_default().push(at);
         }
-        let truth: Vec<std::collections::BTreeSet<&str>> = measured.iter().map(|m| items[m.item].label.classes()).collect();
+        let truth: Vec<std::collections::BTreeSet<&str>> =
+            measured.iter().map(|m| items[m.item].label.classes()).collect();
         let answers: Vec<&str> = measured.iter().map(|m| answer(&m.output.probabilities)).collect();
         let came_true = |at: usize, m: &Measured| {
             if m.names_items { truth[at].contains(answers[at]) } else { !items[m.item].label.is_good() }
@@ -503,7 +516,8 @@ fn report(
         groups: table.groups.len(),
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
         balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
-        accuracy: bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at)).filter(|_| table.names_items),
+        accuracy: bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at))
+            .filter(|_| table.names_items),
         people: people(&usable, &table, seed),
         auroc: table.of_defects(seed, auroc),
         average_precision: table.of_defects(seed, average_precision),
@@ -531,9 +545,8 @@ fn people(items: &[&LabelledItem], table: &Table<'_>, seed: u64) -> Option<Peopl
         .iter()
         .map(|item| item.votes.iter().filter(|vote| is_right(item, vote)).count() as f64)
         .collect();
-    let asked = |at: &[usize]| -> Vec<usize> {
-        at.iter().copied().filter(|&i| !items[i].votes.is_empty()).collect()
-    };
+    let asked =
+        |at: &[usize]| -> Vec<usize> { at.iter().copied().filter(|&i| !items[i].votes.is_empty()).collect() };
     let mean = |at: &[usize], of: &dyn Fn(usize) -> f64| {
         (!at.is_empty()).then(|| at.iter().map(|&i| of(i)).sum::<f64>() / at.len() as f64)
     };

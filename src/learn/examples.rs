@@ -27,7 +27,12 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
     let loaded = data::load(&some, &spec, shown, &AtomicBool::new(false))?;
     let train: Vec<&Sample> = loaded.samples.iter().collect();
     let spec = window(&spec, settings.window_px);
-    let recipe = Recipe { spec: &spec, settings: &settings.augmentation, donors: &donors(&train), beds: &beds(task, &train) };
+    let recipe = Recipe {
+        spec: &spec,
+        settings: &settings.augmentation,
+        donors: &donors(&train),
+        beds: &beds(task, &train),
+    };
     let order = draw_epoch(&draw_weights(&train, settings.defective_share), train.len(), settings.seed, 1);
     let (width, height) = (spec.width_px as usize, spec.height_px as usize);
     let (columns, rows) = (COLUMNS as usize, ROWS as usize);

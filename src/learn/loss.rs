@@ -43,7 +43,8 @@ struct Plane {
     is_known: bool,
     /// Covered cells; 0 where nothing is known.
     area: f32,
-    /// Whether the item has the class, and whether that counts.
+    /// Whether the item has the class (of two sounds that are heard together the share that it is of them),
+    /// and whether that counts.
     item: f32,
     item_weight: f32,
 }
@@ -69,7 +70,7 @@ impl Truth {
             .collect();
         let defects = planes.iter().filter(|p| p.area > 0.0).count() as f32;
         let items: f32 = planes.iter().map(|p| p.item_weight).sum();
-        let named = planes.chunks_exact(classes).filter(|of_item| name(of_item).is_some()).count() as f32;
+        let named = planes.chunks_exact(classes).filter(|of_item| names(of_item).is_some()).count() as f32;
         Self {
             parts,
             judges_items,
@@ -148,8 +149,8 @@ impl Truth {
         f64::from(weight * loss)
     }
 
-    /// Softmax cross-entropies of the one class that an item has against the others: over each
-    /// cell's logits, weighted by how much of it the defect covers; over the classes' masses, by which
+    /// Softmax cross-entropies of the one class that an item has (or the shares of several) against the
+    /// others: over each cell's logits, weighted by how much of it the defect covers; over the classes' masses, by which
     /// items are named in use; and over the item's own logits.
     fn name(
         &self,
@@ -159,19 +160,21 @@ impl Truth {
         gradient: &mut [f32],
         of_item: &mut [f32],
     ) -> f64 {
-        let Some(right) = name(planes).filter(|_| self.parts.naming > 0.0) else { return 0.0 };
-        let (cells, plane) = (z.len() / planes.len(), &planes[right]);
+        let Some(shares) = names(planes).filter(|_| self.parts.naming > 0.0) else { return 0.0 };
+        let cells = z.len() / planes.len();
         let mut loss = 0.0;
         let mut slopes = vec![0.0; planes.len()];
         let mut logits = vec![0.0; planes.len()];
-        for (at, covered) in plane.target.iter().enumerate().filter(|(_, t)| **t > 0.0) {
-            logits.iter_mut().enumerate().for_each(|(class, logit)| *logit = z[class * cells + at]);
-            loss += compete(&logits, right, self.naming * covered / plane.area, &mut slopes);
-            slopes.iter().enumerate().for_each(|(class, slope)| gradient[class * cells + at] += slope);
+        if let Some(plane) = planes.iter().find(|plane| plane.item == 1.0) {
+            for (at, covered) in plane.target.iter().enumerate().filter(|(_, t)| **t > 0.0) {
+                logits.iter_mut().enumerate().for_each(|(class, logit)| *logit = z[class * cells + at]);
+                loss += compete(&logits, &shares, self.naming * covered / plane.area, &mut slopes);
+                slopes.iter().enumerate().for_each(|(class, slope)| gradient[class * cells + at] += slope);
+            }
         }
         let masses: Vec<f32> = z.chunks_exact(cells).map(|z| z.iter().map(|z| sigmoid(*z)).sum()).collect();
         let logs: Vec<f32> = masses.iter().map(|mass| mass.max(f32::MIN_POSITIVE).ln()).collect();
-        loss += compete(&logs, right, self.naming, &mut slopes);
+        loss += compete(&logs, &shares, self.naming, &mut slopes);
         for (class, slope) in slopes.iter().enumerate() {
             for (z, gradient) in z[class * cells..].iter().zip(&mut gradient[class * cells..]).take(cells) {
                 let p = sigmoid(*z);
@@ -179,7 +182,7 @@ impl Truth {
             }
         }
         if self.judges_items {
-            loss += compete(item, right, self.naming, &mut slopes);
+            loss += compete(item, &shares, self.naming, &mut slopes);
             of_item.iter_mut().zip(&slopes).for_each(|(gradient, slope)| *gradient += slope);
         }
         loss
@@ -191,22 +194,25 @@ fn highest(z: &[f32]) -> usize {
     z.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(at, _)| at)
 }
 
-/// The one class that an item has, where that is known of all classes and there is more than one.
-fn name(planes: &[Plane]) -> Option<usize> {
-    let has = |plane: &Plane| plane.item > 0.5 && plane.item_weight > 0.0;
-    let right = planes.iter().position(has)?;
-    let is_only = planes.iter().filter(|plane| has(plane)).count() == 1;
-    (planes.len() > 1 && is_only && planes.iter().all(|p| p.item_weight > 0.0)).then_some(right)
+/// What each class has of an item: all of it for the only one, shares where sounds lie over each other.
+/// `None` where an item has several of its own, where that is not known of all classes, or where there is
+/// nothing to choose from.
+fn names(planes: &[Plane]) -> Option<Vec<f32>> {
+    let shares: Vec<f32> = planes.iter().map(|plane| plane.item).collect();
+    let adds_up = (shares.iter().sum::<f32>() - 1.0).abs() < 1e-3;
+    (planes.len() > 1 && adds_up && planes.iter().all(|p| p.item_weight > 0.0)).then_some(shares)
 }
 
-/// Weighted −ln softmax of the logit numbered `right`, and its slopes.
-fn compete(z: &[f32], right: usize, weight: f32, slopes: &mut [f32]) -> f64 {
+/// Weighted cross-entropy of the softmax against `shares`, and its slopes.
+fn compete(z: &[f32], shares: &[f32], weight: f32, slopes: &mut [f32]) -> f64 {
     let most = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = z.iter().map(|z| (z - most).exp()).sum();
-    for (class, (slope, z)) in slopes.iter_mut().zip(z).enumerate() {
-        *slope = weight * ((z - most).exp() / sum - if class == right { 1.0 } else { 0.0 });
+    let mut right = 0.0;
+    for ((slope, z), share) in slopes.iter_mut().zip(z).zip(shares) {
+        *slope = weight * ((z - most).exp() / sum - share);
+        right += share * z;
     }
-    f64::from(weight * (sum.ln() + most - z[right]))
+    f64::from(weight * (sum.ln() + most - right))
 }
 
 fn sigmoid(z: f32) -> f32 {

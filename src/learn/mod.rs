@@ -80,3 +80,6 @@ impl From<candle_core::Error> for LearnError {
         Self::Network(NnError::Tensor(error))
     }
 }
+
+#[cfg(test)]
+mod sound_tests;

@@ -5,10 +5,10 @@ use super::evaluate::evaluate;
 use super::split::Part;
 use super::train::SetUp;
 use super::{LearnError, PredictionRow, TrainSettings};
-use crate::domain::{DataNorms, ImageStats, Label, LabelledItem, Probability};
+use crate::domain::{DataNorms, InputStats, Label, LabelledItem, Probability};
 use crate::infer::{
-    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, Manifest, Model, RegionSettings,
-    TrainingNote, weights_to_bytes,
+    Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, Manifest, Model, RegionSettings, TrainingNote,
+    weights_to_bytes,
 };
 use crate::nn::{Graph, Weights, instruction_set};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Candidate<'_> {
             log_odds.extend(measured.predictions.iter().map(|row| single_log_odds(defect_probability(row))));
         }
         let learnt_from = self.loaded.samples.iter().zip(parts).filter(|(_, part)| **part != Part::Evidence);
-        let seen: Vec<ImageStats> = learnt_from.filter_map(|(sample, _)| sample.stats).collect();
+        let seen: Vec<InputStats> = learnt_from.map(|(sample, _)| sample.stats).collect();
         manifest.norms = DataNorms::of(self.settings.line.clone(), &seen, log_odds);
         pack(&manifest)
     }

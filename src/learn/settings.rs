@@ -34,10 +34,12 @@ pub struct Augmentation {
     /// How often the defect of another item is laid over a good one, 0 to 1.
     pub paste: f32,
     /// Of sounds: the largest shift in time, as a share of the sound, which goes on at its other end; how often
-    /// another sound lies beneath, 0 to 1; the longest stretch and the widest band that are hidden, as shares.
+    /// another sound lies beneath, 0 to 1; the longest stretch and the widest band that are hidden, as
+    /// shares; how differently another microphone hears, as a share of the full range.
     pub delay: f32,
     pub beneath: f32,
     pub mask: f32,
+    pub colour: f32,
     /// How many times as far as an item such a defect is turned, scaled, stretched and shifted.
     pub paste_pose: f32,
 }
@@ -74,6 +76,7 @@ impl Default for Augmentation {
             delay: 0.0,
             beneath: 0.0,
             mask: 0.0,
+            colour: 0.0,
             paste_pose: 1.0,
         }
     }
@@ -295,12 +298,13 @@ impl TrainSettings {
                 shift: 0.04,
                 light: 0.1,
                 gamma: 0.1,
-                shading: 0.15,
-                blur: 0.4,
-                noise: 0.06,
+                shading: 0.0,
+                blur: 0.3,
+                noise: 0.04,
                 delay: 0.5,
                 beneath: 0.5,
-                mask: 0.12,
+                mask: 0.15,
+                colour: 0.12,
                 ..Augmentation::default()
             },
             loss: LossParts { cells: 0.5, item: 0.25, naming: 1.0, ..LossParts::default() },
@@ -428,7 +432,7 @@ const HIGH_HZ: f64 = 16_000.0;
 const USED_BAND: f64 = 0.96;
 
 /// Chooses the picture of sounds from what the recordings are like.
-pub(super) fn choose_hearing(listening: &Listening) -> InputSpec {
+pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) -> InputSpec {
     let sound = MelSpec {
         bands: BANDS,
         low_hz: LOW_HZ,
@@ -447,7 +451,7 @@ pub(super) fn choose_hearing(listening: &Listening) -> InputSpec {
         // What lies on the border of one is whole in another.
         view: View::Tiles { overlap_px: (width_px / 2).min(sound.bands - 1) },
         reference: false,
-        local_px: 0,
+        local_px: settings.local_px.unwrap_or(0),
         sound: Some(sound),
         difference: false,
     }

@@ -16,7 +16,8 @@ use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, shown, weights_from_bytes};
 use crate::nn::{
-    Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network, event_network,
+    Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
+    event_network,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -203,7 +204,7 @@ pub(super) fn set_up<'a>(
     let spec = match (&settings.input, init) {
         (Some(spec), _) => spec.clone(),
         (None, Some(init)) => init.manifest().input.clone(),
-        (None, None) if medium == MediaKind::Audio => choose_hearing(&data::listen(&usable)?),
+        (None, None) if medium == MediaKind::Audio => choose_hearing(&data::listen(&usable)?, settings),
         (None, None) => choose_input(&data::look(&usable)?, settings),
     };
     Ok(SetUp { usable, skipped, task, classes, spec })
@@ -447,7 +448,8 @@ impl<'a> Run<'a> {
         let (seed, epoch) = (self.settings.seed, self.epoch as u64);
         let (train, settings) = (&self.train, self.settings);
         let spec = &self.window;
-        let recipe = Recipe { spec, settings: &settings.augmentation, donors: &self.donors, beds: &self.beds };
+        let recipe =
+            Recipe { spec, settings: &settings.augmentation, donors: &self.donors, beds: &self.beds };
         let first = (number * self.settings.batch) as u64;
         let examples: Vec<Example> = batch
             .par_iter()

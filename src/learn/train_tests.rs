@@ -4,7 +4,7 @@ use super::super::curve::learning_curve;
 use super::*;
 use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{EvidenceGroup, InferError, Levels, View, prepare};
-use crate::media::{Raster, image_stats};
+use crate::media::{Decoded, Raster, image_stats};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -209,7 +209,9 @@ fn evidence_of_items_with_one_name_stays_apart() {
         defective,
         regions: vec![],
         transcript: None,
-        inputs: crate::domain::ImageStats::default(),
+        inputs: crate::domain::InputStats::Image(crate::domain::ImageStats::default()),
+        secs: None,
+        features: Vec::new(),
         defect_px: None,
         decision: None,
     };
@@ -233,7 +235,10 @@ fn a_package_says_what_is_normal_for_what_it_was_trained_on_and_what_its_evidenc
     let norms = manifest.norms.as_ref().unwrap();
     assert_eq!(norms.line.as_deref(), Some("this line"));
     assert_eq!(norms.items + manifest.evidence.len(), items.len(), "each item is a group");
-    let stats = |item: &LabelledItem| image_stats(&super::data::decoded(item).unwrap().0);
+    let stats = |item: &LabelledItem| match super::data::decoded(item).unwrap().0 {
+        Decoded::Image(image) => image_stats(&image),
+        Decoded::Sound(_) => panic!("a sound"),
+    };
     let far = |item: &LabelledItem| norms.inputs["brightness"].deviation(stats(item).brightness.into());
     assert!(items.iter().all(|item| far(item).abs() < 6.0));
     assert!(norms.score.is_some());
@@ -268,7 +273,7 @@ fn windows_train_a_larger_view_whose_item_layer_stays_silent() {
         train(&items, settings, None, &AtomicBool::new(false), &mut |_| {}).unwrap().model
     };
     let raw = |model: &Model| {
-        let (image, _) = data::rasters(&items[0]).unwrap();
+        let (image, _) = data::decoded(&items[0]).unwrap();
         let input = model.prepare(&image, None).unwrap();
         raw_scores(model.plan(), &model.manifest().input, &input, 1).unwrap()
     };

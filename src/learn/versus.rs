@@ -38,6 +38,9 @@ impl Paired {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Changed {
+    /// Position among the evaluated items.
+    #[serde(skip)]
+    pub item: usize,
     pub media: String,
     pub group: String,
     pub truth: String,
@@ -70,6 +73,7 @@ pub(super) fn compare(rows: &[PredictionRow], model: &str, others: &[PredictionR
     let changed = |is_won: bool| {
         let kept = pairs.iter().filter(|(row, other)| row.is_right == is_won && other.is_right != is_won);
         let listed = kept.take(LISTED_MAX).map(|(row, other)| Changed {
+            item: row.item,
             media: row.media.clone(),
             group: row.group.clone(),
             truth: row.truth.clone(),

@@ -26,13 +26,24 @@ pub use sound::{
 };
 pub use stats::image_stats;
 
-use crate::domain::MediaKind;
+use crate::domain::{InputStats, MediaKind};
 
 /// An item that was decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decoded {
     Image(Raster),
     Sound(Sound),
+}
+
+impl Decoded {
+    /// What input checks follow.
+    #[must_use]
+    pub fn stats(&self) -> InputStats {
+        match self {
+            Self::Image(raster) => InputStats::Image(image_stats(raster)),
+            Self::Sound(sound) => InputStats::Sound(sound_stats(sound)),
+        }
+    }
 }
 
 /// Decodes a picture or a sound, whichever the bytes are.

@@ -70,7 +70,8 @@ pub(super) fn adts_head(bytes: &[u8]) -> Option<FrameHead> {
     let bytes = usize::from(fourth & 3) << 11 | usize::from(fifth) << 3 | usize::from(sixth >> 5);
     let head_bytes = if second & 1 == 1 { 7 } else { 9 };
     // Several packets in a frame are allowed and hardly ever written; the decoder does not know them.
-    (bytes > head_bytes && seventh & 3 == 0).then_some(FrameHead {
+    let is_single = seventh.trailing_zeros() >= 2;
+    (bytes > head_bytes && is_single).then_some(FrameHead {
         bytes,
         head_bytes,
         frames: 1_024,

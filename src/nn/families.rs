@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub const PIXEL_OUTPUT: &str = "pixels";
 /// Role of the output with one logit for each defect class and item.
 pub const ITEM_OUTPUT: &str = "item";
+/// Role of the output that a plan adds by itself: what the item's layer sees of the deepest features, mean
+/// and then maximum of each channel.
+pub const FEATURE_OUTPUT: &str = "features";
 /// Input pixels for each pixel of the per-pixel output, along one axis.
 pub const PIXEL_STRIDE: u32 = 4;
 

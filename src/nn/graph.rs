@@ -3,7 +3,7 @@
 //! Everything about a network that is not a number lives here; training, inference and exports
 //! read it and add nothing. Knows no tensors.
 
-use super::NnError;
+use super::{FEATURE_OUTPUT, NnError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -198,6 +198,18 @@ impl Graph {
             known.insert(&node.name, shape);
         }
         Ok(known)
+    }
+
+    /// The same with its pooled features as a further output, where it pools once. They are computed
+    /// anyway; packages and exports need not name them.
+    #[must_use]
+    pub(super) fn with_features(&self) -> Self {
+        let mut pools = self.nodes.iter().filter(|node| node.op == Op::GlobalPool);
+        let mut outputs = self.outputs.clone();
+        if let (Some(pool), None) = (pools.next(), pools.next()) {
+            outputs.entry(FEATURE_OUTPUT.to_owned()).or_insert_with(|| pool.name.clone());
+        }
+        Self { outputs, ..self.clone() }
     }
 
     /// Every tensor that the graph needs, in order.

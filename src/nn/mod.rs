@@ -40,7 +40,7 @@ mod tape;
 mod threads;
 mod train;
 
-pub use families::{ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network, event_network};
+pub use families::{FEATURE_OUTPUT, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network, event_network};
 pub use graph::{Act, Extent, Graph, INPUT, Node, Op, Shape3, WeightSpec};
 pub use loss::{LossAndGradients, loss_with_gradients};
 pub use onnx::{OPSET, to_onnx};

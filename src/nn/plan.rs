@@ -76,7 +76,8 @@ impl Plan {
         width: usize,
     ) -> Result<Self, NnError> {
         check(graph, weights)?;
-        let Compiled { program, input, input_shape, outputs } = compile(isa, graph, weights, height, width)?;
+        let Compiled { program, input, input_shape, outputs } =
+            compile(isa, &graph.with_features(), weights, height, width)?;
         Ok(Self {
             graph: graph.clone(),
             program,

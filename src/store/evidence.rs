@@ -2,9 +2,10 @@
 
 use super::project::BLIND;
 use super::query::{json, parsed, word};
+use super::releases::STATION_OUTCOME;
 use super::{StoreError, View};
 use crate::domain::{Alarm, Band, InspectionId, ItemId, Label, Outcome, Prediction, Probability, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use std::collections::BTreeSet;
 
 /// Predictions that are read for each unit that is wanted, at most.
@@ -59,26 +60,46 @@ impl View<'_> {
              LEFT JOIN labels l ON l.item_id = c.item_id
              WHERE c.model = ?1 AND c.decided_at >= ?2 ORDER BY c.seq",
         )?;
-        let rows = statement.query_map(params![model_hash, since.as_micros()], |row| {
-            let is_labelled = row.get_ref(11)? != rusqlite::types::ValueRef::Null;
-            let has_band = row.get_ref(6)? != rusqlite::types::ValueRef::Null;
-            Ok(CheckedItem {
-                item: parsed(row, 0)?,
-                inspection: parsed(row, 1)?,
-                unit: row.get(2)?,
-                items: row.get(3)?,
-                seq: row.get(4)?,
-                outcome: word(row, 5)?,
-                band: if has_band { Some(word(row, 6)?) } else { None },
-                probability: Probability::saturating(row.get(7)?),
-                least: Probability::saturating(row.get(8)?),
-                decided_at: Timestamp::from_micros(row.get(9)?),
-                prediction: json(row, 10)?,
-                label: if is_labelled { Some(json(row, 11)?) } else { None },
-                looks: row.get(12)?,
-                is_first_of_unit: row.get(13)?,
-            })
-        })?;
+        let rows = statement.query_map(params![model_hash, since.as_micros()], checked)?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// Items that this model saw in shadow and a person was to look at, since a time: what came to people
+    /// anyway, and what was drawn for the comparison. `agreements` is the probability with which that draws
+    /// what the models agree on.
+    pub fn shadow_checks(
+        &self,
+        model_hash: &str,
+        since: Timestamp,
+        agreements: Probability,
+    ) -> Result<Vec<CheckedItem>, StoreError> {
+        // Other checks of what was decided alone are left out, as they are from the comparison. The smallest
+        // probability is one for all that is decided by the same rules, and 1 where people decide everything.
+        let mut statement = self.conn.prepare_cached(&format!(
+            "WITH rarest AS (SELECT min(?3, coalesce(min(probability), 1.0)) AS p FROM comparisons WHERE model = ?1)
+             SELECT s.item_id, i.inspection_id, n.unit, n.items, e.seq, {STATION_OUTCOME} AS outcome, NULL,
+                    CASE WHEN c.outcome = 'review' THEN 1.0 ELSE k.probability END,
+                    CASE WHEN json_extract(e.payload, '$.decision.policy.level') IN ('partial', 'full')
+                         THEN rarest.p ELSE 1.0 END,
+                    e.at, s.payload, l.payload,
+                    (SELECT count(*) FROM verdicts v WHERE v.item_id = s.item_id AND v.undone = 0),
+                    NOT EXISTS (SELECT 1 FROM inspections b WHERE b.unit = n.unit
+                                AND b.opened_at >= ?2
+                                AND (b.opened_at, b.inspection_id) < (n.opened_at, n.inspection_id))
+             FROM shadow_predictions s, rarest
+             JOIN items i ON i.item_id = s.item_id
+             JOIN inspections n ON n.inspection_id = i.inspection_id
+             JOIN decisions d ON d.item_id = s.item_id
+             LEFT JOIN checks c ON c.item_id = s.item_id
+             LEFT JOIN automatic a ON a.inspection_id = i.inspection_id
+             LEFT JOIN comparisons k ON k.item_id = s.item_id AND k.model = s.model
+             LEFT JOIN labels l ON l.item_id = s.item_id
+             JOIN events e ON e.seq = coalesce(c.seq, d.before_answers)
+             WHERE s.model = ?1 AND i.arrived_at >= ?2 AND (c.outcome = 'review' OR k.item_id IS NOT NULL)
+             ORDER BY e.seq"
+        ))?;
+        let wanted = params![model_hash, since.as_micros(), agreements.get()];
+        let rows = statement.query_map(wanted, checked)?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 
@@ -147,6 +168,13 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(sql)?.query_row(params![item.to_string(), reviewer], |row| row.get(0))?)
     }
 
+    /// What the policy in force rests on, as it was written down when that was adopted.
+    pub fn policy_evidence(&self) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT json_extract(payload, '$.evidence') FROM events
+                   WHERE kind = 'PolicyAdopted' ORDER BY seq DESC LIMIT 1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+    }
+
     /// Pairs of first answers that two people gave to one item independently, and how many disagree
     /// about whether it is good. Second looks at checks are left out: they are only asked for where the
     /// first contradicted, and would make everybody look careless.
@@ -164,6 +192,26 @@ impl View<'_> {
             Ok((count(row.get(0)?), count(row.get(1)?)))
         })?)
     }
+}
+
+fn checked(row: &Row<'_>) -> rusqlite::Result<CheckedItem> {
+    let is_there = |column| row.get_ref(column).map(|value| value != rusqlite::types::ValueRef::Null);
+    Ok(CheckedItem {
+        item: parsed(row, 0)?,
+        inspection: parsed(row, 1)?,
+        unit: row.get(2)?,
+        items: row.get(3)?,
+        seq: row.get(4)?,
+        outcome: word(row, 5)?,
+        band: if is_there(6)? { Some(word(row, 6)?) } else { None },
+        probability: Probability::saturating(row.get(7)?),
+        least: Probability::saturating(row.get(8)?),
+        decided_at: Timestamp::from_micros(row.get(9)?),
+        prediction: json(row, 10)?,
+        label: if is_there(11)? { Some(json(row, 11)?) } else { None },
+        looks: row.get(12)?,
+        is_first_of_unit: row.get(13)?,
+    })
 }
 
 /// The smallest id that an item of this time can have: ids begin with their milliseconds.

@@ -81,6 +81,8 @@ pub struct SeenByBoth {
     pub item: ItemId,
     pub inspection: String,
     pub unit: String,
+    pub source: String,
+    pub arrived_at: Timestamp,
     /// Of the station, before anybody answered.
     pub outcome: Outcome,
     /// By the model that decided, and by the other.
@@ -88,10 +90,12 @@ pub struct SeenByBoth {
     pub other: Prediction,
     /// With which a person was asked just for the comparison, and whether the models agreed.
     pub asked: Option<(bool, Probability)>,
-    /// With which it was looked at anyway.
-    pub checked: Option<Probability>,
     pub label: Option<Label>,
 }
+
+/// What the station said of an item before anybody answered: a check or a question remembers it, and an
+/// inspection that a model decided.
+pub(super) const STATION_OUTCOME: &str = "coalesce(c.outcome, a.outcome, d.decision)";
 
 /// An item as a model in shadow needs it.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +106,7 @@ pub struct ShadowItem {
     pub reference: Option<MediaHash>,
     /// Of the model that the station asked; absent where it got no answer.
     pub prediction: Option<Prediction>,
+    /// Of the station, before anybody answered.
     pub outcome: Outcome,
 }
 
@@ -137,6 +142,33 @@ impl View<'_> {
         Ok(self.releases()?.into_iter().find(|release| release.state == ReleaseState::Canary))
     }
 
+    /// Since when a model has been tried, without a break: from its first step into shadow or onto a share of
+    /// the line, also where it is live since. `None` for one that is not on the line.
+    pub fn trial_since(&self, hash: &str) -> Result<Option<Timestamp>, StoreError> {
+        // Few, and read from the log itself.
+        let mut statement = self.conn.prepare_cached(
+            "SELECT at, json_extract(payload, '$.model.hash') = ?1, json_extract(payload, '$.to') FROM events
+             WHERE kind IN ('ModelMoved', 'ModelPromoted') ORDER BY seq",
+        )?;
+        let mut rows = statement.query([hash])?;
+        let (mut since, mut is_live) = (None, false);
+        while let Some(row) = rows.next()? {
+            let (at, is_own) = (Timestamp::from_micros(row.get(0)?), row.get::<_, bool>(1)?);
+            let to: Option<String> = row.get(2)?;
+            match (is_own, to.as_deref()) {
+                (true, None) => {
+                    since = since.filter(|_| !is_live).or(Some(at));
+                    is_live = true;
+                }
+                (false, None) if is_live => (since, is_live) = (None, false),
+                (true, Some("shadow" | "canary")) if !is_live => since = since.or(Some(at)),
+                (true, Some(_)) if !is_live => since = None,
+                _ => {}
+            }
+        }
+        Ok(since)
+    }
+
     /// The one that was live before the present one.
     pub fn live_before(&self) -> Result<Option<Release>, StoreError> {
         let mut was: Vec<Release> = self.releases()?;
@@ -146,12 +178,14 @@ impl View<'_> {
 
     /// Items that arrived behind `after`, in their order, as far as the station has decided them.
     pub fn shadow_items(&self, after: Option<ItemId>, limit: usize) -> Result<Vec<ShadowItem>, StoreError> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT i.item_id, i.unit, i.media, i.reference, p.payload, d.decision
+        let mut statement = self.conn.prepare_cached(&format!(
+            "SELECT i.item_id, i.unit, i.media, i.reference, p.payload, {STATION_OUTCOME}
              FROM items i JOIN decisions d ON d.item_id = i.item_id
              LEFT JOIN predictions p ON p.item_id = i.item_id
-             WHERE i.item_id > ?1 AND i.inspection_id IS NOT NULL ORDER BY i.item_id LIMIT ?2",
-        )?;
+             LEFT JOIN checks c ON c.item_id = i.item_id
+             LEFT JOIN automatic a ON a.inspection_id = i.inspection_id
+             WHERE i.item_id > ?1 AND i.inspection_id IS NOT NULL ORDER BY i.item_id LIMIT ?2"
+        ))?;
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![after, limit], |row| {
@@ -224,21 +258,32 @@ impl View<'_> {
         ))
     }
 
-    /// What this model says of items that another one decided; oldest first.
-    pub fn seen_by_both(&self, hash: &str, since: Timestamp) -> Result<Vec<SeenByBoth>, StoreError> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT s.item_id, i.inspection_id, i.unit, coalesce(c.outcome, d.decision), p.payload, s.payload,
-                    k.agree, k.probability, c.probability, l.payload
+    /// What this model says of items that another one decided; oldest first. Behind the event `after`: only
+    /// those of which the log says something newer.
+    pub fn seen_by_both(
+        &self,
+        hash: &str,
+        since: Timestamp,
+        after: Option<i64>,
+    ) -> Result<Vec<SeenByBoth>, StoreError> {
+        let newer = match after {
+            Some(_) => "s.item_id IN (SELECT json_extract(payload, '$.item') FROM events WHERE seq > ?3)",
+            None => "?3 IS NULL",
+        };
+        let mut statement = self.conn.prepare_cached(&format!(
+            "SELECT s.item_id, i.inspection_id, i.unit, {STATION_OUTCOME}, p.payload, s.payload, k.agree,
+                    k.probability, l.payload, i.source, i.arrived_at
              FROM shadow_predictions s
              JOIN items i ON i.item_id = s.item_id
              JOIN predictions p ON p.item_id = s.item_id
              JOIN decisions d ON d.item_id = s.item_id
              LEFT JOIN comparisons k ON k.item_id = s.item_id AND k.model = s.model
              LEFT JOIN checks c ON c.item_id = s.item_id
+             LEFT JOIN automatic a ON a.inspection_id = i.inspection_id
              LEFT JOIN labels l ON l.item_id = s.item_id
-             WHERE s.model = ?1 AND i.arrived_at >= ?2 ORDER BY s.item_id",
-        )?;
-        let rows = statement.query_map(params![hash, since.as_micros()], both)?;
+             WHERE s.model = ?1 AND i.arrived_at >= ?2 AND {newer} ORDER BY s.item_id"
+        ))?;
+        let rows = statement.query_map(params![hash, since.as_micros(), after], both)?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
     }
 }
@@ -253,7 +298,8 @@ fn both(row: &Row<'_>) -> rusqlite::Result<SeenByBoth> {
         decided: json(row, 4)?,
         other: json(row, 5)?,
         asked: if is_there(6)? { Some((row.get(6)?, Probability::saturating(row.get(7)?))) } else { None },
-        checked: if is_there(8)? { Some(Probability::saturating(row.get(8)?)) } else { None },
-        label: if is_there(9)? { Some(json(row, 9)?) } else { None },
+        label: if is_there(8)? { Some(json(row, 8)?) } else { None },
+        source: row.get(9)?,
+        arrived_at: Timestamp::from_micros(row.get(10)?),
     })
 }

@@ -2,13 +2,15 @@
 
 use super::Verified;
 use super::checks::{ClassEstimate, by_class};
-use crate::decide::{Estimate, Tally, estimate, judge_errors, reviewer_error};
+use crate::decide::{AnswerPairs, Estimate, Tally, estimate, judge_errors};
 use crate::domain::{ModelRef, Outcome, Plan, Probability, Timestamp};
 use crate::store::{Automatic, StoreError, View};
 use serde::Serialize;
 
 /// Of the estimates' intervals.
 const CONFIDENCE: f64 = 0.95;
+/// With half of that for how often people err.
+const HALVED: f64 = 1.0 - (1.0 - CONFIDENCE) / 2.0;
 
 /// What random checks say of everything that was decided without a person.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -20,11 +22,15 @@ pub struct Estimates {
     pub escapes: Option<Estimate>,
     /// Good among the diverted.
     pub false_diverts: Option<Estimate>,
-    /// The upper end for escapes, were the people who check as often wrong as they were seen to be.
+    /// The upper end for escapes where the people who check err as often as their answers to the same items
+    /// leave possible, at the same confidence altogether.
     pub escapes_high_corrected: Option<f64>,
-    /// How often one look errs, from items that two people answered.
+    /// How often one look errs, from items that two people answered; as seen, and at most.
     pub reviewer_error: Option<f64>,
+    pub reviewer_error_high: Option<f64>,
+    /// Items that two people answered, and how many of them they disagreed about.
     pub answer_pairs: u64,
+    pub disagreements: u64,
     /// For the plan's limits on single classes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_class: Vec<ClassEstimate>,
@@ -40,23 +46,34 @@ pub fn estimates(
 ) -> Result<Estimates, StoreError> {
     let Automatic { passed, diverted } = view.automatic(&model.hash, since)?;
     let (pairs, disagreements) = view.answer_pairs()?;
-    let escapes = checked(verified, Outcome::Pass, passed);
-    let reviewer_error = reviewer_error(pairs, disagreements);
+    let answers = AnswerPairs { pairs, disagreements };
+    let confidence = Probability::saturating(CONFIDENCE);
+    // The upper end has half of δ, which is halved again between the checks and those who made them.
+    let quarter = Probability::saturating(1.0 - (1.0 - CONFIDENCE) / 4.0);
+    let high =
+        checked(verified, Outcome::Pass, passed, Probability::saturating(HALVED)).map(|found| found.high);
     Ok(Estimates {
         passed,
         diverted,
-        escapes,
-        false_diverts: checked(verified, Outcome::Divert, diverted),
-        escapes_high_corrected: escapes
-            .zip(reviewer_error)
-            .map(|(escapes, error)| judge_errors(escapes.high, error)),
-        reviewer_error,
+        escapes: checked(verified, Outcome::Pass, passed, confidence),
+        false_diverts: checked(verified, Outcome::Divert, diverted, confidence),
+        escapes_high_corrected: high
+            .zip(answers.error_at_most(quarter))
+            .map(|(high, error)| judge_errors(high, error)),
+        reviewer_error: answers.error(),
+        reviewer_error_high: answers.error_at_most(confidence),
         answer_pairs: pairs,
-        by_class: by_class(plan, verified, Probability::saturating(CONFIDENCE)),
+        disagreements,
+        by_class: by_class(plan, verified, confidence),
     })
 }
 
-fn checked(verified: &[Verified], outcome: Outcome, decided: u64) -> Option<Estimate> {
+fn checked(
+    verified: &[Verified],
+    outcome: Outcome,
+    decided: u64,
+    confidence: Probability,
+) -> Option<Estimate> {
     let mut tally = Tally::default();
     // Pictures of one unit resemble each other: each unit counts once.
     for one in verified.iter().filter(|one| one.outcome == outcome && one.is_first_of_unit) {
@@ -68,7 +85,7 @@ fn checked(verified: &[Verified], outcome: Outcome, decided: u64) -> Option<Esti
     }
     // Checks that nobody has answered yet say nothing, and what they stand for is not known either.
     let known = (decided as f64).min(tally.stands_for()).max(tally.n());
-    estimate(&tally.answers, known, Probability::saturating(CONFIDENCE))
+    estimate(&tally.answers, known, confidence)
 }
 
 /// The estimate of escapes at one time.

@@ -1,68 +1,105 @@
-//! Whether pictures and scores still look like those that the model knows: one item far outside goes to
+//! Whether items and scores are still like those that the model knows: one item far outside goes to
 //! a person, a lasting shift lowers the level.
 //!
 //! Each measure has two charts of cumulated sums (Page, 1954). Their limit follows from the mean number
 //! of items between false alarms that the plan asks for, by Siegmund's approximation (1985), shared
 //! among all charts.
 
+use super::features::FeatureNorm;
 use crate::decide::smallest;
-use crate::domain::{Alarm, AlarmKind, DataNorms, ImageStats, ModelRef, Norm, Plan, Prediction};
+use crate::domain::{Alarm, AlarmKind, DataNorms, InputStats, MediaKind, ModelRef, Norm, Plan, Prediction};
 
 /// A shift of one normal deviation is found soonest with half of it.
 const SLACK: f64 = 0.5;
-/// One item moves a sum by no more than this: what a single picture is like is for [`deviations`].
+/// One item moves a sum by no more than this: what a single item is like is for [`deviations`].
 const STEP_MAX: f64 = 4.0;
 /// Siegmund's correction for steps that overshoot.
 const OVERSHOOT: f64 = 1.166;
 /// A chart with this limit alarms once in e⁶⁰ items.
 const LIMIT_MAX: f64 = 60.0;
 
-const SCORE: usize = ImageStats::NAMES.len();
-const MEASURES: usize = SCORE + 1;
+/// Places of the measures: score, what the network sees, then those of the item itself.
+const SCORE: usize = 0;
+const FEATURES: usize = 1;
+const ITEM: usize = 2;
 
-/// What is normal for each measure of a picture and, where that is known, for the score.
+/// What is normal for each measure of an item and, where that is known, for the score and for what the
+/// network sees.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Norms(Vec<Norm>);
+pub struct Norms {
+    /// All items are of this kind; one of another is not compared.
+    kind: MediaKind,
+    items: Vec<Norm>,
+    score: Option<Norm>,
+    features: Option<FeatureNorm>,
+}
 
 impl Norms {
     /// From predictions made where all was well; `None` where there are none with measures.
     pub fn of<'a>(plan: &Plan, seen: impl IntoIterator<Item = &'a Prediction>) -> Option<Self> {
-        let rows: Vec<[f32; MEASURES]> = seen.into_iter().filter_map(|p| measures(plan, p)).collect();
-        let norms: Option<Vec<Norm>> =
-            (0..MEASURES).map(|i| Norm::of(rows.iter().map(|row| row[i]).collect())).collect();
-        norms.map(Self)
+        let seen: Vec<&Prediction> = seen.into_iter().filter(|one| one.inputs.is_some()).collect();
+        let kind = seen.first()?.inputs?.kind();
+        let seen: Vec<&Prediction> =
+            seen.into_iter().filter(|one| one.inputs.is_some_and(|stats| stats.kind() == kind)).collect();
+        let rows: Vec<Vec<f32>> = seen.iter().filter_map(|one| Some(one.inputs?.values())).collect();
+        let items =
+            (0..InputStats::names(kind).len()).map(|i| Norm::of(rows.iter().map(|row| row[i]).collect()));
+        let features: Vec<&[f32]> = seen.iter().map(|one| one.features.as_slice()).collect();
+        Some(Self {
+            kind,
+            items: items.collect::<Option<_>>()?,
+            score: Norm::of(seen.iter().map(|one| log_odds(plan, one)).collect()),
+            features: FeatureNorm::of(&features),
+        })
     }
 
     /// From the data that a model was trained on. What is normal for the score stays open: people label what
-    /// the station asks them, and that is what the model is less sure of than of all that comes.
+    /// the station asks them, and that is what the model is less sure of than of all that comes. What the
+    /// network sees is learnt on the line alone, so that packages need not bring it.
     #[must_use]
     pub fn of_data(norms: &DataNorms) -> Option<Self> {
-        ImageStats::KEYS.iter().map(|key| norms.inputs.get(*key).cloned()).collect::<Option<_>>().map(Self)
+        [MediaKind::Image, MediaKind::Audio].into_iter().find_map(|kind| {
+            let items = InputStats::keys(kind).iter().map(|key| norms.inputs.get(*key).cloned());
+            Some(Self { kind, items: items.collect::<Option<_>>()?, score: None, features: None })
+        })
+    }
+
+    fn measures(&self) -> usize {
+        ITEM + self.items.len()
+    }
+
+    fn name(&self, measure: usize) -> &'static str {
+        match measure {
+            SCORE => "defect score",
+            FEATURES => "strangeness to the network",
+            item => InputStats::names(self.kind)[item - ITEM],
+        }
+    }
+
+    /// How far each measure is from normal, where that is known; `None` for a prediction without measures.
+    fn deviations(&self, plan: &Plan, prediction: &Prediction) -> Option<Vec<Option<f64>>> {
+        let stats = prediction.inputs.filter(|stats| stats.kind() == self.kind)?;
+        let odds = f64::from(log_odds(plan, prediction));
+        let score = self.score.as_ref().map(|norm| norm.deviation(odds));
+        let features = self.features.as_ref().and_then(|norm| norm.deviation(&prediction.features));
+        let item =
+            self.items.iter().zip(stats.values()).map(|(norm, value)| Some(norm.deviation(f64::from(value))));
+        Some([score, features].into_iter().chain(item).collect())
     }
 }
 
-/// Measures of a picture, and the log-odds of its score.
-fn measures(plan: &Plan, prediction: &Prediction) -> Option<[f32; MEASURES]> {
-    let stats = prediction.inputs?.values();
-    let mut all = [0.0; MEASURES];
-    all[..SCORE].copy_from_slice(&stats);
-    #[expect(clippy::cast_possible_truncation, reason = "within ±14")]
-    let odds = prediction.divert_probability(plan).log_odds() as f32;
-    all[SCORE] = odds;
-    Some(all)
+#[expect(clippy::cast_possible_truncation, reason = "within ±14")]
+fn log_odds(plan: &Plan, prediction: &Prediction) -> f32 {
+    prediction.divert_probability(plan).log_odds() as f32
 }
 
-fn name(measure: usize) -> &'static str {
-    ImageStats::NAMES.get(measure).copied().unwrap_or("defect score")
-}
-
-/// The measure of the picture that is farthest from normal, and how far. The score is none: a surely
-/// defective part is no strange picture.
+/// The measure that is farthest from normal, and how far. The score is none: a surely defective part is no
+/// strange item.
 #[must_use]
 pub fn deviations(plan: &Plan, norms: &Norms, prediction: &Prediction) -> Option<(&'static str, f64)> {
-    let measured = measures(plan, prediction)?;
-    let all = norms.0.iter().zip(measured).take(SCORE).enumerate();
-    all.map(|(i, (norm, value))| (name(i), norm.deviation(f64::from(value))))
+    let all = norms.deviations(plan, prediction)?.into_iter().enumerate();
+    all.filter(|(measure, _)| *measure != SCORE)
+        .filter_map(|(measure, deviation)| Some((norms.name(measure), deviation?)))
         .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
 }
 
@@ -72,7 +109,7 @@ pub struct InputWatch {
     norms: Norms,
     model: ModelRef,
     /// Upwards and downwards.
-    sums: [[f64; 2]; MEASURES],
+    sums: Vec<[f64; 2]>,
     limit: f64,
     seen: u64,
 }
@@ -80,9 +117,10 @@ pub struct InputWatch {
 impl InputWatch {
     #[must_use]
     pub fn new(plan: &Plan, norms: Norms, model: ModelRef) -> Self {
-        let charts = 2.0 * MEASURES as f64;
+        let charts = 2.0 * norms.measures() as f64;
         let limit = chart_limit(plan.watch.items_between_false_alarms * charts);
-        Self { norms, model, sums: [[0.0; 2]; MEASURES], limit, seen: 0 }
+        let sums = vec![[0.0; 2]; norms.measures()];
+        Self { norms, model, sums, limit, seen: 0 }
     }
 
     #[must_use]
@@ -97,11 +135,11 @@ impl InputWatch {
 
     /// Takes one more item in; the alarm once a sum is over its limit. The chart begins anew then.
     pub fn push(&mut self, plan: &Plan, prediction: &Prediction) -> Option<Alarm> {
-        let measured = measures(plan, prediction)?;
+        let deviations = self.norms.deviations(plan, prediction)?;
         self.seen += 1;
         let mut worst: Option<(usize, f64)> = None;
-        for (i, (norm, value)) in self.norms.0.iter().zip(measured).enumerate() {
-            let z = norm.deviation(f64::from(value)).clamp(-STEP_MAX, STEP_MAX);
+        for (i, z) in deviations.into_iter().enumerate() {
+            let Some(z) = z.map(|z| z.clamp(-STEP_MAX, STEP_MAX)) else { continue };
             for (sum, z) in self.sums[i].iter_mut().zip([z, -z]) {
                 *sum = (*sum + z - SLACK).max(0.0);
                 if *sum > self.limit && worst.is_none_or(|(_, most)| *sum > most) {
@@ -111,11 +149,11 @@ impl InputWatch {
         }
         let (measure, sum) = worst?;
         let is_up = self.sums[measure][0] >= self.sums[measure][1];
-        self.sums = [[0.0; 2]; MEASURES];
+        self.sums.fill([0.0; 2]);
         let which = if is_up { "higher" } else { "lower" };
         Some(Alarm {
             kind: AlarmKind::Inputs,
-            text: format!("{} has become {which} than what the model knows", name(measure)),
+            text: format!("{} has become {which} than what the model knows", self.norms.name(measure)),
             value: sum,
             limit: self.limit,
             model: Some(self.model.clone()),
@@ -135,7 +173,7 @@ fn chart_limit(items: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Class, Probability, Route, Task, Timing};
+    use crate::domain::{Class, ImageStats, Probability, Route, Task, Timing};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use std::collections::BTreeMap;
@@ -164,14 +202,15 @@ mod tests {
             regions: Vec::new(),
             transcript: None,
             timing: Timing::default(),
-            inputs: Some(ImageStats {
+            features: (0..4).map(|i| normal(i as f32, 1.0)).collect(),
+            inputs: Some(InputStats::Image(ImageStats {
                 brightness: normal(120.0 - darker, 8.0),
                 contrast: normal(40.0, 5.0),
                 sharpness: normal(12.0, 2.0),
                 noise: normal(3.0, 0.8),
                 red_green: normal(0.0, 2.0),
                 blue_yellow: normal(0.0, 2.0),
-            }),
+            })),
         }
     }
 
@@ -211,9 +250,16 @@ mod tests {
         let watch = watch(&plan, &mut random);
         let mut strange = seen(&mut random, 0.0);
         assert!(deviations(&plan, watch.norms(), &strange).unwrap().1.abs() < 6.0);
-        strange.inputs = strange.inputs.map(|stats| ImageStats { brightness: 3.0, ..stats });
+        let stats = *strange.inputs.as_ref().and_then(InputStats::image).unwrap();
+        strange.inputs = Some(InputStats::Image(ImageStats { brightness: 3.0, ..stats }));
         let (what, far) = deviations(&plan, watch.norms(), &strange).unwrap();
         assert!(what == "brightness" && far < -8.0);
+        strange = Prediction { features: vec![9.0, -9.0, 9.0, -9.0], ..seen(&mut random, 0.0) };
+        let (what, far) = deviations(&plan, watch.norms(), &strange).unwrap();
+        assert!(what.contains("network") && far > 6.0, "{what} {far}");
+        // What an older version recorded says nothing of features, and everything of the picture.
+        strange.features.clear();
+        assert!(deviations(&plan, watch.norms(), &strange).unwrap().1.abs() < 6.0);
         strange.inputs = None;
         assert!(deviations(&plan, watch.norms(), &strange).is_none());
     }

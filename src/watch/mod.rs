@@ -6,10 +6,11 @@
 
 mod checks;
 mod estimates;
+mod features;
 mod inputs;
 mod verified;
 
 pub use checks::{ClassEstimate, broken_promise};
 pub use estimates::{Estimates, SeriesPoint, estimates, series};
 pub use inputs::{InputWatch, Norms, deviations};
-pub use verified::{Verified, evidence, is_bad, is_misnamed, verified};
+pub use verified::{Verified, evidence, is_bad, is_misnamed, verified, verified_in_all};

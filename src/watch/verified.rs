@@ -37,14 +37,32 @@ pub fn verified(
     model: &ModelRef,
     since: Timestamp,
 ) -> Result<Vec<Verified>, StoreError> {
+    Ok(inspections(plan, view.checks(&model.hash, since)?))
+}
+
+/// What people have verified of all that a model saw since `since`, also in shadow. The evidence for its
+/// thresholds: what it would have decided is as well known there as if it had decided.
+pub fn verified_in_all(
+    view: &View<'_>,
+    plan: &Plan,
+    model: &ModelRef,
+    since: Timestamp,
+) -> Result<Vec<Verified>, StoreError> {
+    let agreements = Probability::saturating(plan.release.agreements);
+    let mut items = view.checks(&model.hash, since)?;
+    items.extend(view.shadow_checks(&model.hash, since, agreements)?);
+    Ok(inspections(plan, items))
+}
+
+fn inspections(plan: &Plan, items: Vec<CheckedItem>) -> Vec<Verified> {
     let mut inspections: BTreeMap<InspectionId, Vec<CheckedItem>> = BTreeMap::new();
-    for item in view.checks(&model.hash, since)? {
+    for item in items {
         inspections.entry(item.inspection).or_default().push(item);
     }
     let mut found: Vec<Verified> =
         inspections.into_values().filter_map(|items| inspection(plan, &items)).collect();
     found.sort_by_key(|one| one.seq);
-    Ok(found)
+    found
 }
 
 fn inspection(plan: &Plan, items: &[CheckedItem]) -> Option<Verified> {

@@ -97,7 +97,20 @@ impl<'a> Study<'a> {
         if as_seen { tally } else { tally.scaled(self.times) }
     }
 
-    pub fn sequence(&self, target: Target, limit: Probability, confidence: Probability) -> Option<Accepted> {
+    /// Candidates that are accepted where `sharing` limits share δ. Among what is decided the first candidate
+    /// that is tested moves with δ, and a later start could step over a candidate that fails an earlier one; so
+    /// only what would be accepted for fewer limits too is, and a further limit never widens a threshold.
+    pub fn shared(&self, target: Target, limit: Limit, sharing: u8) -> Option<Accepted> {
+        let fewest = if target.kind.is_among_decided() { 1 } else { sharing };
+        let by = |sharing| self.sequence(target, limit.limit, shared_confidence(limit.confidence, sharing));
+        let all: Option<Vec<Accepted>> = (fewest..=sharing).map(by).collect();
+        let common = all?
+            .into_iter()
+            .reduce(|a, b| Accepted { first: a.first.max(b.first), last: a.last.min(b.last) })?;
+        (common.first <= common.last).then_some(common)
+    }
+
+    fn sequence(&self, target: Target, limit: Probability, confidence: Probability) -> Option<Accepted> {
         zero_error_sample(limit, confidence)?;
         let mut found: Option<Accepted> = None;
         for index in order(target.kind) {
@@ -141,6 +154,7 @@ impl<'a> Study<'a> {
             errors: 0,
             rate: None,
             bound: Probability::ONE,
+            bound_at_half: Probability::ONE,
             bound_corrected: None,
             supported: false,
             labels_needed: None,
@@ -217,6 +231,8 @@ impl<'a> Study<'a> {
         (detail.n, detail.errors) = (whole(tally.n()), whole(tally.errors()));
         detail.rate = tally.rate();
         detail.bound = tally.upper_bound(self.method, detail.tested_confidence);
+        let half = shared_confidence(detail.tested_confidence, 2);
+        detail.bound_at_half = tally.upper_bound(self.method, half);
     }
 
     /// A limit that holds somewhere, but not where the limits on its threshold end together.
@@ -259,6 +275,11 @@ impl<'a> Study<'a> {
             .sum();
         (all > 0.0).then(|| decided / all)
     }
+}
+
+/// What each of so many limits is tested at.
+pub(super) fn shared_confidence(confidence: Probability, sharing: u8) -> Probability {
+    Probability::saturating(1.0 - (1.0 - confidence.get()) / f64::from(sharing.max(1)))
 }
 
 /// From strict to loose. Everything is shut at the beginning: nothing passes, nothing is diverted.

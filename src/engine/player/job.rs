@@ -238,7 +238,7 @@ mod tests {
     fn counted(frames: u32) -> SoundFile {
         let samples = (0..frames).map(|n| n as f32 / 65_536.0).collect();
         let sound = Sound { rate_hz: RATE, channels: 1, samples };
-        SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::F32))).unwrap()
+        SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap()
     }
 
     fn request(from: u64, span: [u64; 2], is_looped: bool, speed: f64) -> PlayRequest {
@@ -302,7 +302,7 @@ mod tests {
         let tone = |level: f32| {
             let samples = (0..32_000).map(|i| level * (i as f32 * 0.4).sin()).collect();
             let sound = Sound { rate_hz: RATE, channels: 1, samples };
-            SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::F32))).unwrap()
+            SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap()
         };
         let quiet = listening_gain(&mut tone(0.01), [0, 32_000]).unwrap();
         let loud = listening_gain(&mut tone(0.9), [0, 32_000]).unwrap();
@@ -311,7 +311,7 @@ mod tests {
         let mut click = vec![0.001; 32_000];
         click[100] = 1.0;
         let sound = Sound { rate_hz: RATE, channels: 1, samples: click };
-        let mut file = SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::F32))).unwrap();
+        let mut file = SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap();
         assert!(listening_gain(&mut file, [0, 32_000]).unwrap() <= 1.0);
     }
 }

@@ -63,6 +63,8 @@ pub struct ReplayOptions {
     pub model: Option<String>,
     /// Begin without a model.
     pub from_nothing: bool,
+    /// The package whose weights every training begins with.
+    pub init: Option<String>,
     pub reviewer: Reviewer,
     pub seed: u64,
     /// Runs with one seed each, the first is `seed`.
@@ -170,6 +172,8 @@ pub fn replay(
 ) -> Result<Replay, EngineError> {
     let plan = scratch_plan(&line.plan);
     let model = first_model(line, dataset, options)?;
+    let find = |name: &String| find_model(Some(line.store.folder()), name);
+    let init = options.init.as_ref().map(find).transpose()?;
     let sets: Vec<&ReplaySet> = std::iter::once(dataset).chain(then).collect();
     let mut loaded: Vec<(Cow<'_, [LabelledItem]>, Vec<Scored>)> = Vec::new();
     for set in sets {
@@ -222,7 +226,7 @@ pub fn replay(
             }
         }
         let keeps_pictures = kept.is_some() && matches!(dataset, ReplaySet::Pictures(_));
-        let player = Player::new(played, options, seed, keeps_pictures);
+        let player = Player::new(played, options, seed, keeps_pictures, init.as_ref());
         runs.push(player.play(&stream, cancel, &mut |done, all| progress("playing", done, all))?);
     }
     let name =

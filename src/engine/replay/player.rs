@@ -28,6 +28,9 @@ const WAITING_MAX: usize = 100_000;
 const MOMENTS: usize = 60;
 /// Least answers before anything can be trained.
 const LABELS_MIN: usize = 20;
+/// Of the usual learning rate, where a training begins with a package: what that knows of many labels is
+/// not to be trained away on a few.
+const RATE_SHARE: f64 = 0.1;
 
 pub(super) struct Player<'a> {
     line: Line,
@@ -36,6 +39,8 @@ pub(super) struct Player<'a> {
     guard: Guard,
     random: ChaCha8Rng,
     keeps_pictures: bool,
+    /// Gives every training its first weights.
+    init: Option<&'a Model>,
     /// Replaces the cached scores after a training.
     trained: Option<Model>,
     /// What people have said so far, by place in the stream.
@@ -48,7 +53,13 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    pub fn new(line: Line, options: &'a ReplayOptions, seed: u64, keeps_pictures: bool) -> Self {
+    pub fn new(
+        line: Line,
+        options: &'a ReplayOptions,
+        seed: u64,
+        keeps_pictures: bool,
+        init: Option<&'a Model>,
+    ) -> Self {
         let plan = Arc::new(line.plan.clone());
         Self {
             guard: Guard::new(Arc::clone(&plan)),
@@ -58,6 +69,7 @@ impl<'a> Player<'a> {
             // Another stream of numbers than the order's.
             random: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed_0fa0_0b5e_12e5),
             keeps_pictures,
+            init,
             trained: None,
             answered: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -320,15 +332,14 @@ impl<'a> Player<'a> {
             .map(|(&place, said)| LabelledItem { label: said.clone(), ..stream[place].0.clone() })
             .collect();
         self.labels_trained = self.answered.len();
-        let mut settings = if items.iter().all(|item| item.reference.is_some()) {
-            TrainSettings::with_reference()
-        } else {
-            TrainSettings::default()
-        };
+        let mut settings = TrainSettings { task: Some(self.plan.task), ..TrainSettings::suited(&items) };
+        if self.init.is_some() {
+            settings.rate *= RATE_SHARE;
+        }
         settings.seed = self.run.seed;
         settings.minutes = self.plan.retrain.minutes;
         settings.name = format!("replay-{}", self.run.trainings + 1);
-        let report = match learn::train(&items, &settings, None, cancel, &mut |_| {}) {
+        let report = match learn::train(&items, &settings, self.init, cancel, &mut |_| {}) {
             Ok(report) => report,
             // Too few of one kind yet: later.
             Err(learn::LearnError::TooLittle(_)) => return Ok(()),

@@ -3,10 +3,10 @@
 
 use super::super::EngineError;
 use crate::domain::{
-    ImageStats, Label, LabelledItem, MediaHash, MediaKind, ModelRef, Prediction, Probability, Reason, Timing,
+    InputStats, Label, LabelledItem, MediaHash, MediaKind, ModelRef, Prediction, Probability, Reason, Timing,
 };
 use crate::infer::Model;
-use crate::media::{Decoded, Raster, decode, decode_image, image_stats};
+use crate::media::{Raster, decode, decode_image};
 use rayon::prelude::*;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -78,10 +78,8 @@ fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<P
         regions: output.regions,
         transcript: None,
         timing: Timing { decode_ms, prepare_ms, network_ms: millis(start) },
-        inputs: match &decoded {
-            Decoded::Image(raster) => Some(image_stats(raster)),
-            Decoded::Sound(_) => None,
-        },
+        inputs: Some(decoded.stats()),
+        features: output.features,
     })
 }
 
@@ -102,7 +100,9 @@ struct Row {
     probabilities: BTreeMap<String, Probability>,
     truth: String,
     #[serde(default)]
-    inputs: Option<ImageStats>,
+    inputs: Option<InputStats>,
+    #[serde(default)]
+    features: Vec<f32>,
 }
 
 /// Items and scores from a file of predictions; there are no pictures.
@@ -135,6 +135,7 @@ pub(super) fn read_scores(
             transcript: None,
             timing: Timing::default(),
             inputs: row.inputs,
+            features: row.features,
         };
         scored.push(Scored { media, bytes: 0, prediction: Ok(prediction) });
     }

@@ -90,7 +90,7 @@ impl Spectrum {
     }
 
     /// A column for each stretch between two neighbouring frames of `begins`.
-    fn picture(&mut self, file: &mut SoundFile, begins: &[u64]) -> Result<Vec<u8>, String> {
+    pub(super) fn picture(&mut self, file: &mut SoundFile, begins: &[u64]) -> Result<Vec<u8>, String> {
         let width = begins.len().saturating_sub(1);
         let mut pixels = vec![0; width * self.rows];
         let (Some(&first), Some(&last)) = (begins.first(), begins.last()) else { return Ok(pixels) };

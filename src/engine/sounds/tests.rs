@@ -9,7 +9,7 @@ const RATE: u32 = 16_000;
 
 fn file(samples: Vec<f32>) -> SoundFile {
     let sound = Sound { rate_hz: RATE, channels: 1, samples };
-    SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::F32))).unwrap()
+    SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap()
 }
 
 /// Silence with a click at each of these frames.
@@ -69,7 +69,7 @@ fn a_column_does_not_depend_on_what_is_read_beside_it() {
 fn a_service_gives_head_samples_and_tiles_of_what_is_wanted() {
     let dir = tempfile::tempdir().unwrap();
     let sound = Sound { rate_hz: RATE, channels: 1, samples: clicks(48_000, &[24_000]) };
-    let media = Blobs::of_line(dir.path()).put(&encode_wav(&sound, WavFormat::I16)).unwrap();
+    let media = Blobs::of_line(dir.path()).put(&encode_wav(&sound, WavFormat::Pcm16)).unwrap();
     let sounds = Sounds::start(dir.path(), || {}).unwrap();
     let missing = MediaHash::of(b"nothing");
     sounds.want(vec![
@@ -131,7 +131,7 @@ fn three_hours_open_at_once_and_need_little_memory() {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let bytes = 3 * 3600 * 44_100 * 4_u32;
     let sound = Sound { rate_hz: 44_100, channels: 2, samples: vec![0.0; 2] };
-    let mut head = encode_wav(&sound, WavFormat::I16);
+    let mut head = encode_wav(&sound, WavFormat::Pcm16);
     head.truncate(44);
     head[4..8].copy_from_slice(&(bytes + 36).to_le_bytes());
     head[40..44].copy_from_slice(&bytes.to_le_bytes());

@@ -144,7 +144,7 @@ impl Transfer {
     fn path_ui(&mut self, ui: &mut Ui) {
         let t = tokens(ui);
         let title = if self.kind == Kind::Import {
-            tr("Folder with items.jsonl")
+            tr("Folder with items.jsonl, or of sounds with Audacity’s or Raven’s labels")
         } else {
             tr("New folder for the export")
         };

@@ -220,7 +220,11 @@ pub(super) fn checks_ui(ui: &mut Ui, report: &PromiseReport, t: Tokens) {
     row_ui(ui, tr("waiting for an answer"), &report.pending.to_string(), t);
     match report.estimates.reviewer_error {
         Some(error) => {
-            row_ui(ui, tr("one look errs in, as far as two disagree"), &percent(error), t);
+            let most = report
+                .estimates
+                .reviewer_error_high
+                .map_or_else(String::new, |high| format!(", {} {}", tr("at most"), percent(high)));
+            row_ui(ui, tr("one look errs in, as far as two disagree"), &(percent(error) + &most), t);
             ui.label(note(format!("n = {} {}", report.estimates.answer_pairs, tr("pairs of answers")), t));
         }
         None => {

@@ -5,8 +5,8 @@ use super::super::theme::{SPACE, tokens};
 use super::super::widgets::{Mark, button_ui, note, secondary, warning_ui};
 use super::limits::Limits;
 use crate::domain::{
-    AfterIngest, Class, Label, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorSettings, Task,
-    WhenFull,
+    AfterIngest, Class, Label, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorKind,
+    SimulatorSettings, Task, WhenFull,
 };
 use eframe::egui::{self, DragValue, Role, Ui, WidgetInfo, vec2};
 use std::ops::RangeInclusive;
@@ -306,18 +306,33 @@ impl PlanForm {
 
     fn simulator_ui(&mut self, ui: &mut Ui) {
         let mut has = self.plan.simulator.is_some();
-        ui.checkbox(&mut has, tr("A rendered phone line stands in for the camera"));
+        ui.checkbox(&mut has, tr("A simulated line stands in for camera or microphone"));
         if has != self.plan.simulator.is_some() {
             self.plan.simulator = has.then(SimulatorSettings::default);
         }
         let Some(simulator) = &mut self.plan.simulator else { return };
+        row(ui, tr("Makes"), |ui| {
+            let name = |kind| match kind {
+                SimulatorKind::Phone => tr("pictures of phones"),
+                SimulatorKind::Motor => tr("sounds of motors"),
+            };
+            let mut kind = simulator.kind;
+            egui::ComboBox::from_id_salt("simulator").selected_text(name(kind)).show_ui(ui, |ui| {
+                for other in [SimulatorKind::Phone, SimulatorKind::Motor] {
+                    ui.selectable_value(&mut kind, other, name(other));
+                }
+            });
+            *simulator = simulator.of_kind(kind);
+        });
         row(ui, tr("Units"), |ui| {
             number(ui, &mut simulator.units_per_minute, 0.1..=6000.0, tr(" a minute"), tr("Units a minute"));
         });
         row(ui, tr("Share with a defect"), |ui| {
             number(ui, &mut simulator.defect_share, 0.0..=1.0, "", tr("Share with a defect"));
         });
-        row(ui, tr("Light"), |ui| number(ui, &mut simulator.light, 0.1..=3.0, "", tr("Light")));
+        if simulator.kind == SimulatorKind::Phone {
+            row(ui, tr("Light"), |ui| number(ui, &mut simulator.light, 0.1..=3.0, "", tr("Light")));
+        }
     }
 }
 

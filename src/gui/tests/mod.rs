@@ -1,5 +1,6 @@
 //! The window through its accessibility tree: what a person presses, and what is on the disk then.
 
+mod models;
 mod pages;
 mod raster;
 mod review;
@@ -77,6 +78,7 @@ fn prediction(crack: f64) -> Prediction {
         transcript: None,
         timing: Timing::default(),
         inputs: None,
+        features: Vec::new(),
     }
 }
 

@@ -286,7 +286,7 @@ impl Bench {
     }
 
     #[track_caller]
-    fn see(&mut self, text: &str) {
+    pub(super) fn see(&mut self, text: &str) {
         let start = Instant::now();
         while !self.shows(text) {
             assert!(start.elapsed() < PATIENCE, "no {text}; {:?}", self.harness.state().toasts.newest());

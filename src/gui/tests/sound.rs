@@ -18,7 +18,7 @@ fn wav(number: u8) -> Vec<u8> {
             (noise + if is_on { 0.3 * turn.sin() } else { 0.0 }) as f32
         })
         .collect();
-    encode_wav(&Sound { rate_hz: RATE, channels: 1, samples }, WavFormat::I16)
+    encode_wav(&Sound { rate_hz: RATE, channels: 1, samples }, WavFormat::Pcm16)
 }
 
 fn heard(number: u8, media: MediaHash) -> Arrival {

@@ -5,8 +5,10 @@
 //! store: the caller hands in the truth.
 
 mod compare;
+mod cut_outs;
 mod read_back;
 mod table;
+mod time_axis;
 
 use super::dataset::{self, ITEMS_FILE};
 use super::export::{COUNTS_FILE, HASHES_FILE, MEDIA_DIR, SPLITS_DIR, files_below, hash_files, sheet_bytes};
@@ -67,6 +69,9 @@ pub fn check_export(out: &Path, truth: Option<&[LabelledItem]>) -> Result<CheckR
         Format::Voc => compare::voc(out, &exported, &mut findings),
         Format::Masks => compare::class_masks(out, &exported, &mut findings),
         Format::Csv => table::check(out, &exported, &mut findings),
+        Format::Audacity => time_axis::tracks(out, &exported, &mut findings),
+        Format::Raven => time_axis::tables(out, &exported, &mut findings),
+        Format::Cuts => cut_outs::check(out, &exported, &mut findings),
     };
     if let Some(written) = written {
         findings.equal("written in counts.json", &sheet.written, &(written as u64));

@@ -386,7 +386,7 @@ fn json<T: DeserializeOwned>(out: &Path, name: &str, findings: &mut Findings) ->
     serde_json::from_str(&text).map_err(|error| findings.add(format!("{error}: {name}"))).ok()
 }
 
-fn names_in(out: &Path, folder: &str, findings: &mut Findings) -> Option<Vec<String>> {
+pub(super) fn names_in(out: &Path, folder: &str, findings: &mut Findings) -> Option<Vec<String>> {
     let list = || -> std::io::Result<Vec<String>> {
         fs::read_dir(out.join(folder))?
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))

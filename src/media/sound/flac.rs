@@ -217,7 +217,7 @@ fn walk(input: &mut Input, start: u64) -> Result<(StreamInfo, u64), MediaError> 
         let head = input.at(at, 4)?;
         let &[kind, a, b, c] = head.as_slice() else { return Err(MediaError::CutOff(NAME)) };
         let size = u32::from_be_bytes([0, a, b, c]);
-        if kind & 0x7F == 0 {
+        if kind.trailing_zeros() >= 7 {
             let mut body = [0; 34];
             input.fill(at + 4, &mut body, NAME)?;
             info = Some(stream_info(&body));

@@ -38,6 +38,9 @@ impl<'s> Frames<'s> {
         let name = if is_adts { "AAC" } else { "MP3" };
         let mut walk = Walk { input, window: Vec::new(), window_at: 0, name, is_adts };
         let head = walk.head(start)?.ok_or(MediaError::CutOff(name))?;
+        if start + head.bytes as u64 > walk.input.len {
+            return Err(MediaError::CutOff(name));
+        }
         if head.channels == 0 {
             let why = "channels that are described elsewhere".into();
             return Err(MediaError::Unsupported { format: name, why });
@@ -48,6 +51,9 @@ impl<'s> Frames<'s> {
         let info = info.unwrap_or_default();
         if info.packets.is_some_and(|announced| packets < announced) {
             return Err(MediaError::CutOff(name));
+        }
+        if packets == 0 {
+            return Err(MediaError::NoSamples);
         }
         let padding = (info.delay, info.padding);
         let input = walk.input;
@@ -157,7 +163,7 @@ impl Walk<'_> {
             packets += 1;
             at += head.bytes as u64;
         }
-        if places.is_empty() { Err(MediaError::NoSamples) } else { Ok((places, packets)) }
+        Ok((places, packets))
     }
 
     /// Whether tags or zeros follow to the end, or a last header that is cut: that one is an error.

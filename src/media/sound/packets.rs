@@ -381,8 +381,9 @@ fn failed(error: &Error, format: &'static str) -> MediaError {
     match error {
         Error::IoError(io) if io.kind() == ErrorKind::UnexpectedEof => MediaError::CutOff(format),
         Error::IoError(io) => super::source::unreadable(io),
-        Error::Unsupported(why) => MediaError::Unsupported { format, why: one_line(why) },
-        Error::LimitError(why) => MediaError::Unsupported { format, why: one_line(why) },
+        Error::Unsupported(why) | Error::LimitError(why) => {
+            MediaError::Unsupported { format, why: one_line(why) }
+        }
         Error::DecodeError(why) => MediaError::Damaged { format, why: one_line(why) },
         error => MediaError::Damaged { format, why: one_line(&error.to_string()) },
     }

@@ -15,7 +15,7 @@ const FACTOR: usize = 4;
 /// 44.1 kHz have 3.7 million. What is longer begins at a coarser level.
 const BINS_MAX: u64 = 4_000_000;
 /// Read at a time, in bins: what falls on one bin of the fifth level.
-const CHUNK_BINS: u64 = 256;
+const CHUNK_BINS: u16 = 256;
 /// Chunks spread over the whole that come first, so that its shape is seen at once.
 const OVERVIEW_CHUNKS: u64 = 96;
 /// Chunks in a row that one thread takes: compressed sound is dear to jump into.
@@ -61,7 +61,7 @@ pub struct Peaks {
     levels: RwLock<Vec<Vec<Peak>>>,
     /// Ranges of chunks that nobody has taken.
     jobs: Mutex<VecDeque<Range<u64>>>,
-    /// Frames that are known, overview and all.
+    /// Chunks that are known.
     known: Mutex<Vec<bool>>,
 }
 
@@ -73,7 +73,7 @@ impl Peaks {
         while frames.div_ceil(bin_frames) * channels as u64 > BINS_MAX {
             bin_frames *= FACTOR as u64;
         }
-        let chunks = frames.div_ceil(bin_frames * CHUNK_BINS);
+        let chunks = frames.div_ceil(bin_frames * u64::from(CHUNK_BINS));
         let overview = chunks.min(OVERVIEW_CHUNKS);
         let spread = (0..overview).map(|at| at * chunks / overview.max(1)).map(|chunk| chunk..chunk + 1);
         let runs =
@@ -85,18 +85,18 @@ impl Peaks {
         Self { frames, channels, bin_frames, levels, jobs: Mutex::new(jobs), known: Mutex::new(known) }
     }
 
-    /// Takes part in filling, until nothing is left to take or `keep_going` says no; what was taken and
-    /// not finished stays unknown.
+    /// Takes part in filling, until nothing is left to take or `keep_going` says no.
     pub fn fill(&self, file: &mut SoundFile, keep_going: &dyn Fn() -> bool) -> Result<(), MediaError> {
+        let chunk_frames = self.bin_frames * u64::from(CHUNK_BINS);
+        let count = usize::try_from(chunk_frames).unwrap_or(usize::MAX);
         let mut samples = Vec::new();
         loop {
             let Some(chunks) = self.jobs.lock().pop_front() else { return Ok(()) };
-            for chunk in chunks {
+            for chunk in chunks.clone() {
                 if !keep_going() {
+                    self.jobs.lock().push_front(chunk..chunks.end);
                     return Ok(());
                 }
-                let chunk_frames = self.bin_frames * CHUNK_BINS;
-                let count = usize::try_from(chunk_frames).unwrap_or(usize::MAX);
                 file.read(chunk * chunk_frames, count, &mut samples)?;
                 self.put(chunk, &samples);
             }
@@ -148,7 +148,7 @@ impl Peaks {
             measure(bin, self.channels, &mut bins);
         }
         let Ok(chunk) = usize::try_from(chunk) else { return };
-        let mut first = chunk * CHUNK_BINS as usize;
+        let mut first = chunk * usize::from(CHUNK_BINS);
         let mut levels = self.levels.write();
         let mut count = bins.len() / self.channels;
         for (at, peak) in bins.into_iter().enumerate() {

@@ -99,7 +99,7 @@ impl<'s> Input<'s> {
     }
 }
 
-/// Bytes of an ID3v2 tag that begins here.
+/// Bytes of an `ID3v2` tag that begins here.
 fn id3_bytes(head: &[u8]) -> Option<u64> {
     let [b'I', b'D', b'3', _, _, flags, size @ ..] = head else { return None };
     let size = size.get(..4)?.iter().fold(0, |size, &byte| size << 7 | u64::from(byte & 0x7F));

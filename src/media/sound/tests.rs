@@ -205,12 +205,9 @@ fn every_cut_is_an_error_in_every_format() {
         }
         // MP4 keeps its tables, which say nothing of the sound, at the end.
         assert!(text_of(&bytes[..bytes.len() - 1]).ends_with("cut off before its end"), "{name}");
-        let mut stream_fails = SoundFile::new(Cursor::new(bytes[..bytes.len() / 2].to_vec())).is_err();
-        if let Ok(mut stream) = SoundFile::new(Cursor::new(bytes[..bytes.len() / 2].to_vec())) {
-            let mut samples = Vec::new();
-            stream_fails = stream.read(0, usize::MAX, &mut samples).is_err();
-        }
-        assert!(stream_fails, "{name}");
+        let half = SoundFile::new(Cursor::new(bytes[..bytes.len() / 2].to_vec()));
+        let read = half.and_then(|mut stream| stream.read(0, usize::MAX, &mut Vec::new()));
+        assert!(read.is_err(), "{name}");
     }
 }
 
@@ -220,7 +217,7 @@ fn changed_bytes_are_an_error_or_a_sound_and_never_a_panic() {
         let mut refused = 0;
         for step in 0..60 {
             let mut changed = bytes.to_vec();
-            let at = 4 + step * 97 % (bytes.len() - 4);
+            let at = 4 + step * 137 % (bytes.len() - 4);
             changed[at] ^= 0x5A;
             match decode_sound(&changed) {
                 Ok(sound) => assert!(sound.samples.iter().all(|sample| sample.is_finite()), "{name}"),

@@ -1,11 +1,12 @@
 //! Paints the belt and the bare face of the phone on it, with what it mirrors and its rim of
 //! light; the fittings come later.
 
-use super::canvas::{Canvas, Color, Field, center_of, coverage, mix, mix_color, rounded_box, smooth, whole};
+use super::canvas::{Canvas, Color, Field, center_of, coverage, mix_color, rounded_box};
 use super::noise::{GRAIN_HEIGHT, GRAIN_SPARE, Noise};
 use super::phone::{Back, Edge, Finish, Front};
 use super::scene::{Glint, Scene};
 use crate::domain::SimulatedPosition;
+use crate::ingest::simulator::curve::{mix, smooth, whole};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::f32::consts::TAU;

@@ -1,7 +1,8 @@
 //! What lies on every phone and is no defect: dust, lint, fingerprints, and streaks of wiping.
 
-use super::canvas::{Bounds, Canvas, Point, coverage, mix, smooth};
+use super::canvas::{Bounds, Canvas, Point, coverage};
 use super::scene::{Pose, Scene};
+use crate::ingest::simulator::curve::{mix, smooth, whole};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::f32::consts::{PI, TAU};
@@ -12,7 +13,7 @@ pub(super) fn paint_dirt(canvas: &mut Canvas, scene: &Scene<'_>, rng: &mut ChaCh
     let specks = 10.0 + 170.0 * rng.random::<f32>().powi(2);
     paint_dust(canvas, pose, specks * small, rng);
     let fibres = 9.0 * rng.random::<f32>().powi(2) * small.max(0.3);
-    for _ in 0..super::canvas::whole(fibres) {
+    for _ in 0..whole(fibres) {
         paint_fibre(canvas, pose, rng);
     }
     for _ in 0..rng.random_range(0..=2) {

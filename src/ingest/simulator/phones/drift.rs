@@ -12,6 +12,8 @@ pub(super) struct Drifted {
     pub new_color_share: f64,
     /// Share of defective units with a kind of defect never seen before.
     pub new_defect_share: f64,
+    /// How far the phone lies beside its place, as a share of the picture's width.
+    pub beside: f32,
 }
 
 impl Drifted {
@@ -25,6 +27,7 @@ impl Drifted {
             dirty_lens: factor(DriftKind::DirtyLens),
             new_color_share: level(DriftKind::NewColour),
             new_defect_share: level(DriftKind::NewDefect),
+            beside: factor(DriftKind::CameraMoved),
         }
     }
 }

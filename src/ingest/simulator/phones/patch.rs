@@ -1,8 +1,9 @@
 //! A part of the picture that a defect is painted on: it knows which of its pixels belong to the
 //! defect and how much they change, and becomes part of the picture only when that is enough.
 
-use super::canvas::{Bounds, Canvas, Color, Point, center_of, coverage, mix, mix_color};
+use super::canvas::{Bounds, Canvas, Color, Point, center_of, coverage, mix_color};
 use crate::domain::MaskRle;
+use crate::ingest::simulator::curve::mix;
 
 /// From here on the sensor may be saturated, depending on the exposure.
 const WHITE: f32 = 0.92;

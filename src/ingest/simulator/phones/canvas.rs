@@ -4,17 +4,12 @@
 //! Values are display brightness, 0 black to 1 white, before light and noise; what is
 //! over-exposed is above 1. Knows nothing of phones.
 
+use crate::ingest::simulator::curve::{mix, whole};
 use std::ops::Range;
 
 /// A place in image pixels; pixel (0, 0) has its centre at (0.5, 0.5).
 pub(super) type Point = [f32; 2];
 pub(super) type Color = [f32; 3];
-
-/// Whole pixels from a position; negative and broken numbers become 0.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float to int saturates")]
-pub(super) fn whole(value: f32) -> usize {
-    value as usize
-}
 
 /// Above this power of two a float has no fraction left, so that adding it rounds to a whole
 /// number in the lowest bits: without a cast, which would keep the loop from being vectorised.
@@ -27,20 +22,8 @@ pub(super) fn byte(value: f32) -> u8 {
     lowest
 }
 
-#[inline]
-pub(super) fn mix(from: f32, to: f32, share: f32) -> f32 {
-    from + (to - from) * share
-}
-
 pub(super) fn mix_color(from: Color, to: Color, share: f32) -> Color {
     [mix(from[0], to[0], share), mix(from[1], to[1], share), mix(from[2], to[2], share)]
-}
-
-/// 0 at `low`, 1 at `high`, smooth between.
-#[inline]
-pub(super) fn smooth(low: f32, high: f32, value: f32) -> f32 {
-    let t = ((value - low) / (high - low)).clamp(0.0, 1.0);
-    t * t * (3.0 - 2.0 * t)
 }
 
 /// How much of a pixel lies inside an edge at this signed distance (negative inside).

@@ -111,7 +111,7 @@ fn the_pictures_of_a_unit_show_one_phone_and_carry_their_own_truth() {
 
 #[test]
 fn the_shipped_inspection_reads_what_its_simulator_writes() {
-    let plan = Plan::from_toml(include_str!("../../../assets/phone-inspection.toml")).unwrap();
+    let plan = Plan::from_toml(include_str!("../../../../assets/phone-inspection.toml")).unwrap();
     let pattern = Pattern::parse(&plan.source.pattern).unwrap();
     let unit = Simulator::new(plan.simulator.unwrap()).render(3);
     assert_eq!(unit.pictures.len(), plan.inspection.items as usize);
@@ -167,6 +167,18 @@ fn a_dead_lamp_darkens_one_side_and_a_dirty_lens_veils_at_fixed_places() {
     let both = a.iter().zip(&b).filter(|(a, b)| **a > 30 && **b > 30).count() as f64;
     let either = a.iter().zip(&b).filter(|(a, b)| **a > 30 || **b > 30).count() as f64;
     assert!(both / either > 0.4, "{both} of {either}");
+}
+
+#[test]
+fn a_camera_that_was_moved_shows_the_same_phone_beside_its_place() {
+    let (before, moved) = (simulator(1.0, &[]), drifting(DriftKind::CameraMoved, 0, 0.1));
+    assert_eq!(before.render(9).pictures[0].raster, moved.render(9).pictures[0].raster);
+    let unit = moved.render(11);
+    let clean = SimulatorSettings { defect_share: 0.0, ..moved.settings().clone() };
+    check_truth(&unit.pictures[0], &Simulator::new(clean).render(11).pictures[0]);
+    let left = |unit: &RenderedUnit| unit.pictures[0].regions[0].shape.bounds().unwrap().x1;
+    let beside = (left(&unit) - left(&before.render(11))) / WIDTH_PX as f32;
+    assert!((beside - 0.1).abs() < 0.03, "{beside}");
 }
 
 #[test]

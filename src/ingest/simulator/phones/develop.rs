@@ -1,9 +1,10 @@
 //! Lens and sensor: develops the finished canvas into 8-bit pixels, with the light, blur,
 //! fringes, what lies on the lens, and noise.
 
-use super::canvas::{Bounds, CELL_PX, Canvas, Field, Point, byte, smooth};
+use super::canvas::{Bounds, CELL_PX, Canvas, Field, Point, byte};
 use super::noise::{Noise, WHITE_COUNT};
 use super::scene::Scene;
+use crate::ingest::simulator::curve::smooth;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 

@@ -1,9 +1,10 @@
 //! Defects that are lines: scratches and cracks.
 
-use super::canvas::{Bounds, Canvas, Point, coverage, smooth, whole};
-use super::defect::{draw_strength, line_color, log_range, on_face};
+use super::canvas::{Bounds, Canvas, Point, coverage};
+use super::defect::{draw_strength, line_color, on_face};
 use super::patch::Patch;
 use super::scene::Pose;
+use crate::ingest::simulator::curve::{log_range, smooth, whole};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::f32::consts::TAU;

@@ -1,10 +1,11 @@
 //! Defects that are spots: chips, stains of several kinds, and burns.
 
-use super::canvas::{Bounds, Canvas, Color, Point, coverage, mix, mix_color, smooth, whole};
-use super::defect::{draw_strength, log_range, on_face};
+use super::canvas::{Bounds, Canvas, Color, Point, coverage, mix_color};
+use super::defect::{draw_strength, on_face};
 use super::noise::cloud;
 use super::patch::Patch;
 use super::scene::{Pose, Scene};
+use crate::ingest::simulator::curve::{log_range, mix, smooth, whole};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::f32::consts::{FRAC_1_SQRT_2, PI, TAU};

@@ -2,8 +2,14 @@
 //! people's answers, a training, shadow, a share of the line, live; then a candidate that has learnt
 //! nonsense. And what changing models costs a busy station.
 //!
-//! `cargo bench --profile dev --bench release` prints tables; `-- loop` or `-- switch` runs a part.
+//! `cargo bench --profile dev --bench release` prints tables; `-- loop`, `-- switch` or `-- look` runs a part, and
+//! `-- loop --plot FILE.svg` draws the way of the two candidates as well.
 
+mod look;
+mod plot;
+
+use look::looking;
+use plot::Trace;
 use secondlook::domain::{
     Class, Filter, LabelledItem, Level, Limit, Plan, Probability, ReleaseState, Route, SimulatorSettings,
     Verdict,
@@ -35,17 +41,29 @@ const SWITCHES: usize = 40;
 const SECONDS_BESIDE: f64 = 12.0;
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    let plot = wanted.iter().position(|arg| arg == "--plot").map(|at| {
+        let file = wanted.remove(at + 1);
+        wanted.remove(at);
+        file
+    });
+    wanted.retain(|arg| !arg.starts_with('-'));
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
     let folder = tempfile::tempdir_in(target()).unwrap();
     if is_wanted("loop") {
-        the_loop(folder.path());
+        let trace = the_loop(folder.path());
+        if let Some(file) = plot {
+            fs::write(file, trace.svg()).unwrap();
+        }
     }
     if is_wanted("switch") {
         switching(folder.path());
+    }
+    if is_wanted("look") {
+        looking(folder.path());
     }
 }
 
@@ -164,10 +182,6 @@ impl Shop {
         }
     }
 
-    fn compare(&self, name: &str) -> CompareReport {
-        engine::compare(&self.line, &find_model(Some(&self.folder), name).unwrap()).unwrap()
-    }
-
     fn state(&self, name: &str) -> Option<ReleaseState> {
         self.line.releases().unwrap().into_iter().find(|r| r.model.name == name).map(|r| r.state)
     }
@@ -208,7 +222,8 @@ fn show(stage: &str, items: usize, report: &CompareReport) {
     );
 }
 
-fn the_loop(folder: &Path) {
+fn the_loop(folder: &Path) -> Trace {
+    let mut trace = Trace::default();
     let (weak_set, stream) = (phones(WEAK, 101), phones(GATHERED + SHADOWED + 900, 102));
     let weak = trained(&weak_set.items, "weak");
     let mut shop = Shop::new(folder, &weak);
@@ -246,22 +261,18 @@ fn the_loop(folder: &Path) {
     println!("|---|---|---|---|---|---|---|---|");
     shop.line.take(ReleaseStep::Shadow, "next", "ann", "trained on the answers").unwrap();
     let (shadowed, mut rest) = rest.split_at(SHADOWED);
-    let n = shop.run(shadowed, |_| true);
-    show("shadow", n, &shop.compare("next"));
-    for _ in 0..plan().release.steps.len() {
+    trace.run(&mut shop, shadowed, ["shadow", "next"], |_| true);
+    for share in plan().release.steps {
         shop.clear_alarms();
         match shop.line.take(ReleaseStep::Canary(Proof::Required), "next", "ann", "the comparison") {
             Ok(said) => println!("{said}"),
             Err(error) => println!("refused: {error}"),
         }
         let wanted = u64::from(plan().release.step_inspections);
-        let folder = shop.folder.clone();
-        let model = find_model(Some(&folder), "next").unwrap();
-        let n = shop.run(&rest[..rest.len().min(400)], |line| {
-            engine::compare(line, &model).unwrap().calls.n < wanted
-        });
+        let stage = format!("{:.0} %", 100.0 * share);
+        let n = trace
+            .run(&mut shop, &rest[..rest.len().min(400)], [&stage, "next"], |report| report.own < wanted);
         rest = &rest[n..];
-        show("canary", n, &shop.compare("next"));
     }
     shop.clear_alarms();
     println!("{}", shop.line.take(ReleaseStep::Promote, "next", "ann", "proven").unwrap());
@@ -277,14 +288,13 @@ fn the_loop(folder: &Path) {
     let bad = trained(&nonsense, "nonsense");
     bad.save(&shop.folder.join("models/nonsense")).unwrap();
     shop.line.take(ReleaseStep::Shadow, "nonsense", "ann", "to see").unwrap();
-    let n = shop.run(&rest[..rest.len().min(100)], |_| true);
+    let n = trace.run(&mut shop, &rest[..rest.len().min(100)], ["nonsense in shadow", "nonsense"], |_| true);
     rest = &rest[n..];
-    show("nonsense in shadow", n, &shop.compare("nonsense"));
     let refused = shop.line.take(ReleaseStep::Canary(Proof::Required), "nonsense", "ann", "try");
     println!("{}", refused.err().map_or_else(|| "not refused".into(), |error| error.to_string()));
     let before = shop.passed();
     shop.line.canary("nonsense", Some(0.2), Proof::Waived, "ann", "forced").unwrap();
-    let n = shop.run(rest, |line| line.store.view().canary().unwrap().is_some());
+    let n = trace.run(&mut shop, rest, ["nonsense, forced onto 20 %", "nonsense"], |_| true);
     let after = shop.passed();
     println!(
         "forced onto 20 % of the line: {} after {n} items ({} of them passed unseen meanwhile, {} defective)",
@@ -292,6 +302,7 @@ fn the_loop(folder: &Path) {
         after.0 - before.0,
         after.1 - before.1,
     );
+    trace
 }
 
 fn percentile(sorted: &[f64], share: f64) -> f64 {

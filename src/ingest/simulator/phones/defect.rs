@@ -83,11 +83,6 @@ fn paint_one(canvas: &mut Canvas, scene: &Scene<'_>, class: &str, rng: &mut ChaC
     None
 }
 
-/// Low values are as common as high ones on a scale of ratios.
-pub(super) fn log_range(rng: &mut ChaCha8Rng, low: f32, high: f32) -> f32 {
-    (rng.random_range(low.ln()..high.ln())).exp()
-}
-
 /// Opacity of a defect: seven in ten are plain, one in twenty is just above the noise.
 pub(super) fn draw_strength(rng: &mut ChaCha8Rng) -> f32 {
     match rng.random_range(0..100) {

@@ -2,15 +2,18 @@
 //! estimate of escapes, the alarm of a broken promise. Prints the tables of `docs/PROMISES.md`.
 //!
 //! `cargo bench --profile dev --bench promise`; `-- PART` runs one of `thresholds`, `looks`, `escapes`,
-//! `alarm`, `resplits` (with a file only); `-- SCORES.jsonl` takes the population from predictions of `evaluate` on units of the line
-//! instead of from a formula. Nothing here is timed; seeds are fixed, and the numbers are the same on
-//! every machine.
+//! `alarm`, `classes`, `reviewers`, `resplits` (with a file only); `-- SCORES.jsonl` takes the population
+//! from predictions of `evaluate` on units of the line instead of from a formula. Nothing here is timed;
+//! seeds are fixed, and the numbers are the same on every machine.
 
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "simulated counts are small and positive"
 )]
+
+mod classes;
+mod reviewers;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -57,6 +60,12 @@ fn main() {
     }
     if runs("alarm") {
         alarm();
+    }
+    if runs("classes") {
+        classes::classes();
+    }
+    if runs("reviewers") {
+        reviewers::reviewers();
     }
 }
 

@@ -2,10 +2,11 @@
 //! what the surface mirrors, and the camera's exposure. Drawn from the picture's own random
 //! numbers, before anything is painted.
 
-use super::canvas::{Color, Point, center_of, rounded_box, smooth};
+use super::canvas::{Color, Point, center_of, rounded_box};
 use super::drift::Drifted;
 use super::phone::{Finish, Phone, vary_color};
 use crate::domain::SimulatedPosition;
+use crate::ingest::simulator::curve::smooth;
 use rand::Rng;
 use std::f32::consts::TAU;
 
@@ -138,7 +139,7 @@ impl<'a> Scene<'a> {
         };
         let pose = Pose {
             center: [
-                size[0] * (0.5 + rng.random_range(-0.03..0.03)),
+                size[0] * (0.5 + drifted.beside + rng.random_range(-0.03..0.03)),
                 size[1] * (0.5 + rng.random_range(-0.018..0.018)),
             ],
             cos: turn.cos(),

@@ -1,7 +1,8 @@
 //! Noise that is drawn once and cut out at random places, since a picture needs six million
 //! values; and clouds of any width.
 
-use super::canvas::{Point, mix, smooth};
+use super::canvas::Point;
+use crate::ingest::simulator::curve::{mix, smooth};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 

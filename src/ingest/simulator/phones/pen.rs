@@ -1,7 +1,8 @@
 //! Draws plates, rings and lines on the phone, in phone coordinates.
 
-use super::canvas::{Bounds, Canvas, Color, Point, coverage, mix_color, rounded_box, smooth};
+use super::canvas::{Bounds, Canvas, Color, Point, coverage, mix_color, rounded_box};
 use super::scene::Pose;
+use crate::ingest::simulator::curve::smooth;
 
 pub(super) struct Pen<'a> {
     pub canvas: &'a mut Canvas,

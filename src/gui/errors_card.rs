@@ -1,0 +1,296 @@
+//! Where a model errs: measured on the line's labels or on a frozen version of them, and taken apart.
+
+use super::album::paint_thumb;
+use super::page::Page;
+use super::texts::tr;
+use super::theme::{BODY, NOTE, SECONDARY, SPACE, Tokens};
+use super::widgets::{
+    Mark, button_ui, card_ui, figure_ui, note, percent, probability, progress_ui, secondary, told_ui,
+};
+use crate::domain::Filter;
+use crate::engine::{
+    self, AnalyseJob, AnalyseOver, Analysis, AnalysisReport, Changed, EngineError, Line, ModelComparison,
+    SliceKind, Task, find_model,
+};
+use eframe::egui::{self, Align2, Color32, FontId, Grid, RichText, Role, Sense, Ui, WidgetInfo, vec2};
+
+/// Slices that are shown: those that are surely worse than the rest come first.
+const SLICES_SHOWN: usize = 12;
+const GALLERY_SHOWN: usize = 12;
+const CHANGED_SHOWN: usize = 6;
+const THUMB_SIDE: f32 = 132.0;
+/// Bootstrap intervals are the same each time.
+const SEED: u64 = 1;
+
+#[derive(Default)]
+pub(super) struct ErrorsCard {
+    against: Option<String>,
+    /// A frozen version; the labels of today without one.
+    version: Option<String>,
+    unseen_only: bool,
+    running: Option<Task<AnalysisReport>>,
+    /// Of which model it is.
+    found: Option<(String, Box<AnalysisReport>)>,
+    of: String,
+}
+
+impl ErrorsCard {
+    /// `others` and `versions` are what it may be held against and measured on.
+    pub fn ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, name: &str, others: &[&str], versions: &[&str]) {
+        self.follow(page);
+        card_ui(ui, tr("Where it errs"), |ui| {
+            if let Some(task) = &self.running {
+                let progress = task.progress();
+                progress_ui(ui, progress.share, &progress.what, task.seconds_left());
+                if button_ui(ui, tr("Cancel"), false).clicked() {
+                    task.cancel();
+                }
+            } else if self.form_ui(ui, page.tokens, name, others, versions) {
+                self.of = name.to_owned();
+                match self.measure(ui.ctx(), page, name) {
+                    Ok(task) => self.running = Some(task),
+                    Err(error) => page.toasts.trouble(error.to_string()),
+                }
+            }
+        });
+        ui.add_space(SPACE[1]);
+        if let Some((_, report)) = self.found.as_ref().filter(|(of, _)| of == name) {
+            report_ui(ui, page, report);
+        }
+    }
+
+    fn follow(&mut self, page: &mut Page<'_>) {
+        let Some(done) = self.running.as_mut().and_then(Task::result) else { return };
+        self.running = None;
+        match done {
+            Ok(report) => self.found = Some((self.of.clone(), Box::new(report))),
+            Err(error) => page.toasts.trouble(error.to_string()),
+        }
+    }
+
+    fn form_ui(&mut self, ui: &mut Ui, t: Tokens, name: &str, others: &[&str], versions: &[&str]) -> bool {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(secondary(tr("on"), t));
+            choice_ui(ui, "over", tr("the labels of today"), &mut self.version, versions);
+            ui.label(secondary(tr("against"), t));
+            let others: Vec<&str> = others.iter().copied().filter(|other| *other != name).collect();
+            choice_ui(ui, "against", tr("no other"), &mut self.against, &others);
+            ui.checkbox(&mut self.unseen_only, tr("only units that it has not learnt from"));
+            button_ui(ui, tr("Measure"), true).clicked()
+        })
+        .inner
+    }
+
+    fn measure(
+        &self,
+        ctx: &egui::Context,
+        page: &Page<'_>,
+        name: &str,
+    ) -> Result<Task<AnalysisReport>, EngineError> {
+        let (folder, wake, name) = (page.session.folder.clone(), ctx.clone(), name.to_owned());
+        let (against, version) = (self.against.clone().filter(|other| *other != name), self.version.clone());
+        let unseen_only = self.unseen_only;
+        Task::start(
+            tr("Measuring"),
+            move || wake.request_repaint(),
+            move |control| {
+                let mut line = Line::open(&folder, super::feed::ACTOR)?;
+                let model = find_model(Some(&folder), &name)?;
+                let against = against.map(|other| find_model(Some(&folder), &other)).transpose()?;
+                let over =
+                    version.map_or_else(|| AnalyseOver::Labels(Filter::default()), AnalyseOver::Version);
+                let job =
+                    AnalyseJob { model: &model, against: against.as_ref(), over, unseen_only, seed: SEED };
+                engine::analyse(&mut line, job, super::feed::ACTOR, control.cancel(), &mut |done, all| {
+                    control.count(done, all, tr("items"));
+                })
+            },
+        )
+    }
+}
+
+/// One of the names, or none of them.
+fn choice_ui(ui: &mut Ui, id: &str, none: &str, chosen: &mut Option<String>, names: &[&str]) {
+    if chosen.as_ref().is_some_and(|name| !names.contains(&name.as_str())) {
+        *chosen = None;
+    }
+    egui::ComboBox::from_id_salt(id).selected_text(chosen.as_deref().unwrap_or(none)).show_ui(ui, |ui| {
+        ui.selectable_value(chosen, None, none);
+        for name in names {
+            ui.selectable_value(chosen, Some((*name).to_owned()), *name);
+        }
+    });
+}
+
+fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport) {
+    let (t, analysis) = (page.tokens, &report.analysis);
+    figures_ui(ui, report, t);
+    ui.add_space(SPACE[1]);
+    ui.columns(2, |columns| {
+        let [left, right] = columns else { return };
+        card_ui(left, tr("What it says of what"), |ui| confusion_ui(ui, analysis, t));
+        left.add_space(SPACE[1]);
+        card_ui(left, tr("What would help most"), |ui| {
+            for advice in &analysis.would_help_most {
+                ui.label(RichText::new(&advice.advice).size(SECONDARY));
+            }
+            if analysis.would_help_most.is_empty() {
+                ui.label(note(tr("Nothing stands out"), t));
+            }
+        });
+        card_ui(right, tr("Slices that are worse than the rest first"), |ui| slices_ui(ui, analysis, t));
+    });
+    ui.add_space(SPACE[1]);
+    card_ui(ui, tr("The worst items: what people say, and what it says"), |ui| {
+        let shots = analysis.worst.iter().take(GALLERY_SHOWN).map(|one| {
+            let said = format!("{} {}", one.said, probability(1.0 - one.probability));
+            (one.item, one.group.as_str(), format!("{}: {said}", one.truth))
+        });
+        gallery_ui(ui, page, report, shots);
+    });
+    if let Some(against) = &analysis.against {
+        ui.add_space(SPACE[1]);
+        against_ui(ui, page, report, against);
+    }
+}
+
+fn figures_ui(ui: &mut Ui, report: &AnalysisReport, t: Tokens) {
+    let (all, overlap) = (&report.analysis.all, &report.training);
+    ui.columns(4, |columns| {
+        let about = format!("[{}, {}] · n = {}", percent(all.low), percent(all.high), all.n);
+        figure_ui(&mut columns[0], tr("Named wrongly"), &percent(all.rate), &about, t.text[0]);
+        let about = format!("{} {} {}", tr("of"), all.n, tr("items: defective called good"));
+        figure_ui(&mut columns[1], tr("Missed"), &all.missed.to_string(), &about, t.text[0]);
+        let about = format!("{} {} {}", tr("of"), all.n, tr("items: good called defective"));
+        figure_ui(&mut columns[2], tr("False alarms"), &all.false_alarms.to_string(), &about, t.text[0]);
+        let (figure, about) = if overlap.is_known {
+            (overlap.learnt_units.to_string(), format!("{} {} {}", tr("of"), overlap.units, tr("units")))
+        } else {
+            ("?".to_owned(), tr("made without a data set version").to_owned())
+        };
+        figure_ui(&mut columns[3], tr("It has learnt from"), &figure, &about, t.text[0]);
+    });
+}
+
+/// True class down, the model's across; what is right stands on the diagonal.
+fn confusion_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
+    let confusion = &analysis.confusion;
+    Grid::new("confusion").spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
+        ui.label(note(tr("people down, model across"), t));
+        for class in &confusion.classes {
+            ui.label(note(class, t));
+        }
+        ui.end_row();
+        for (row, class) in confusion.classes.iter().enumerate() {
+            ui.label(secondary(class, t));
+            for (column, count) in confusion.counts[row].iter().enumerate() {
+                let color = match (row == column, *count) {
+                    (_, 0) => t.text[2],
+                    (true, _) => t.text[0],
+                    (false, _) => t.review,
+                };
+                ui.label(RichText::new(count.to_string()).size(BODY).color(color));
+            }
+            ui.end_row();
+        }
+    });
+}
+
+fn slices_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
+    Grid::new("slices").num_columns(4).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
+        for head in [tr("slice"), tr("wrong, 95 %"), tr("of"), tr("rest")] {
+            ui.label(note(head, t));
+        }
+        ui.end_row();
+        for slice in analysis.slices.iter().take(SLICES_SHOWN) {
+            let e = &slice.errors;
+            let color = if slice.worse_by_at_least > 0.0 { t.review } else { t.text[0] };
+            let name = format!("{}: {}", slice_word(slice.kind), slice.name);
+            ui.add(egui::Label::new(RichText::new(name).size(SECONDARY).color(color)).truncate());
+            ui.label(secondary(format!("{} [{}, {}]", percent(e.rate), percent(e.low), percent(e.high)), t));
+            ui.label(note(format!("{} · {} {}", e.n, e.units, tr("units")), t));
+            ui.label(note(percent(slice.rest_rate), t));
+            ui.end_row();
+        }
+    });
+}
+
+/// What a slice is made by.
+pub(super) fn slice_word(kind: SliceKind) -> &'static str {
+    match kind {
+        SliceKind::Class => tr("class"),
+        SliceKind::Unit => tr("unit"),
+        SliceKind::Source => tr("source"),
+        SliceKind::Time => tr("time"),
+        SliceKind::Brightness => tr("brightness"),
+        SliceKind::Sharpness => tr("sharpness"),
+        SliceKind::Level => tr("level in dB"),
+        SliceKind::NoiseFloor => tr("noise floor in dB"),
+        SliceKind::Duration => tr("seconds"),
+        SliceKind::Size => tr("size of the defect"),
+        SliceKind::Agreement => tr("people"),
+        SliceKind::Training => tr("training"),
+    }
+}
+
+/// Pictures, each with its unit and a few words below.
+fn gallery_ui<'a>(
+    ui: &mut Ui,
+    page: &mut Page<'_>,
+    report: &AnalysisReport,
+    shots: impl Iterator<Item = (usize, &'a str, String)>,
+) {
+    let t = page.tokens;
+    let mut is_empty = true;
+    ui.horizontal_wrapped(|ui| {
+        for (item, unit, words) in shots {
+            is_empty = false;
+            let size = vec2(THUMB_SIDE, THUMB_SIDE + 36.0);
+            let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+            response.widget_info(|| WidgetInfo::labeled(Role::Image, true, format!("{unit}, {words}")));
+            let place = egui::Rect::from_min_size(rect.min, vec2(THUMB_SIDE, THUMB_SIDE));
+            if let Some(media) = report.media(item) {
+                paint_thumb(ui.painter(), place, &page.session.album.thumb(&media), false, t);
+            }
+            let painter = ui.painter().with_clip_rect(rect);
+            let line = |y: f32, text: &str, color: Color32| {
+                let at = place.left_bottom() + vec2(0.0, y);
+                painter.text(at, Align2::LEFT_TOP, text, FontId::proportional(NOTE), color);
+            };
+            line(4.0, &words, t.text[0]);
+            line(20.0, unit, t.text[2]);
+        }
+    });
+    if is_empty {
+        ui.label(note(tr("None"), t));
+    }
+}
+
+/// Items won and lost against another model.
+fn against_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport, against: &ModelComparison) {
+    let t = page.tokens;
+    card_ui(ui, &format!("{} {}", tr("Against"), against.model), |ui| {
+        for (name, pairs) in [(tr("items"), against.items), (tr("units"), against.units)] {
+            let mark = if pairs.won >= pairs.lost { Mark::Pass } else { Mark::Ask };
+            let words = format!(
+                "{name}: {} {}, {} {} · {} {}, {} {} · p = {:.4}",
+                pairs.won,
+                tr("won"),
+                pairs.lost,
+                tr("lost"),
+                pairs.both_right,
+                tr("both right"),
+                pairs.both_wrong,
+                tr("both wrong"),
+                pairs.p
+            );
+            told_ui(ui, mark, words);
+        }
+        for (name, list) in [(tr("Won"), &against.won), (tr("Lost"), &against.lost)] {
+            ui.label(secondary(name, t).strong());
+            let words = |one: &Changed| format!("{}: {} ({})", one.truth, one.said, one.other_said);
+            let shots = list.iter().take(CHANGED_SHOWN).map(|one| (one.item, one.group.as_str(), words(one)));
+            gallery_ui(ui, page, report, shots);
+        }
+    });
+}

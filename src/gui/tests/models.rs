@@ -1,0 +1,175 @@
+//! The models page: a candidate's way by hand, and what is known of a model.
+
+use super::*;
+use crate::domain::{AuditLock, ReleaseState};
+use crate::engine::{self, Proof};
+
+const LIVE: &str = "phone-line";
+
+/// The shipped package once more, under another name.
+fn save_twin(line: &Line) {
+    let (manifest, weights) = engine::find_model(None, LIVE)
+        .map(|m| {
+            let (manifest, weights) = m.package();
+            (manifest.to_vec(), weights.to_vec())
+        })
+        .unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    manifest["name"] = "twin".into();
+    let package = line.store.folder().join("models/twin");
+    std::fs::create_dir_all(&package).unwrap();
+    std::fs::write(package.join("manifest.json"), manifest.to_string()).unwrap();
+    std::fs::write(package.join("weights.safetensors"), weights).unwrap();
+}
+
+/// A line with answered items, a live model, and another package.
+fn answered_line(dir: &Path, items: u8) -> Line {
+    let mut plan = Plan { classes: Vec::new(), ..plan(ReviewMode::Shown) };
+    // The test says what models in shadow see.
+    plan.release.shadow_share = f64::MIN_POSITIVE;
+    let request = LineRequest { plan, level: Level::Assist, model: Some(LIVE.into()) };
+    let mut line = Line::create(&dir.join("line"), request, "test").unwrap();
+    save_twin(&line);
+    for number in 1..=items {
+        let media = picture(number);
+        let item = arrive(&mut line.store, number, &media, Outcome::Review, InspectionId::generate());
+        let class = if number % 3 == 0 { "crack" } else { "good" };
+        line.answer(&Verdict::of_class(item, "ben", class)).unwrap();
+    }
+    line
+}
+
+/// An item that one model has decided and the other looked at, each with its view, and a person's answer.
+fn seen_by_both(line: &mut Line, number: u8, is_own: bool, [live, twin]: [f64; 2], class: &str) {
+    let of = |name: &str, crack: f64| {
+        let model = engine::find_model(Some(line.store.folder()), name).unwrap().model_ref().clone();
+        Prediction { model, ..prediction(crack) }
+    };
+    let (live, twin) = (of(LIVE, live), of("twin", twin));
+    let (decided, other) = if is_own { (twin, live) } else { (live, twin) };
+    let media = line.store.blobs().put(&picture(number)).unwrap();
+    let (item, inspection) = (ItemId::generate(), InspectionId::generate());
+    let arrival = Arrival { item, inspection: Some(inspection), ..arrival(number, media, None) };
+    line.store
+        .transact::<_, crate::store::StoreError>("station", |tx| {
+            tx.append(&Event::ItemArrived(arrival))?;
+            tx.append(&Event::ItemPredicted { item, prediction: decided.clone() })?;
+            let decision = Decision {
+                outcome: Outcome::Review,
+                decided_by: DecidedBy::Model,
+                reason: Reason::LevelAsks { level: Level::Assist },
+                policy: None,
+                model: Some(decided.model),
+                audit: None,
+            };
+            tx.append(&Event::ItemDecided { item, inspection, decision })?;
+            tx.append(&Event::ShadowPredicted { item, prediction: other })
+        })
+        .unwrap();
+    line.answer(&Verdict::of_class(item, "ben", class)).unwrap();
+}
+
+impl Bench {
+    fn state(&self, name: &str) -> Option<ReleaseState> {
+        let releases = self.store().view().releases().unwrap();
+        releases.into_iter().find(|release| release.model.name == name).map(|release| release.state)
+    }
+
+    fn type_into(&mut self, field: &str, text: &str) {
+        self.harness.get_by_role_and_label(egui::Role::TextInput, field).focus();
+        self.harness.step();
+        self.harness.event(egui::Event::Text(text.into()));
+        self.harness.run_steps(2);
+    }
+
+    /// Presses a step of the release, says why, and confirms.
+    #[track_caller]
+    fn take(&mut self, step: &str) {
+        self.see(&format!("{step}…"));
+        self.harness.get_by_label(&format!("{step}…")).click();
+        self.harness.run_steps(2);
+        self.type_into("Reason of the release", "the test wants it");
+        self.harness.get_by_label(step).click();
+        self.harness.run_steps(2);
+    }
+
+    #[track_caller]
+    fn becomes(&mut self, name: &str, state: ReleaseState) {
+        let start = Instant::now();
+        while self.state(name) != Some(state) {
+            assert!(start.elapsed() < PATIENCE, "{name} is {:?}, not {state}", self.state(name));
+            self.harness.step();
+        }
+    }
+}
+
+#[test]
+fn a_candidate_goes_its_way_by_hand_and_its_share_of_the_line_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = answered_line(dir.path(), 3);
+    let folder = line.store.folder().to_owned();
+    let mut bench = Bench::open(dir, folder);
+    bench.harness.key_press(Key::F4);
+    bench.see("twin, candidate");
+    bench.harness.get_by_label_contains("twin, candidate").click();
+    bench.harness.run_steps(2);
+    bench.take("Into shadow");
+    bench.becomes("twin", ReleaseState::Shadow);
+    // Nothing is compared yet: the first share is refused, and the page says what is missing.
+    bench.take("A share of the line");
+    bench.see("50 compared items");
+    assert_eq!(bench.state("twin"), Some(ReleaseState::Shadow));
+    let mut line = line;
+    line.canary("twin", Some(0.2), Proof::Waived, "ann", "forced").unwrap();
+    for number in 1..=40_u8 {
+        let (is_own, is_bad) = (number % 4 == 0, number % 3 == 0);
+        let live = if is_bad { 0.9 } else { 0.05 };
+        let twin = if number % 5 == 0 { 1.0 - live } else { live };
+        seen_by_both(&mut line, 100 + number, is_own, [live, twin], if is_bad { "crack" } else { "good" });
+    }
+    for said in ["Its share of the line", "The next step takes", "It is taken back by itself when"] {
+        bench.see(said);
+    }
+    bench.see("50 compared items that it decided itself in this step, has 10");
+    bench.see("wrong calls: 8 only its own, 0 only the live model's");
+    bench.take("Make it live");
+    bench.becomes("twin", ReleaseState::Live);
+    bench.take("Roll back");
+    bench.becomes(LIVE, ReleaseState::Live);
+    assert_eq!(bench.state("twin"), Some(ReleaseState::Retired));
+}
+
+#[test]
+fn a_model_is_taken_apart_and_audited_by_criteria_that_were_there_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = answered_line(dir.path(), 24);
+    engine::lock_audit(&mut line, AuditLock { share: 0.5, seed: 1 }, "ann").unwrap();
+    let folder = line.store.folder().to_owned();
+    let mut bench = Bench::open(dir, folder);
+    bench.harness.key_press(Key::F4);
+    bench.see("twin, candidate");
+    bench.harness.get_by_label_contains("phone-line, ").click();
+    bench.harness.run_steps(2);
+    bench.harness.get_by_label_contains("Data sets").click();
+    bench.see("looks at them so far");
+    bench.type_into("Name of the version", "before summer");
+    bench.harness.get_by_label("Freeze the labels of today").click();
+    bench.see("before summer first");
+    bench.harness.get_by_label_contains("Where it errs").click();
+    bench.harness.run_steps(3);
+    bench.harness.get_by_label("Measure").click();
+    bench.see("What it says of what");
+    bench.harness.get_by_label("Final audit").click();
+    bench.harness.run_steps(3);
+    bench.type_into("Signed by", "ann");
+    bench.harness.get_by_label_contains("Audit it on").click();
+    bench.see("signed: ann");
+    let store = bench.store();
+    let view = store.view();
+    let (audits, criteria) = (view.final_audits().unwrap(), view.audit_criteria().unwrap());
+    assert_eq!((audits.len(), criteria.len()), (1, 1));
+    assert!(criteria[0].at < audits[0].at, "criteria come first");
+    assert_eq!(audits[0].what.results.len(), 3);
+    assert_eq!(view.audit_signatures().unwrap()[0].what, (audits[0].event, "ann".to_owned()));
+    assert!(bench.shows(if audits[0].what.passed { "Passed" } else { "Failed" }));
+}
