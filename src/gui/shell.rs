@@ -7,7 +7,7 @@ use super::texts::tr;
 use super::theme::{BODY, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens, tokens};
 use super::verbs::{Group, Keymap, TABLE, Verb};
 use super::widgets::{Face, cap_ui, chip_frame, modal_ui, note, percent, row_ui, secondary};
-use crate::domain::Level;
+use crate::domain::{Level, MediaKind};
 use eframe::egui::{
     self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke,
     StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -282,10 +282,20 @@ pub fn status_ui(ui: &mut Ui, page: &mut Page<'_>, now: Place) {
     let frame = egui::Frame::new().fill(t.background[1]).inner_margin(egui::Margin::symmetric(16, 4));
     egui::Panel::bottom("status").exact_size(32.0).frame(frame).show(ui, |ui| {
         ui.horizontal_centered(|ui| {
-            let verbs: &[Verb] = if now == Place::Review {
-                &[Verb::HideMarks, Verb::OneToOne, Verb::Heat, Verb::Keys, Verb::Palette]
-            } else {
-                &[Verb::PageReview, Verb::Keys, Verb::Palette]
+            let kind = page.card().map(|card| card.item.kind);
+            let verbs: &[Verb] = match (now, kind) {
+                (Place::Review, Some(MediaKind::Audio)) => &[
+                    Verb::Play,
+                    Verb::PlayRegion,
+                    Verb::ZoomToRegion,
+                    Verb::HideMarks,
+                    Verb::Keys,
+                    Verb::Palette,
+                ],
+                (Place::Review, _) => {
+                    &[Verb::HideMarks, Verb::OneToOne, Verb::Heat, Verb::Keys, Verb::Palette]
+                }
+                _ => &[Verb::PageReview, Verb::Keys, Verb::Palette],
             };
             for verb in verbs {
                 cap_ui(ui, &page.cap(*verb));

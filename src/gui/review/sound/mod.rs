@@ -360,7 +360,8 @@ impl SoundView {
         painter.rect_filled(placed.wave, 0.0, t.background[1]);
         painter.rect_filled(placed.spectrum, 0.0, DARK.background[0]);
         let ink = wave::Ink { peak: t.text[2], mean: t.text[1], middle: t.line };
-        let waveform = wave::Wave { media, head, ruled: placed.ruled, area: placed.wave, ink };
+        let gain = 10_f32.powf(self.look.gain_db() / 20.0);
+        let waveform = wave::Wave { media, head, ruled: placed.ruled, area: placed.wave, ink, gain };
         waveform.paint(painter, &mut page.session.recordings);
         let sound = (media, head);
         let recordings = &mut page.session.recordings;

@@ -31,6 +31,8 @@ pub struct Wave<'a> {
     pub ruled: Ruled,
     pub area: Rect,
     pub ink: Ink,
+    /// By which it is drawn higher, like the spectrogram's gain.
+    pub gain: f32,
 }
 
 impl Wave<'_> {
@@ -69,7 +71,7 @@ impl Wave<'_> {
         };
         let mut mesh = Mesh::default();
         let (middle, half) = (lane.center().y, lane.height() / 2.0 - 2.0);
-        let y = |v: f32| middle - v.clamp(-1.0, 1.0) * half;
+        let y = |v: f32| middle - (v * self.gain).clamp(-1.0, 1.0) * half;
         for (column, peak) in peaks.iter().enumerate() {
             let Some(peak) = peak else { continue };
             let x = lane.left() + column as f32 * pixel;
@@ -129,7 +131,7 @@ impl Wave<'_> {
                 let v = samples.at(recordings, frame)?;
                 // A sample stands for the middle of its stretch.
                 let x = self.ruled.x_at((frame as f64 + 0.5) / rate);
-                Some(pos2(x, lane.center().y - v.clamp(-1.0, 1.0) * half))
+                Some(pos2(x, lane.center().y - (v * self.gain).clamp(-1.0, 1.0) * half))
             })
             .collect();
         if 1.0 / (rate * self.ruled.secs_per_point) >= DOT_POINTS {
