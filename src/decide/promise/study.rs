@@ -101,9 +101,12 @@ impl<'a> Study<'a> {
     /// that is tested moves with δ, and a later start could step over a candidate that fails an earlier one; so
     /// only what would be accepted for fewer limits too is, and a further limit never widens a threshold.
     pub fn shared(&self, target: Target, limit: Limit, sharing: u8) -> Option<Accepted> {
-        let fewest = if target.kind.is_among_decided() { 1 } else { sharing };
         let by = |sharing| self.sequence(target, limit.limit, shared_confidence(limit.confidence, sharing));
-        let all: Option<Vec<Accepted>> = (fewest..=sharing).map(by).collect();
+        if !target.kind.is_among_decided() {
+            return by(sharing);
+        }
+        let all: Option<Vec<Accepted>> = (1..=sharing).map(by).collect();
+        // These sequences rise.
         let common = all?
             .into_iter()
             .reduce(|a, b| Accepted { first: a.first.max(b.first), last: a.last.min(b.last) })?;
