@@ -27,7 +27,9 @@ fn main() {
     let files: Vec<PathBuf> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).map(PathBuf::from).collect();
     if !files.is_empty() {
-        files.iter().for_each(|file| measure(file));
+        for file in &files {
+            measure(file);
+        }
         return;
     }
     a_second();
@@ -58,7 +60,9 @@ fn write_hours(path: &Path) {
     head[40..44].copy_from_slice(&bytes.to_le_bytes());
     let mut file = File::create(path).unwrap();
     file.write_all(&head).unwrap();
-    (0..60 * HOURS).for_each(|_| file.write_all(samples).unwrap());
+    for _ in 0..60 * HOURS {
+        file.write_all(samples).unwrap();
+    }
 }
 
 fn measure(path: &Path) {
@@ -109,26 +113,16 @@ fn a_second() {
     let sound = Sound { rate_hz: RATE_HZ, channels: 1, samples };
     let wav = encode_wav(&sound, WavFormat::Pcm16);
     println!("one second of mono at {RATE_HZ} Hz, medians of 200");
-    println!("  decode (WAV)                {:>8.3} ms", median(|| drop(black_box(decode_sound(&wav)))));
-    println!(
-        "  measures                    {:>8.3} ms",
-        median(|| {
-            black_box(sound_stats(&sound));
-        })
-    );
-    println!(
-        "  loudness                    {:>8.3} ms",
-        median(|| {
-            black_box(loudness_lufs(&sound));
-        })
-    );
+    println!("  decode (WAV)                {:>8.3} ms", median(|| decode_sound(&wav)));
+    println!("  measures                    {:>8.3} ms", median(|| sound_stats(&sound)));
+    println!("  loudness                    {:>8.3} ms", median(|| loudness_lufs(&sound)));
 }
 
-fn median(mut run: impl FnMut()) -> f64 {
+fn median<T>(run: impl Fn() -> T) -> f64 {
     let mut times: Vec<f64> = (0..200)
         .map(|_| {
             let started = Instant::now();
-            run();
+            black_box(run());
             millis(started)
         })
         .collect();

@@ -14,6 +14,7 @@ fn noise(at: usize) -> f32 {
 }
 
 /// Tones of a frequency at times in seconds, over noise whose level may depend on the time.
+#[expect(clippy::cast_possible_truncation, reason = "short recordings of few samples")]
 fn recording(
     secs: f64,
     sounds: &[Range<f64>],
@@ -105,7 +106,8 @@ fn silence_noise_and_a_steady_tone_hold_no_sound() {
 fn windows_leave_nothing_out() {
     assert_eq!(windows(10_000, 1_000, 4.0), [0..4_000, 4_000..8_000, 6_000..10_000]);
     assert_eq!(windows(8_000, 1_000, 4.0), [0..4_000, 4_000..8_000]);
-    assert_eq!(windows(3_000, 1_000, 4.0), [0..3_000]);
+    assert_eq!(windows(3_000, 1_000, 4.0).first(), Some(&(0..3_000)));
+    assert_eq!(windows(3_000, 1_000, 4.0).len(), 1);
     assert!(windows(0, 1_000, 4.0).is_empty());
 }
 

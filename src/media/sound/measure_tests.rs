@@ -4,6 +4,7 @@ use super::*;
 
 const RATE_HZ: u32 = 48_000;
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "short tones of few samples")]
 fn tone(hz: f64, level: f32, secs: f64) -> Vec<f32> {
     let frames = (secs * f64::from(RATE_HZ)) as usize;
     (0..frames)
@@ -44,7 +45,9 @@ fn treble_is_seen_beside_a_loud_hum() {
 #[test]
 fn clipping_needs_a_run_and_silence_its_share_of_time() {
     let mut samples = tone(200.0, 3.0, 0.5);
-    samples.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
+    for sample in &mut samples {
+        *sample = sample.clamp(-1.0, 1.0);
+    }
     let clipped = sound_stats(&mono(samples.clone())).clipping;
     near(clipped, 78.0, 2.0);
     samples.extend(vec![0.0; 24_000]);

@@ -44,10 +44,10 @@ fn wav(tag: u16, bits: u16, channels: u16, rate_hz: u32, samples: &[u8]) -> Vec<
     format.extend((rate_hz.saturating_mul(u32::from(frame_bytes))).to_le_bytes());
     format.extend(frame_bytes.to_le_bytes());
     format.extend(bits.to_le_bytes());
-    riff(b"RIFF", &[(b"fmt ", &format), (b"data", samples)])
+    riff(*b"RIFF", &[(b"fmt ", &format), (b"data", samples)])
 }
 
-fn riff(name: &[u8; 4], chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+fn riff(name: [u8; 4], chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut body = b"WAVE".to_vec();
     for (name, chunk) in chunks {
         body.extend(*name);
@@ -67,7 +67,7 @@ fn sweep(frames: usize, channels: u32) -> Sound {
     Sound { rate_hz: 44_100, channels, samples: (0..frames * channels as usize).map(sample).collect() }
 }
 
-/// What libsndfile 1.2 (AAC: FFmpeg 5.1) decodes at a few frames, first channel, and how many there are.
+/// What libsndfile 1.2 (AAC: `FFmpeg` 5.1) decodes at a few frames, first channel, and how many there are.
 #[test]
 fn samples_and_positions_are_those_of_other_decoders() {
     let check = |name: &str, rate_hz: u32, frames: usize, points: &[(usize, f32)]| {
@@ -161,11 +161,11 @@ fn rf64_extensible_and_chunks_in_between_are_read() {
     format.extend([1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]);
     let samples = [0, 0x40, 0, 0xC0];
     let sound =
-        decode_sound(&riff(b"RIFF", &[(b"LIST", b"odd"), (b"fmt ", &format), (b"data", &samples)])).unwrap();
+        decode_sound(&riff(*b"RIFF", &[(b"LIST", b"odd"), (b"fmt ", &format), (b"data", &samples)])).unwrap();
     assert_eq!((sound.channels, sound.samples), (2, vec![0.5, -0.5]));
     let sizes: Vec<u8> = [100_u64, 4, 1, 0].iter().flat_map(|size| size.to_le_bytes()).take(28).collect();
     for name in [b"RF64", b"BW64"] {
-        let mut long = riff(name, &[(b"ds64", &sizes), (b"fmt ", &format), (b"data", &samples)]);
+        let mut long = riff(*name, &[(b"ds64", &sizes), (b"fmt ", &format), (b"data", &samples)]);
         let at = long.len() - 8;
         long[at..at + 4].fill(0xFF);
         assert_eq!(decode_sound(&long).unwrap().samples, [0.5, -0.5]);

@@ -43,7 +43,7 @@ pub fn encode_wav(sound: &Sound, format: WavFormat) -> Vec<u8> {
         WavFormat::Pcm16 => {
             out.extend(sound.samples.iter().flat_map(|&sample| {
                 i16::try_from(rounded(sample, 32_768.0)).unwrap_or_default().to_le_bytes()
-            }))
+            }));
         }
         WavFormat::Pcm24 => out.extend(sound.samples.iter().flat_map(|&sample| {
             let [a, b, c, _] = rounded(sample, 8_388_608.0).to_le_bytes();
