@@ -1,6 +1,7 @@
 //! Cross-validation by unit: what a training gives on units that it has never seen.
 
-use super::evaluate::{Evaluation, measure_all, summary};
+use super::evaluate::{Evaluation, summary};
+use super::measure::measure_all;
 use super::progress::Progress;
 use super::split::deal;
 use super::train::train;

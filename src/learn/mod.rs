@@ -19,6 +19,7 @@ mod evaluate;
 mod examples;
 mod light;
 mod loss;
+mod measure;
 mod metrics;
 mod pack;
 mod paste;
