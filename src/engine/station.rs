@@ -255,7 +255,9 @@ impl Station {
             latencies: Mutex::new(Latencies::default()),
             events,
         });
-        lowered.into_iter().for_each(|reason| shared.tell(StationEvent::Alarm(reason)));
+        for reason in lowered {
+            shared.tell(StationEvent::Alarm(reason));
+        }
         shared.tell_of_missing_model();
         if let Err(error) = made {
             let path = shared.source_folder.display();

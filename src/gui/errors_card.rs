@@ -46,7 +46,7 @@ impl ErrorsCard {
                     task.cancel();
                 }
             } else if self.form_ui(ui, page.tokens, name, others, versions) {
-                self.of = name.to_owned();
+                name.clone_into(&mut self.of);
                 match self.measure(ui.ctx(), page, name) {
                     Ok(task) => self.running = Some(task),
                     Err(error) => page.toasts.trouble(error.to_string()),

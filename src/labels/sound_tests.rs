@@ -68,7 +68,11 @@ fn sounds(dir: &Path) -> Vec<LabelledItem> {
     let item = |name: &str, bytes: &[u8], label: Label| {
         let path = dir.join(name);
         fs::write(&path, bytes).unwrap();
-        let kind = if name.ends_with(".png") { MediaKind::Image } else { MediaKind::Audio };
+        let kind = if path.extension().is_some_and(|extension| extension == "png") {
+            MediaKind::Image
+        } else {
+            MediaKind::Audio
+        };
         LabelledItem {
             path,
             name: name.to_owned(),

@@ -51,12 +51,14 @@ pub(super) fn colour(rng: &mut ChaCha8Rng, values: &mut [f32], spec: &InputSpec,
             let at = (along as usize).min(BENDS - 2);
             let bent = bends[at] + (bends[at + 1] - bends[at]) * (along - at as f32);
             let lost = if is_dull && y < edge { loss } else { 0.0 };
-            row.iter_mut().for_each(|v| *v += bent - lost);
+            for v in row {
+                *v += bent - lost;
+            }
         }
     }
 }
 
-/// Hides stretches of time and bands (Park et al., *SpecAugment*, 2019).
+/// Hides stretches of time and bands (Park et al., 2019).
 pub(super) fn hide(rng: &mut ChaCha8Rng, values: &mut [f32], spec: &InputSpec, s: &Augmentation) {
     let (width, height) = (spec.width_px as usize, spec.height_px as usize);
     for _ in 0..HIDDEN {

@@ -15,7 +15,9 @@ fn file(samples: Vec<f32>) -> SoundFile {
 /// Silence with a click at each of these frames.
 fn clicks(frames: usize, at: &[usize]) -> Vec<f32> {
     let mut samples = vec![0.0; frames];
-    at.iter().for_each(|&at| samples[at] = 0.9);
+    for &at in at {
+        samples[at] = 0.9;
+    }
     samples
 }
 
@@ -145,7 +147,7 @@ fn three_hours_open_at_once_and_need_little_memory() {
     let sounds = Sounds::start(dir.path(), || {}).unwrap();
     let start = Instant::now();
     sounds.want(vec![SoundWant::Head(media.clone())]);
-    let next = || sounds.heard().recv_timeout(Duration::from_secs(60)).unwrap().result.unwrap();
+    let next = || sounds.heard().recv_timeout(Duration::from_mins(1)).unwrap().result.unwrap();
     let Heard::Head(head) = next() else { panic!() };
     let opened = start.elapsed();
     while head.peaks.view(0, 0..head.frames, 1000).iter().filter(|peak| peak.is_some()).count() < 50 {

@@ -21,7 +21,9 @@ pub(super) fn tracks(out: &Path, exported: &Exported, findings: &mut Findings) -
 pub(super) fn tables(out: &Path, exported: &Exported, findings: &mut Findings) -> Option<usize> {
     let banded = |sound: &SoundFile, mut marks: Vec<Mark>| {
         let all_hz = [0.0, f64::from(sound.rate_hz()) / 2.0];
-        marks.iter_mut().for_each(|(_, _, band)| *band = Some(band.unwrap_or(all_hz)));
+        for (_, _, band) in &mut marks {
+            band.get_or_insert(all_hz);
+        }
         marks
     };
     compare(out, exported, ".Table.1.selections.txt", findings, banded, table)
