@@ -7,7 +7,7 @@
 use super::LabelsError;
 use super::entry::{Entry, Tally};
 use super::export::{MEDIA_DIR, write_file};
-use super::marks::{BadLine, Clip, Mark, band, is_field_text, mark, number, numbered_lines};
+use super::marks::{BadLine, Clip, Mark, band, decimal, is_field_text, mark, number, numbered_lines};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -33,9 +33,10 @@ pub(super) fn write(dir: &Path, entries: &[Entry]) -> Result<Tally, LabelsError>
 
 fn track(marks: &[Mark]) -> String {
     let mut text = String::new();
-    for Mark { class, span_secs: [start, end], band_hz } in marks {
+    for Mark { class, span_secs, band_hz } in marks {
+        let [start, end] = span_secs.map(decimal);
         let _ = writeln!(text, "{start}\t{end}\t{class}");
-        if let Some([low, high]) = band_hz {
+        if let Some([low, high]) = band_hz.map(|band| band.map(decimal)) {
             let _ = writeln!(text, "\\\t{low}\t{high}");
         }
     }

@@ -149,6 +149,12 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("{text:?} is not a number"))
 }
 
+/// In full and always with a decimal point: readers that guess types take "0" for an integer.
+pub(super) fn decimal(number: f64) -> String {
+    let text = number.to_string();
+    if text.contains('.') { text } else { format!("{text}.0") }
+}
+
 pub(super) fn band(low: f64, high: f64) -> Result<[f64; 2], String> {
     if low >= 0.0 && low <= high {
         Ok([low, high])

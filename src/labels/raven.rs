@@ -8,7 +8,7 @@
 use super::LabelsError;
 use super::entry::{Entry, Tally};
 use super::export::{MEDIA_DIR, write_file};
-use super::marks::{BadLine, Clip, Mark, band, is_field_text, mark, number, numbered_lines};
+use super::marks::{BadLine, Clip, Mark, band, decimal, is_field_text, mark, number, numbered_lines};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -46,8 +46,9 @@ pub(super) fn write(dir: &Path, entries: &[Entry]) -> Result<Tally, LabelsError>
 
 fn table(marks: &[Mark], clip: Clip) -> String {
     let mut text = format!("{SELECTION}\tView\tChannel\t{BEGIN}\t{END}\t{LOW}\t{HIGH}\t{CLASS}\n");
-    for (number, Mark { class, span_secs: [start, end], band_hz }) in (1..).zip(marks) {
-        let [low, high] = band_hz.unwrap_or([0.0, clip.half_rate_hz()]);
+    for (number, Mark { class, span_secs, band_hz }) in (1..).zip(marks) {
+        let [start, end] = span_secs.map(decimal);
+        let [low, high] = band_hz.unwrap_or([0.0, clip.half_rate_hz()]).map(decimal);
         let _ = writeln!(text, "{number}\tSpectrogram 1\t1\t{start}\t{end}\t{low}\t{high}\t{class}");
     }
     text

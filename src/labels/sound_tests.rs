@@ -114,14 +114,14 @@ fn tracks_tables_and_cuts_hold_what_they_should() {
     let text = |file: &str| fs::read_to_string(dir.path().join(file)).unwrap();
     assert_eq!(
         text("audacity/media/a.txt"),
-        "0.1\t0.25\trub\n\\\t120.5\t400\n0.5\t0.7\tknock\n0.3001\t0.3004\ta \"squeak\"\n"
+        "0.1\t0.25\trub\n\\\t120.5\t400.0\n0.5\t0.7\tknock\n0.3001\t0.3004\ta \"squeak\"\n"
     );
     assert_eq!(text("audacity/media/good.txt"), "");
     let header =
         "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation\n";
     assert_eq!(
         text("raven/media/b.Table.1.selections.txt"),
-        format!("{header}1\tSpectrogram 1\t1\t0\t{}\t0\t501\thum, low\n", 300.0 / 1002.0)
+        format!("{header}1\tSpectrogram 1\t1\t0.0\t{}\t0.0\t501.0\thum, low\n", 300.0 / 1002.0)
     );
     assert_eq!(text("raven/media/good.Table.1.selections.txt"), header);
     assert!(!dir.path().join("audacity/media/cannot.txt").exists());
@@ -138,8 +138,8 @@ fn cuts_are_the_original_s_samples_and_a_data_set_of_their_own() {
     let names = [
         "rub/a.1.wav",
         "knock/a.2.wav",
-        "item_a__squeak-a63cd5b6/a.3.wav",
-        "hum, low/b.1.wav",
+        "item_a__squeak-5b66933e/a.3.wav",
+        "item_hum__low-064cdeee/b.1.wav",
         "good/good.1.wav",
     ];
     assert_eq!(cuts.items.len(), places.len());
@@ -148,6 +148,7 @@ fn cuts_are_the_original_s_samples_and_a_data_set_of_their_own() {
         let whole = decode_sound(&fs::read(&original.path).unwrap()).unwrap();
         let samples = decode_sound(&fs::read(&cut.path).unwrap()).unwrap();
         let channels = whole.channels as usize;
+        assert_eq!(cut.name, name);
         assert_eq!((samples.rate_hz, samples.channels), (whole.rate_hz, whole.channels));
         assert_eq!(samples.samples, whole.samples[start * channels..end * channels], "{name}");
         assert_eq!((&cut.group, &cut.extra["fold"]), (&original.group, &original.extra["fold"]));
@@ -160,6 +161,49 @@ fn cuts_are_the_original_s_samples_and_a_data_set_of_their_own() {
     for format in Format::ALL {
         export_and_check(&cuts.items, format, &dir.path().join(format.as_str()));
     }
+}
+
+/// What libsndfile (soundfile 0.14.0) reads of each cut: rate, channels, frames, and the sum of all
+/// samples times 2²³.
+#[test]
+fn cuts_have_the_samples_that_libsndfile_reads() {
+    let by_libsndfile = [
+        (1001, 2, 150, -12_185_600.0),
+        (1001, 2, 200, 5_832_192.0),
+        (1001, 2, 1, -8_474_368.0),
+        (1002, 1, 300, 3_934_267.0),
+        (1002, 1, 200, 8_105_728.0),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    export_and_check(&sounds(dir.path()), Format::Cuts, &out);
+    let cuts = read(&out.join("cuts"), &Filter::default()).unwrap();
+    let found = cuts.items.iter().map(|cut| {
+        let sound = decode_sound(&fs::read(&cut.path).unwrap()).unwrap();
+        let sum: f64 = sound.samples.iter().map(|sample| f64::from(*sample) * 8_388_608.0).sum();
+        (sound.rate_hz, sound.channels, sound.frames(), sum)
+    });
+    assert_eq!(found.collect::<Vec<_>>(), by_libsndfile);
+}
+
+/// What crowsetta 5.1.2 reads of a table of this program: begin, end, low, high, annotation.
+#[test]
+fn tables_say_what_crowsetta_reads() {
+    let by_crowsetta = [
+        (0.1, 0.25, 120.5, 400.0, "rub"),
+        (0.5, 0.7, 0.0, 500.5, "knock"),
+        (0.3001, 0.3004, 0.0, 500.5, "a \"squeak\""),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    export_and_check(&sounds(dir.path()), Format::Raven, &out);
+    let text = fs::read_to_string(out.join("media/a.Table.1.selections.txt")).unwrap();
+    let rows = text.lines().skip(1).map(|row| {
+        let fields: Vec<&str> = row.split('\t').collect();
+        let number = |i: usize| fields[i].parse::<f64>().unwrap();
+        (number(3), number(4), number(5), number(6), fields[7])
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), by_crowsetta);
 }
 
 #[test]
