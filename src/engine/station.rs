@@ -255,7 +255,7 @@ impl Station {
             latencies: Mutex::new(Latencies::default()),
             events,
         });
-        for reason in lowered {
+        if let Some(reason) = lowered {
             shared.tell(StationEvent::Alarm(reason));
         }
         shared.tell_of_missing_model();

@@ -227,7 +227,7 @@ fn contents_of_sound_formats_are_compared() {
     is(Format::Audacity, "label 1 is", &|out| forge(out, track, "0.25", "0.26"));
     is(Format::Audacity, "label 1 is", &|out| forge(out, track, "120.5", "120"));
     is(Format::Audacity, "1 labels, expected 3", &|out| {
-        forge(out, track, "0.5\t0.7\tknock\n0.3001\t0.3004\ta \"squeak\"\n", "")
+        forge(out, track, "0.5\t0.7\tknock\n0.3001\t0.3004\ta \"squeak\"\n", "");
     });
     is(Format::Audacity, "does not read as labels", &|out| forge(out, track, "0.25\t", "0.25 "));
     is(Format::Audacity, "cannot say this item", &|out| {
@@ -260,7 +260,7 @@ fn contents_of_sound_formats_are_compared() {
     });
     let list = "cuts/items.jsonl";
     is(Format::Cuts, "class, place, group", &|out| {
-        forge(out, list, "\"label\":\"rub\"", "\"label\":\"hum\"")
+        forge(out, list, "\"label\":\"rub\"", "\"label\":\"hum\"");
     });
     is(Format::Cuts, "class, place, group", &|out| forge(out, list, "[100,250]", "[100,251]"));
     is(Format::Cuts, "class, place, group", &|out| forge(out, list, "unit a.wav", "unit b.wav"));
