@@ -65,7 +65,9 @@ fn run(random: &mut ChaCha8Rng, is_among_decided: bool, error: f64, pairs: u64) 
     };
     let truth = if is_among_decided { TRUE_RATE } else { misjudge_at_worst(TRUE_RATE, error) };
     let errors = count(random, UNITS, seen_rate);
-    let bound = |delta: f64| upper_bound(errors, UNITS, p(1.0 - delta)).map_or(1.0, secondlook::domain::Probability::get);
+    let bound = |delta: f64| {
+        upper_bound(errors, UNITS, p(1.0 - delta)).map_or(1.0, secondlook::domain::Probability::get)
+    };
     let correct = |bound: f64, error: Option<f64>| match error {
         Some(error) if is_among_decided => judge_errors(bound, error),
         Some(error) => misjudge_at_worst(bound, error),

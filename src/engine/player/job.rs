@@ -291,7 +291,7 @@ mod tests {
             // At another speed a piece goes at its own inside of it, and was looked for around its place.
             let reach = match speed {
                 1.0 => 0.6,
-                speed => (0.011 + 0.02 * (1.0 - speed).abs()) * f64::from(RATE),
+                speed => (0.012 + 0.02 * (1.0 - speed).abs()) * f64::from(RATE),
             };
             for frame in (480..9_000).step_by(97) {
                 let source = place(&account, frame as f64);
