@@ -33,6 +33,8 @@ pub enum Verb {
     Demo(Demo),
     /// Make a line
     New(New),
+    /// Cut a long recording into clips, around what rises above its noise or into windows
+    Cut(Cut),
     /// Take labelled items from a folder with items.jsonl, or of sounds with Audacity's or Raven's labels
     /// beside them, or rendered ones (simulator:N, motor:N)
     Import(Import),
@@ -247,6 +249,29 @@ pub struct Train {
     pub licence: String,
     #[command(flatten)]
     pub how: Training,
+}
+
+/// Clips are files of their own: their names say which frames of the recording they are. The folder may be a
+/// running station's inbox.
+#[derive(clap::Args)]
+pub struct Cut {
+    pub recording: PathBuf,
+    /// Where the clips go
+    pub folder: PathBuf,
+    /// Windows of so many seconds instead of what is louder than the noise
+    #[arg(long, value_name = "SECS")]
+    pub window: Option<f64>,
+    /// A sound begins so far above the noise around it
+    #[arg(long, value_name = "DB", default_value_t = 12.0)]
+    pub above_db: f32,
+    /// Seconds that are kept before and behind a sound
+    #[arg(long, value_name = "SECS", default_value_t = 0.1)]
+    pub pre: f64,
+    #[arg(long, value_name = "SECS", default_value_t = 0.2)]
+    pub post: f64,
+    /// Longer sounds are cut into equal parts
+    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
+    pub max: f64,
 }
 
 #[derive(clap::Args)]

@@ -2,6 +2,7 @@
 //! that `docs/FORMATS.md` names. A front end over `engine`; decides nothing itself.
 
 mod args;
+mod cut;
 mod dataset;
 mod doctor;
 mod output;
@@ -100,6 +101,7 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::Demo(demo) => station::demo(&demo, window),
         Verb::Run(run) => station::run(&run).map(Some),
         Verb::New(new) => verbs::new(&new).map(Some),
+        Verb::Cut(args) => cut::cut(&args).map(Some),
         Verb::Import(import) => verbs::import(&import).map(Some),
         Verb::Train(train) => verbs::train(&train).map(Some),
         Verb::Examples { line, out, how } => verbs::examples(&line, &out, &how).map(Some),
