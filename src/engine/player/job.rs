@@ -295,6 +295,9 @@ mod tests {
             };
             for frame in (480..9_000).step_by(97) {
                 let source = place(&account, frame as f64);
+                if source + reach >= 20_000.0 {
+                    break;
+                }
                 let found = f64::from(all[frame]) * 65_536.0;
                 assert!((found - source).abs() <= reach, "{rate_hz} Hz × {speed}: {found}, {source} is told");
             }
