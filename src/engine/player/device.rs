@@ -3,6 +3,7 @@
 use super::ring::{Clock, Feeder, Filler, ring};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, FromSample, SampleFormat, SizedSample, StreamConfig, SupportedBufferSize};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,15 @@ use std::time::Duration;
 const SCRATCH: usize = 4096;
 /// Calls of the device a second: what it holds is not taken back by a pause.
 const CALLS_PER_SEC: u32 = 50;
+/// Troubles in a row, without being asked for a sample, after which a device is given up.
+const FAULTS_MAX: u32 = 50;
 
 pub struct Output {
     /// Ends when it is dropped.
     _stream: cpal::Stream,
     pub filler: Filler,
+    /// Why it plays no longer.
+    pub gone: Receiver<String>,
     pub rate_hz: u32,
     pub channels: usize,
 }
@@ -38,18 +43,20 @@ impl Output {
             config.buffer_size = BufferSize::Fixed((config.sample_rate / CALLS_PER_SEC).clamp(*min, *max));
         }
         let (filler, feeder) = ring(clock, usize::from(config.channels), config.sample_rate);
+        let (tell, gone) = bounded(1);
         let stream = match chosen.sample_format() {
-            SampleFormat::F32 => stream::<f32>(&device, config, feeder, clock),
-            SampleFormat::I16 => stream::<i16>(&device, config, feeder, clock),
-            SampleFormat::I32 => stream::<i32>(&device, config, feeder, clock),
-            SampleFormat::U16 => stream::<u16>(&device, config, feeder, clock),
-            SampleFormat::U8 => stream::<u8>(&device, config, feeder, clock),
+            SampleFormat::F32 => stream::<f32>(&device, config, feeder, (clock, tell)),
+            SampleFormat::I16 => stream::<i16>(&device, config, feeder, (clock, tell)),
+            SampleFormat::I32 => stream::<i32>(&device, config, feeder, (clock, tell)),
+            SampleFormat::U16 => stream::<u16>(&device, config, feeder, (clock, tell)),
+            SampleFormat::U8 => stream::<u8>(&device, config, feeder, (clock, tell)),
             other => return Err(format!("The sound device wants samples as {other}, which is not written")),
         }?;
         stream.play().map_err(|error| format!("The sound device does not begin: {error}"))?;
         Ok(Self {
             _stream: stream,
             filler,
+            gone,
             rate_hz: config.sample_rate,
             channels: usize::from(config.channels),
         })
@@ -60,7 +67,7 @@ fn stream<T: SizedSample + FromSample<f32>>(
     device: &cpal::Device,
     config: StreamConfig,
     mut feeder: Feeder,
-    clock: &Arc<Clock>,
+    (clock, tell): (&Arc<Clock>, Sender<String>),
 ) -> Result<cpal::Stream, String> {
     let channels = usize::from(config.channels.max(1));
     let mut scratch = vec![0.0; SCRATCH / channels * channels];
@@ -76,10 +83,18 @@ fn stream<T: SizedSample + FromSample<f32>>(
         }
     };
     let clock = Arc::clone(clock);
-    let troubled = move |error: cpal::Error| match error.kind() {
-        // It goes on by itself.
-        cpal::ErrorKind::Xrun | cpal::ErrorKind::DeviceChanged | cpal::ErrorKind::RealtimeDenied => {}
-        _ => clock.lose(),
+    let troubled = move |error: cpal::Error| {
+        let is_over = matches!(
+            error.kind(),
+            cpal::ErrorKind::DeviceNotAvailable
+                | cpal::ErrorKind::HostUnavailable
+                | cpal::ErrorKind::StreamInvalidated
+        );
+        // Everything else goes on by itself, unless it does not end.
+        if is_over || clock.fault() >= FAULTS_MAX {
+            // One reason is enough.
+            let _ = tell.try_send(format!("The sound device is gone: {error}"));
+        }
     };
     device
         .build_output_stream(config, callback, troubled, None)

@@ -6,7 +6,7 @@
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// Frames of a block, and blocks: 170 ms at 48 kHz lie ready, enough for a busy machine.
@@ -33,8 +33,8 @@ pub struct Clock {
     written: AtomicU64,
     /// The newest request.
     wanted: AtomicU64,
-    /// The device gave up.
-    is_lost: AtomicBool,
+    /// Troubles of the device since it last asked for samples.
+    faults: AtomicU32,
 }
 
 /// One reading of the clock.
@@ -57,7 +57,7 @@ impl Clock {
             at_nanos: zero(),
             written: zero(),
             wanted: zero(),
-            is_lost: AtomicBool::new(false),
+            faults: AtomicU32::new(0),
         }
     }
 
@@ -74,12 +74,9 @@ impl Clock {
         self.wanted.load(Ordering::Acquire)
     }
 
-    pub fn lose(&self) {
-        self.is_lost.store(true, Ordering::Release);
-    }
-
-    pub fn take_lost(&self) -> bool {
-        self.is_lost.swap(false, Ordering::AcqRel)
+    /// One more trouble; how many there were since the device last asked for samples.
+    pub fn fault(&self) -> u32 {
+        self.faults.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn write(&self, reading: Reading) {
@@ -158,6 +155,7 @@ impl Feeder {
     /// is to be played.
     pub fn fill(&mut self, out: &mut [f32], latency: Duration) {
         let heard = self.clock.since_epoch() + latency;
+        self.clock.faults.store(0, Ordering::Relaxed);
         let channels = self.channels;
         let frames = out.len() / channels.max(1);
         let mut done = 0;

@@ -166,10 +166,9 @@ fn run(shared: &Shared, blobs: &Blobs, wake: &(impl Fn() + Send + Sync)) {
             }
             None => {}
         }
-        if shared.clock.take_lost() {
+        if let Some(trouble) = output.as_ref().and_then(|device| device.gone.try_recv().ok()) {
             (job, output) = (None, None);
-            let trouble = Some("The sound device is gone".to_owned());
-            *shared.status.lock() = Status { trouble, ..Status::default() };
+            *shared.status.lock() = Status { trouble: Some(trouble), ..Status::default() };
             wake();
         }
         let (Some(playing), Some(device)) = (&mut job, &output) else { continue };
