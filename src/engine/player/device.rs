@@ -11,8 +11,10 @@ use std::time::Duration;
 const SCRATCH: usize = 4096;
 /// Calls of the device a second: what it holds is not taken back by a pause.
 const CALLS_PER_SEC: u32 = 50;
-/// Troubles in a row, without being asked for a sample, after which a device is given up.
-const FAULTS_MAX: u32 = 50;
+/// A device in trouble that has asked for nothing for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at a device in trouble, which may come without a pause.
+const REST: Duration = Duration::from_millis(5);
 
 pub struct Output {
     /// Ends when it is dropped.
@@ -44,6 +46,7 @@ impl Output {
         }
         let (filler, feeder) = ring(clock, usize::from(config.channels), config.sample_rate);
         let (tell, gone) = bounded(1);
+        clock.note_asked();
         let stream = match chosen.sample_format() {
             SampleFormat::F32 => stream::<f32>(&device, config, feeder, (clock, tell)),
             SampleFormat::I16 => stream::<i16>(&device, config, feeder, (clock, tell)),
@@ -90,11 +93,13 @@ fn stream<T: SizedSample + FromSample<f32>>(
                 | cpal::ErrorKind::HostUnavailable
                 | cpal::ErrorKind::StreamInvalidated
         );
-        // Everything else goes on by itself, unless it does not end.
-        if is_over || clock.fault() >= FAULTS_MAX {
+        // Everything else goes on by itself, unless it does not end: a sound server knows no delay before
+        // its stream has begun.
+        if is_over || clock.unasked() > PATIENCE {
             // One reason is enough.
             let _ = tell.try_send(format!("The sound device is gone: {error}"));
         }
+        std::thread::park_timeout(REST);
     };
     device
         .build_output_stream(config, callback, troubled, None)

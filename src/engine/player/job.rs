@@ -45,6 +45,8 @@ pub struct Job {
     device_channels: usize,
     ratio: f64,
     resampler: Option<Resampler>,
+    /// Frames of the device before the first of the sound.
+    lead: f64,
     /// Frames at the sound's rate that went into the resampler.
     pushed: u64,
     piece: Vec<f32>,
@@ -79,6 +81,7 @@ impl Job {
             device_channels: channels,
             ratio: f64::from(rate_hz) / f64::from(own),
             resampler: resampled,
+            lead: 0.0,
             pushed: 0,
             piece: Vec::new(),
             mapped: Vec::new(),
@@ -88,6 +91,12 @@ impl Job {
         };
         job.go_to(job.request.from);
         Ok(job)
+    }
+
+    /// Silence first, for a device that has only just begun: sound servers swallow what comes at once.
+    pub fn lead_in(&mut self, frames: u32) {
+        self.ready.extend(std::iter::repeat_n(0.0, frames as usize * self.device_channels));
+        self.lead = f64::from(frames);
     }
 
     pub fn gain_db(&self) -> f32 {
@@ -142,7 +151,7 @@ impl Job {
             }
         }
         let peak = self.map(frames, channels);
-        let begin = self.pushed as f64 * self.ratio;
+        let begin = self.lead + self.pushed as f64 * self.ratio;
         let step = speed / self.ratio;
         let mut account = account.lock();
         account.push_back(Stretched { begin, length: frames as f64 * self.ratio, source, step, peak });
@@ -274,6 +283,23 @@ mod tests {
         let (all, _) = heard(request(1_000, [500, 3_000], false, 1.0), RATE, 4_800);
         assert!(all[..2_000].iter().enumerate().all(|(i, v)| *v == (1_000 + i) as f32 / 65_536.0));
         assert!(all[2_000..].iter().all(|v| *v == 0.0));
+    }
+
+    #[test]
+    fn a_lead_in_is_silent_and_counted() {
+        let clock = Arc::new(Clock::new());
+        let (filler, mut feeder) = ring(&clock, 2, RATE);
+        let account = Account::default();
+        let request = request(1_000, [1_000, 3_000], false, 1.0);
+        let mut job = Job::new(clock.want(), request, counted(40_000), RATE, 2).unwrap();
+        job.lead_in(700);
+        job.fill(&filler, &account).unwrap();
+        let mut out = vec![0.0; 2 * 2_000];
+        feeder.fill(&mut out, Duration::ZERO);
+        assert!(out[..1_400].iter().all(|v| *v == 0.0));
+        assert_eq!(out[1_400], 1_000.0 / 65_536.0);
+        let account: Vec<Stretched> = account.into_inner().into();
+        assert_eq!((account[0].begin, place(&account, 705.0)), (700.0, 1_005.0));
     }
 
     #[test]

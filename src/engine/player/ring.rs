@@ -6,7 +6,7 @@
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// Frames of a block, and blocks: 170 ms at 48 kHz lie ready, enough for a busy machine.
@@ -33,8 +33,8 @@ pub struct Clock {
     written: AtomicU64,
     /// The newest request.
     wanted: AtomicU64,
-    /// Troubles of the device since it last asked for samples.
-    faults: AtomicU32,
+    /// When the device last asked for samples, in nanoseconds since `epoch`.
+    asked_nanos: AtomicU64,
 }
 
 /// One reading of the clock.
@@ -57,7 +57,7 @@ impl Clock {
             at_nanos: zero(),
             written: zero(),
             wanted: zero(),
-            faults: AtomicU32::new(0),
+            asked_nanos: zero(),
         }
     }
 
@@ -74,9 +74,15 @@ impl Clock {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// One more trouble; how many there were since the device last asked for samples.
-    pub fn fault(&self) -> u32 {
-        self.faults.fetch_add(1, Ordering::Relaxed) + 1
+    /// The device asks for samples now.
+    pub fn note_asked(&self) {
+        self.asked_nanos.store(nanos(self.since_epoch()), Ordering::Relaxed);
+    }
+
+    /// For how long it has not asked.
+    pub fn unasked(&self) -> Duration {
+        let asked = Duration::from_nanos(self.asked_nanos.load(Ordering::Relaxed));
+        self.since_epoch().saturating_sub(asked)
     }
 
     fn write(&self, reading: Reading) {
@@ -85,7 +91,7 @@ impl Clock {
         fence(Ordering::Release);
         self.of.store(reading.of, Ordering::Relaxed);
         self.frame.store(reading.frame, Ordering::Relaxed);
-        self.at_nanos.store(u64::try_from(reading.at.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.at_nanos.store(nanos(reading.at), Ordering::Relaxed);
         self.written.store(reading.written, Ordering::Relaxed);
         self.sequence.store(sequence + 2, Ordering::Release);
     }
@@ -104,6 +110,10 @@ impl Clock {
             (before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before).then_some(reading)
         })
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The reading thread's end.
@@ -155,7 +165,7 @@ impl Feeder {
     /// is to be played.
     pub fn fill(&mut self, out: &mut [f32], latency: Duration) {
         let heard = self.clock.since_epoch() + latency;
-        self.clock.faults.store(0, Ordering::Relaxed);
+        self.clock.note_asked();
         let channels = self.channels;
         let frames = out.len() / channels.max(1);
         let mut done = 0;

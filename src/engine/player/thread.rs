@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_millis(8);
 /// After so long without a sound the device is free for other programs.
 const IDLE: Duration = Duration::from_secs(20);
 
+/// A fifth of a second: a device that has only just begun gets silence first.
+const LEAD_INS_PER_SEC: u32 = 5;
+
 enum Ask {
     Play(PlayRequest),
     Stop,
@@ -194,6 +197,7 @@ fn begin(
     let file = open_sound(&blobs.path(&request.media))?;
     let own = file.rate_hz();
     let kept = output.take().filter(|output| output.rate_hz == own);
+    let is_new = kept.is_none();
     let device = match kept {
         Some(device) => device,
         None => Output::open(&shared.clock, own)?,
@@ -202,7 +206,10 @@ fn begin(
     let job = Job::new(of, request, file, device.rate_hz, device.channels);
     let rate_hz = device.rate_hz;
     *output = Some(device);
-    let job = job?;
+    let mut job = job?;
+    if is_new {
+        job.lead_in(rate_hz / LEAD_INS_PER_SEC);
+    }
     shared.account.lock().clear();
     *shared.status.lock() =
         Status { of, media: Some(media), from, rate_hz, total: None, gain_db: job.gain_db(), trouble: None };
