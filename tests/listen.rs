@@ -95,6 +95,7 @@ fn player() {
         is_looped: false,
         speed: 1.0,
         is_evened: false,
+        skips_silence: false,
     });
     let (start, mut log, mut has_begun) = (Instant::now(), String::new(), false);
     while start.elapsed() < Duration::from_secs(12) {

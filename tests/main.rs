@@ -16,5 +16,6 @@ mod outbox;
 mod promise;
 mod release;
 mod review;
+mod sounds;
 mod station;
 mod tidy;

@@ -263,7 +263,7 @@ pub struct Cut {
     pub window: Option<f64>,
     /// A sound begins so far above the noise around it
     #[arg(long, value_name = "DB", default_value_t = 12.0)]
-    pub above_db: f32,
+    pub above_db: f64,
     /// Seconds that are kept before and behind a sound
     #[arg(long, value_name = "SECS", default_value_t = 0.1)]
     pub pre: f64,

@@ -3,15 +3,12 @@
 use super::Report;
 use super::args::Cut;
 use super::verbs::{cancel_flag, to_json, usage};
-use crate::engine::{self, CutBy, EnergyCut, EngineError};
+use crate::domain::{CutBy, EnergyCut};
+use crate::engine::{self, EngineError};
 use serde_json::json;
 
 /// `cut`: clips of a recording, each with its place in it.
 pub fn cut(args: &Cut) -> Result<Report, EngineError> {
-    let lengths = [args.window, Some(args.pre), Some(args.post), Some(args.max)];
-    if lengths.into_iter().flatten().any(|secs| !secs.is_finite() || secs < 0.0) || args.window == Some(0.0) {
-        return Err(usage("lengths are seconds, and a window is longer than none"));
-    }
     let by = match args.window {
         Some(secs) => CutBy::Window { secs },
         None => CutBy::Energy(EnergyCut {
@@ -22,6 +19,7 @@ pub fn cut(args: &Cut) -> Result<Report, EngineError> {
             ..EnergyCut::default()
         }),
     };
+    by.check().map_err(usage)?;
     let cancel = cancel_flag()?;
     let clips = engine::cut_recording(&args.recording, &args.folder, by, &cancel, &mut |_, _| {})?;
     Ok(Report::ok(json!({ "clips": clips.len(), "cuts": to_json(&clips)? })))

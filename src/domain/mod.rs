@@ -19,8 +19,10 @@ mod plan;
 mod plan_text;
 mod prediction;
 mod promise;
+mod recordings;
 mod region;
 mod release;
+mod transcript;
 mod units;
 mod verdict;
 
@@ -46,7 +48,11 @@ pub use plan::{
 pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};
 pub use promise::{ClassPromise, ClassSet, Limit, LimitKind, Promise, Stated, limit_name};
+pub use recordings::{CutBy, EnergyCut, RecordingRule};
 pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
 pub use release::{Canary, Release, ReleaseRule, ReleaseState};
+pub use transcript::{
+    Aligned, CheckDigit, Edits, Finding, Numbers, TranscriptRule, align, character_edits, word_edits,
+};
 pub use units::{Probability, Timestamp};
 pub use verdict::{Verdict, VerdictMode, VerdictStatus};

@@ -3,7 +3,10 @@
 //! Every key has a default that is safe on a real line; unknown keys are refused with a
 //! suggestion (see `plan_text`).
 
-use super::{AuditRule, LabelledItem, Probability, Promise, QueueRule, ReleaseRule, RetrainRule, WatchRule};
+use super::{
+    AuditRule, LabelledItem, Probability, Promise, QueueRule, RecordingRule, ReleaseRule, RetrainRule,
+    TranscriptRule, WatchRule,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,11 +109,13 @@ pub struct ReviewRule {
     pub lease_secs: f64,
     /// Whether sounds are brought to one loudness when they are played; the sound itself never changes.
     pub even_loudness: bool,
+    /// Whether silence at both ends of a sound is left out when it is played.
+    pub skip_silence: bool,
 }
 
 impl Default for ReviewRule {
     fn default() -> Self {
-        Self { mode: ReviewMode::DecideFirst, lease_secs: 120.0, even_loudness: true }
+        Self { mode: ReviewMode::DecideFirst, lease_secs: 120.0, even_loudness: true, skip_silence: false }
     }
 }
 
@@ -381,8 +386,14 @@ pub struct Plan {
     pub classes: Vec<Class>,
     #[serde(default)]
     pub promise: Promise,
+    /// Of lines that write down what is said.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub transcript: TranscriptRule,
     #[serde(default)]
     pub source: FolderSource,
+    /// Absent: none is cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recordings: Option<RecordingRule>,
     #[serde(default)]
     pub inspection: InspectionRule,
     #[serde(default)]
@@ -417,7 +428,9 @@ impl Plan {
             task,
             classes,
             promise: Promise::default(),
+            transcript: TranscriptRule::default(),
             source: FolderSource::default(),
+            recordings: None,
             inspection: InspectionRule::default(),
             review: ReviewRule::default(),
             budget: Budget::default(),

@@ -37,6 +37,7 @@ impl Plan {
             }
         }
         self.check_promise()?;
+        self.transcript.check().map_err(PlanError::Meaning)?;
         let positive = [
             ("source.settle_secs", self.source.settle_secs),
             ("source.rescan_secs", self.source.rescan_secs),
@@ -61,6 +62,12 @@ impl Plan {
         }
         if let Some(rule) = self.retention.iter().find(|rule| !(rule.days.is_finite() && rule.days >= 0.0)) {
             return refuse(format!("retention \"{}\": days must be 0 or more", rule.name));
+        }
+        if let Some(recordings) = &self.recordings {
+            if recordings.path == self.source.path {
+                return refuse("recordings.path: clips cannot go where recordings come from".into());
+            }
+            recordings.cut.check().map_err(|why| PlanError::Meaning(format!("recordings.cut: {why}")))?;
         }
         self.check_guard()?;
         self.check_release()?;

@@ -1,22 +1,15 @@
 //! A long recording → clips in a folder, which a station takes in like any others.
 
 use super::EngineError;
-use crate::ingest::cut::{EnergyCut, Envelope, windows};
+use crate::domain::{CutBy, EnergyCut};
+use crate::ingest::cut::{Envelope, windows};
 use crate::media::{MediaError, SAMPLES_MAX, Sound, SoundFile, WavFormat, encode_wav};
 use serde::Serialize;
 use std::fs::{self, File};
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Where to cut.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum CutBy {
-    /// Into windows of so many seconds.
-    Window { secs: f64 },
-    /// Around what is louder than the noise.
-    Energy(EnergyCut),
-}
 
 /// A clip, and where it lies in the recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,9 +82,13 @@ fn stretch(file: &mut SoundFile, place: &Range<u64>) -> Result<Sound, MediaError
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let hidden = path.with_file_name(format!(".{name}"));
-    fs::write(&hidden, bytes)
-        .and_then(|()| fs::rename(&hidden, path))
-        .map_err(EngineError::io("cannot write the clip", path))
+    let written = File::create(&hidden).and_then(|mut file| {
+        file.write_all(bytes)?;
+        // The recording may be moved away after this.
+        file.sync_all()?;
+        fs::rename(&hidden, path)
+    });
+    written.map_err(EngineError::io("cannot write the clip", path))
 }
 
 #[cfg(test)]

@@ -149,6 +149,9 @@ fn look(
     let input = match &loaded.model {
         _ if loaded.level == Level::Manual => Err(Reason::LevelAsks { level: Level::Manual }),
         Err(reason) => Err(reason.clone()),
+        Ok(model) if model.manifest().input.medium() != item.kind() => {
+            Err(Reason::OtherMedium { kind: item.kind() })
+        }
         Ok(model) => {
             let start = Instant::now();
             let input = guarded(|| model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string()));

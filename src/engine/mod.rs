@@ -24,6 +24,7 @@ mod pictures;
 mod player;
 mod promise;
 mod record;
+mod recordings;
 mod release;
 mod replan;
 mod replay;
@@ -43,7 +44,6 @@ pub use crate::decide::{
     Support,
 };
 pub use crate::infer::{Heat, Manifest};
-pub use crate::ingest::cut::EnergyCut;
 pub use crate::labels::Format;
 pub use crate::learn::{Analysis, Changed, Comparison as ModelComparison, Progress, SliceKind, ViewChoice};
 pub use crate::media::{Peak, Raster};
@@ -51,7 +51,7 @@ pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
 pub use analysis::{AnalyseJob, AnalyseOver, AnalysisReport, TrainingOverlap, analyse, write_analysis};
 pub use card::{Card, Sight};
 pub use compare::{CompareReport, Disagreement, Slice, compare};
-pub use cutting::{Clip, CutBy, cut_recording};
+pub use cutting::{Clip, cut_recording};
 pub use data::{Dataset, DatasetSource};
 pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, freeze, lock_audit};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};

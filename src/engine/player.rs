@@ -32,6 +32,8 @@ pub struct PlayRequest {
     pub speed: f64,
     /// Whether quiet and loud sounds are brought to one loudness, for listening only.
     pub is_evened: bool,
+    /// Whether silence at both ends of the stretch is left out.
+    pub skips_silence: bool,
 }
 
 /// What is heard now.

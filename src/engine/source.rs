@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long the source sleeps when nothing happens; also the longest that a stop takes here.
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 /// The simulator waits while this many of its units lie in the folder: a camera does not run
 /// ahead of its line.
 const SIMULATED_AHEAD: usize = 3;
@@ -60,8 +60,8 @@ pub(super) fn run_source(
             std::thread::sleep(TICK);
             continue;
         }
-        // Read before the folder: a unit that the simulator writes in between is still seen.
-        let no_more_comes = shared.simulator_done.load(Ordering::Acquire);
+        // Read before the folder: what a feeder writes in between is still seen.
+        let no_more_comes = shared.feeders.load(Ordering::Acquire) == 0;
         let poll = watcher.poll(Instant::now());
         report(shared, &mut trouble, trouble_of(&poll.status));
         let found_any = !poll.ready.is_empty();
@@ -93,7 +93,7 @@ pub(super) fn run_source(
 }
 
 /// Doing without events is no trouble: the rescan finds everything.
-fn trouble_of(status: &FolderStatus) -> Option<String> {
+pub(super) fn trouble_of(status: &FolderStatus) -> Option<String> {
     match status {
         FolderStatus::Watching | FolderStatus::WithoutEvents { .. } => None,
         FolderStatus::Missing | FolderStatus::Unreadable { .. } => Some(status.to_string()),
@@ -113,7 +113,7 @@ fn crowded(shared: &Shared, store: &Store) -> Option<String> {
 }
 
 /// Says what changed, once.
-fn report(shared: &Shared, before: &mut Option<String>, now: Option<String>) {
+pub(super) fn report(shared: &Shared, before: &mut Option<String>, now: Option<String>) {
     if *before == now {
         return;
     }
@@ -213,7 +213,7 @@ pub(super) fn run_simulator(shared: &Shared, simulated: &Simulated) {
             std::thread::sleep(Duration::from_secs(1));
         }
     }
-    shared.simulator_done.store(true, Ordering::Release);
+    shared.feeders.fetch_sub(1, Ordering::AcqRel);
 }
 
 fn files_in(folder: &Path) -> usize {

@@ -8,6 +8,7 @@ use super::decode::run_decode;
 use super::fleet::{Fleet, Hangar, Loaded};
 use super::latency::{Latencies, LatencyMs};
 use super::record::{Inspected, Recorded};
+use super::recordings::run_recordings;
 use super::shadow::run_shadow;
 use super::source::{Simulated, run_simulator, run_source, source_folder, source_name};
 use super::writer::{Written, run_writer};
@@ -101,8 +102,8 @@ pub(super) struct Shared {
     pub paused: AtomicBool,
     /// Taken from the source and not finished yet.
     pub in_flight: AtomicUsize,
-    /// Set when the simulator has written its last unit.
-    pub simulator_done: AtomicBool,
+    /// Threads that still bring files into the watched folder.
+    pub feeders: AtomicUsize,
     /// Set when the last item is in the log.
     pub writer_done: AtomicBool,
     fleet: Mutex<Arc<Fleet>>,
@@ -246,7 +247,7 @@ impl Station {
             folder: folder.to_owned(),
             source: source_name(folder, &source_folder),
             source_folder,
-            simulator_done: AtomicBool::new(options.simulate.is_none()),
+            feeders: AtomicUsize::new(0),
             options,
             stop: AtomicBool::new(false),
             paused: AtomicBool::new(false),
@@ -280,6 +281,11 @@ impl Station {
         let (to_writer, from_network) = bounded::<Finished>(STAGE_CAPACITY);
         let (to_source, from_writer) = bounded::<Written>(EVENTS_CAPACITY);
         let reading = Store::open(&self.shared.folder)?;
+        // Counted before the source looks for the first time.
+        let simulator = Simulated::of(&self.shared)?;
+        let recordings = self.shared.plan.recordings.clone();
+        let feeders = usize::from(simulator.is_some()) + usize::from(recordings.is_some());
+        self.shared.feeders.store(feeders, Ordering::Release);
         self.spawn("source", move |shared| run_source(shared, &reading, &to_decode, &from_writer))?;
         for i in 0..self.shared.plan.threads.decode {
             let (input, output) = (from_source.clone(), to_network.clone());
@@ -295,8 +301,11 @@ impl Station {
         self.spawn("models", move |shared| run_models(shared, line, hangar))?;
         let beside = Store::open(&self.shared.folder)?;
         self.spawn("shadow", move |shared| run_shadow(shared, beside))?;
-        if let Some(simulator) = Simulated::of(&self.shared)? {
+        if let Some(simulator) = simulator {
             self.spawn("simulator", move |shared| run_simulator(shared, &simulator))?;
+        }
+        if let Some(rule) = recordings {
+            self.spawn("recordings", move |shared| run_recordings(shared, &rule))?;
         }
         Ok(())
     }

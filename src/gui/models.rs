@@ -432,11 +432,7 @@ fn manifest_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
             ui.label(
                 RichText::new(format!("{}: {}", tr("Classes"), manifest.classes.join(", "))).size(SECONDARY),
             );
-            let input = &manifest.input;
-            ui.label(note(
-                format!("{} × {} px, {} {}", input.width_px, input.height_px, input.planes(), tr("channels")),
-                t,
-            ));
+            ui.label(note(input_text(manifest), t));
             rule_ui(ui);
             let training = &manifest.training;
             ui.label(note(
@@ -502,4 +498,21 @@ fn metrics_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
         ));
     }
     ui.label(note(tr("Limits: only for parts, light and cameras like those it was trained on. Intervals are at 95 %, by unit."), t));
+}
+
+/// What the network sees of an item.
+fn input_text(manifest: &Manifest) -> String {
+    let input = &manifest.input;
+    match &input.sound {
+        Some(sound) => format!(
+            "{} {}, {:.0} Hz {} {:.1} kHz, {:.2} s",
+            sound.bands,
+            tr("bands"),
+            sound.low_hz,
+            tr("to"),
+            sound.high_hz / 1e3,
+            f64::from(input.width_px) * sound.hop_secs
+        ),
+        None => format!("{} × {} px, {} {}", input.width_px, input.height_px, input.planes(), tr("channels")),
+    }
 }

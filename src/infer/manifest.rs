@@ -3,7 +3,7 @@
 //! Plain data with its checks; reads no files.
 
 use super::InferError;
-use crate::domain::{DataNorms, DataVersion, Label, Task};
+use crate::domain::{DataNorms, DataVersion, Label, MediaKind, Task};
 use crate::media::MelSpec;
 use crate::nn::{Graph, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE};
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,12 @@ const fn is_zero(value: &u32) -> bool {
 }
 
 impl InputSpec {
+    /// What the items are.
+    #[must_use]
+    pub const fn medium(&self) -> MediaKind {
+        if self.sound.is_some() { MediaKind::Audio } else { MediaKind::Image }
+    }
+
     /// Channels that the network sees.
     #[must_use]
     pub fn planes(&self) -> usize {

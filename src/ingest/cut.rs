@@ -3,6 +3,7 @@
 //! Cuts are ranges in frames of the original, which is never changed. A recording is walked over
 //! once and leaves one number for every two milliseconds, so that hours need no memory.
 
+use crate::domain::EnergyCut;
 use crate::media::{MediaError, SoundFile};
 use std::ops::Range;
 
@@ -15,39 +16,9 @@ const SMOOTH_HOPS: usize = 9;
 const FLOOR_SHARE: f64 = 0.1;
 const FLOOR_SECS: f64 = 30.0;
 /// Digital silence has no noise; nothing below rises above it.
-const FLOOR_DB_MIN: f32 = -80.0;
+const FLOOR_DB_MIN: f64 = -80.0;
 /// Read at a time.
 const BLOCK_HOPS: usize = 4_096;
-
-/// How recordings are cut around what is louder than the noise.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EnergyCut {
-    /// A sound begins so far above the noise floor, and ends when it falls below the second.
-    pub begin_db: f32,
-    pub end_db: f32,
-    /// Shorter pauses do not end it.
-    pub pause_secs: f64,
-    /// What is shorter is left out; what is longer is cut into equal parts.
-    pub secs_min: f64,
-    pub secs_max: f64,
-    /// Added before and behind, at most to the middle between two sounds.
-    pub pre_roll_secs: f64,
-    pub post_roll_secs: f64,
-}
-
-impl Default for EnergyCut {
-    fn default() -> Self {
-        Self {
-            begin_db: 12.0,
-            end_db: 6.0,
-            pause_secs: 0.2,
-            secs_min: 0.05,
-            secs_max: 10.0,
-            pre_roll_secs: 0.1,
-            post_roll_secs: 0.2,
-        }
-    }
-}
 
 /// The power of a recording on the grid, channels together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -179,8 +150,9 @@ fn smoothed(powers: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-fn factor(db: f32) -> f32 {
-    10.0_f32.powf(db / 10.0)
+#[expect(clippy::cast_possible_truncation, reason = "powers are kept in single precision")]
+fn factor(db: f64) -> f32 {
+    10.0_f64.powf(db / 10.0) as f32
 }
 
 #[expect(

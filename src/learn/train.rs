@@ -172,7 +172,7 @@ pub(super) fn set_up<'a>(
             None => usable.push(item),
         }
     }
-    let medium = init.map_or_else(|| data::medium(&usable), medium_of);
+    let medium = init.map_or_else(|| data::medium(&usable), |init| init.manifest().input.medium());
     usable.retain(|item| {
         if item.kind != medium {
             skipped.push((item.name.clone(), format!("it is no {}", medium.as_str())));
@@ -208,11 +208,6 @@ pub(super) fn set_up<'a>(
         (None, None) => choose_input(&data::look(&usable)?, settings),
     };
     Ok(SetUp { usable, skipped, task, classes, spec })
-}
-
-/// What a model takes.
-fn medium_of(model: &Model) -> MediaKind {
-    if model.manifest().input.sound.is_some() { MediaKind::Audio } else { MediaKind::Image }
 }
 
 /// One training under way.

@@ -21,8 +21,7 @@ pub use resize::{resize, thumbnail};
 pub use sniff::sniff;
 pub use sound::{
     CHANNELS_MAX, Peak, Peaks, RATE_HZ_MAX, RATE_HZ_MIN, Resampler, SAMPLES_MAX, SILENCE_DB, Sound,
-    SoundFile, SoundSource, Stretch, WavFormat, at_loudness, decode_sound, encode_wav, loudness_lufs,
-    sound_stats, trim,
+    SoundFile, SoundSource, Stretch, WavFormat, decode_sound, encode_wav, loudness_lufs, sound_stats, trim,
 };
 pub use stats::image_stats;
 
@@ -36,6 +35,14 @@ pub enum Decoded {
 }
 
 impl Decoded {
+    #[must_use]
+    pub const fn kind(&self) -> MediaKind {
+        match self {
+            Self::Image(_) => MediaKind::Image,
+            Self::Sound(_) => MediaKind::Audio,
+        }
+    }
+
     /// What input checks follow.
     #[must_use]
     pub fn stats(&self) -> InputStats {

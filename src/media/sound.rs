@@ -20,7 +20,7 @@ mod wave;
 mod wave_write;
 
 pub use file::SoundFile;
-pub use measure::{SILENCE_DB, at_loudness, loudness_lufs, sound_stats, trim};
+pub use measure::{SILENCE_DB, loudness_lufs, sound_stats, trim};
 pub use peaks::{Peak, Peaks};
 pub use resample::Resampler;
 pub use source::SoundSource;

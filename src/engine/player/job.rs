@@ -3,7 +3,7 @@
 
 use super::PlayRequest;
 use super::ring::{BLOCK_FRAMES, Block, Filler};
-use crate::media::{Resampler, Sound, SoundFile, Stretch, loudness_lufs};
+use crate::media::{Resampler, SILENCE_DB, Sound, SoundFile, Stretch, loudness_lufs, trim};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ const READ_FRAMES: u64 = 1024;
 const LISTEN_LUFS: f64 = -20.0;
 /// Nothing is made louder than this, where only noise is left to be heard.
 const GAIN_MAX: f64 = 15.8;
-/// Of a longer stretch only its beginning is measured, so that playing begins at once.
+/// Of a longer stretch only its beginning is measured, and its silence stays, so that playing begins at once.
 const MEASURED_SECS: f64 = 20.0;
 /// Stretches of the account that are kept: seconds more than the ring and the device hold.
 const KEPT: usize = 512;
@@ -68,7 +68,11 @@ impl Job {
         let end = request.span[1].min(file.frames());
         let span = [request.span[0].min(end), end];
         let request = PlayRequest { from: request.from.min(end), span, ..request };
-        let gain = if request.is_evened { listening_gain(&mut file, span)? } else { 1.0 };
+        let measured = measured(&mut file, span)?;
+        let gain = if request.is_evened { listening_gain(&measured) } else { 1.0 };
+        let is_whole = measured.frames() as u64 == span[1] - span[0];
+        let span = if request.skips_silence && is_whole { audible(&measured, span) } else { span };
+        let request = PlayRequest { from: request.from.clamp(span[0], span[1]), span, ..request };
         let resampled =
             (own != rate_hz).then(|| Resampler::new(own, rate_hz, u32::try_from(channels).unwrap_or(1)));
         let mut job = Self {
@@ -215,20 +219,30 @@ impl Job {
     }
 }
 
-/// What brings a stretch to the loudness of all, as far as its highest sample allows.
-fn listening_gain(file: &mut SoundFile, [from, to]: [u64; 2]) -> Result<f32, String> {
+/// What of a stretch is looked at before it is played.
+fn measured(file: &mut SoundFile, [from, to]: [u64; 2]) -> Result<Sound, String> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "twenty seconds")]
     let most = (MEASURED_SECS * f64::from(file.rate_hz())) as u64;
     let mut samples = Vec::new();
     let count = usize::try_from((to - from).min(most)).unwrap_or(0);
     file.read(from, count, &mut samples).map_err(|error| error.to_string())?;
-    let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
-    let sound = Sound { rate_hz: file.rate_hz(), channels: file.channels(), samples };
-    let Some(lufs) = loudness_lufs(&sound) else { return Ok(1.0) };
+    Ok(Sound { rate_hz: file.rate_hz(), channels: file.channels(), samples })
+}
+
+/// The stretch without the silence at its ends; all of it where nothing is heard.
+fn audible(sound: &Sound, [from, to]: [u64; 2]) -> [u64; 2] {
+    let heard = trim(sound, SILENCE_DB);
+    if heard.is_empty() { [from, to] } else { [from + heard.start as u64, from + heard.end as u64] }
+}
+
+/// What brings a sound to the loudness of all, as far as its highest sample allows.
+fn listening_gain(sound: &Sound) -> f32 {
+    let peak = sound.samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    let Some(lufs) = loudness_lufs(sound) else { return 1.0 };
     let wanted = 10_f64.powf((LISTEN_LUFS - lufs) / 20.0).min(GAIN_MAX);
     #[expect(clippy::cast_possible_truncation, reason = "a gain")]
-    let gain = (wanted as f32).min(1.0 / peak.max(1e-6));
-    Ok(gain)
+    let wanted = wanted as f32;
+    wanted.min(1.0 / peak.max(1e-6))
 }
 
 #[cfg(test)]
@@ -252,7 +266,7 @@ mod tests {
 
     fn request(from: u64, span: [u64; 2], is_looped: bool, speed: f64) -> PlayRequest {
         let media = MediaHash::of(b"counted");
-        PlayRequest { media, from, span, is_looped, speed, is_evened: false }
+        PlayRequest { media, from, span, is_looped, speed, is_evened: false, skips_silence: false }
     }
 
     /// What a device at `rate_hz` gets of so many frames, left channel, and the account.
@@ -334,17 +348,26 @@ mod tests {
     fn quiet_sounds_are_made_louder_for_listening_and_none_is_clipped() {
         let tone = |level: f32| {
             let samples = (0..32_000).map(|i| level * (i as f32 * 0.4).sin()).collect();
-            let sound = Sound { rate_hz: RATE, channels: 1, samples };
-            SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap()
+            Sound { rate_hz: RATE, channels: 1, samples }
         };
-        let quiet = listening_gain(&mut tone(0.01), [0, 32_000]).unwrap();
-        let loud = listening_gain(&mut tone(0.9), [0, 32_000]).unwrap();
+        let quiet = listening_gain(&tone(0.01));
+        let loud = listening_gain(&tone(0.9));
         assert!(quiet > 5.0 && f64::from(quiet) <= GAIN_MAX, "{quiet}");
         assert!(loud < 1.0, "{loud}");
         let mut click = vec![0.001; 32_000];
         click[100] = 1.0;
-        let sound = Sound { rate_hz: RATE, channels: 1, samples: click };
-        let mut file = SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap();
-        assert!(listening_gain(&mut file, [0, 32_000]).unwrap() <= 1.0);
+        assert!(listening_gain(&Sound { rate_hz: RATE, channels: 1, samples: click }) <= 1.0);
+    }
+
+    #[test]
+    fn silence_at_both_ends_is_left_out_where_that_is_asked_for() {
+        let samples = (0..48_000).map(|i| if (16_000..32_000).contains(&i) { 0.5 } else { 0.0 });
+        let sound = Sound { rate_hz: RATE, channels: 1, samples: samples.collect() };
+        let file = SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap();
+        let request = PlayRequest { skips_silence: true, ..request(0, [0, 48_000], false, 1.0) };
+        let job = Job::new(Arc::new(Clock::new()).want(), request, file, RATE, 2).unwrap();
+        assert_eq!((job.request.from, job.request.span), (16_000, [16_000, 32_000]));
+        let silent = Sound { rate_hz: RATE, channels: 1, samples: vec![0.0; 100] };
+        assert_eq!(audible(&silent, [20, 120]), [20, 120]);
     }
 }

@@ -10,7 +10,7 @@ use crate::store::QueueFilter;
 use eframe::egui::{self, Ui};
 
 /// Reasons as people know them, with their names in the log.
-const REASONS: [(&str, &str); 12] = [
+const REASONS: [(&str, &str); 13] = [
     ("blind", "Asked blind"),
     ("unlike", "Unlike what the model knows"),
     ("doubtful", "Doubtful name"),
@@ -18,8 +18,9 @@ const REASONS: [(&str, &str); 12] = [
     ("level_asks", "The level asks people"),
     ("no_model", "No model"),
     ("model_fault", "Model fault"),
-    ("undecodable", "Damaged picture"),
-    ("same_bytes", "Same picture twice"),
+    ("other_medium", "Not for the model"),
+    ("undecodable", "Damaged file"),
+    ("same_bytes", "Same file twice"),
     ("no_reference", "No reference"),
     ("incomplete", "Incomplete unit"),
     ("disputed", "People disagree"),

@@ -1,5 +1,6 @@
 //! The settings page: the plan, the person, the looks, the keys, the data.
 
+mod cutting;
 mod limits;
 pub mod plan_form;
 

@@ -3,6 +3,7 @@
 use super::super::texts::tr;
 use super::super::theme::{SPACE, tokens};
 use super::super::widgets::{Mark, button_ui, note, secondary, warning_ui};
+use super::cutting::recordings_ui;
 use super::limits::Limits;
 use crate::domain::{
     AfterIngest, Class, Label, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorKind,
@@ -66,6 +67,7 @@ impl PlanForm {
         });
         section(ui, tr("Budget and baseline"), |ui| self.budget_ui(ui));
         section(ui, tr("Source"), |ui| self.source_ui(ui));
+        section(ui, tr("Recordings"), |ui| recordings_ui(ui, &mut self.plan.recordings));
         section(ui, tr("Review"), |ui| self.review_ui(ui));
         section(ui, tr("Keeping the promise"), |ui| self.guard_ui(ui));
         section(ui, tr("Kept media"), |ui| self.retention_ui(ui));
@@ -210,6 +212,9 @@ impl PlanForm {
         });
         row(ui, tr("Sounds are played at one loudness"), |ui| {
             ui.checkbox(&mut self.plan.review.even_loudness, tr("For listening only"));
+        });
+        row(ui, tr("Silence at both ends is not played"), |ui| {
+            ui.checkbox(&mut self.plan.review.skip_silence, tr("Skip silence"));
         });
     }
 
@@ -366,7 +371,7 @@ pub(super) fn row(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui)) {
     });
 }
 
-fn text(ui: &mut Ui, value: &mut String, name: &str) {
+pub(super) fn text(ui: &mut Ui, value: &mut String, name: &str) {
     let response = ui.add(egui::TextEdit::singleline(value).desired_width(280.0).margin(vec2(8.0, 7.0)));
     response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, name));
 }

@@ -58,15 +58,6 @@ pub fn loudness_lufs(sound: &Sound) -> Option<f64> {
     meter.loudness_global().ok().filter(|loudness| loudness.is_finite())
 }
 
-/// The same sound at another loudness, as far as its highest sample allows; unchanged where it has none.
-#[must_use]
-pub fn at_loudness(sound: &Sound, lufs: f64) -> Sound {
-    let peak = sound.samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
-    let wanted = loudness_lufs(sound).map_or(1.0, |now| single(10.0_f64.powf((lufs - now) / 20.0)));
-    let gain = if peak > 0.0 { wanted.min(1.0 / peak) } else { 1.0 };
-    Sound { samples: sound.samples.iter().map(|sample| sample * gain).collect(), ..*sound }
-}
-
 /// The frames from the first to the last moment above a level; none where all is below.
 #[must_use]
 pub fn trim(sound: &Sound, floor_db: f32) -> Range<usize> {

@@ -83,10 +83,6 @@ fn loudness_is_that_of_the_standard() {
     long.extend(vec![0.0; 5 * 48_000]);
     assert!((loudness_lufs(&mono(long)).unwrap() + 3.01).abs() < 0.2);
     assert_eq!(loudness_lufs(&mono(vec![0.0; 48_000])), None);
-    let quieter = at_loudness(&stereo, -30.0);
-    assert!((loudness_lufs(&quieter).unwrap() + 30.0).abs() < 0.05);
-    let loudest = at_loudness(&stereo, 20.0).samples.into_iter().fold(0.0, f32::max);
-    near(loudest, 1.0, 1e-4);
 }
 
 #[test]

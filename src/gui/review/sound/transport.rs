@@ -109,6 +109,9 @@ impl SoundView {
 
     fn play(&mut self, page: &mut Page<'_>, media: &MediaHash, at: f64, span: Option<Stretch>) {
         let Some(placed) = &self.placed else { return };
+        let review = page.session.plan.review;
+        // A region is heard as it was drawn.
+        let skips_silence = review.skip_silence && span.is_none();
         let span = span.unwrap_or([0.0, placed.secs]);
         let at = if (span[0]..span[1] - END_SECS).contains(&at) { at } else { span[0] };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
@@ -119,7 +122,8 @@ impl SoundView {
             span: span.map(frame),
             is_looped: self.transport.is_looped,
             speed: SPEEDS[self.transport.speed],
-            is_evened: page.session.plan.review.even_loudness,
+            is_evened: review.even_loudness,
+            skips_silence,
         };
         self.cursor = at;
         self.transport.request = Some(request.clone());
