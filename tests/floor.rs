@@ -8,11 +8,12 @@ use crate::lines;
 use image::{GrayImage, Luma};
 use secondlook::domain::{
     AfterIngest, BoxPx, Event, Label, LabelledItem, Level, MediaKind, Plan, Policy, Probability, Region,
-    Shape, Thresholds,
+    Shape, Stated, Thresholds,
 };
 use secondlook::engine::{Command, Line, LineRequest, Station, StationEvent, StationOptions, Summary};
 use secondlook::infer::{InputSpec, Levels, Model, View};
 use secondlook::learn::{self, TrainSettings};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -203,7 +204,13 @@ impl Floor {
 
     /// Puts a policy in force, past the evidence that a person would need for it.
     pub fn adopt(&self, level: Level, pass_below: Option<f64>, divert_above: Option<f64>) {
-        let mut store = self.line().store;
+        let Line { plan, mut store } = self.line();
+        let limit = |stated: &Stated<'_>| {
+            let Stated { kind, class, limit } = *stated;
+            json!({ "kind": kind, "class": class, "limit": limit.limit, "confidence": limit.confidence })
+        };
+        let limits: Vec<_> = plan.promise.stated().iter().map(limit).collect();
+        let evidence = json!({ "limits": limits }).to_string();
         let from = Some(store.view().settings().unwrap().level);
         let at = |p: Option<f64>| p.map(Probability::saturating);
         let thresholds =
@@ -212,12 +219,7 @@ impl Floor {
         store
             .transact::<_, secondlook::store::StoreError>("test", |tx| {
                 tx.append(&Event::LevelChanged { from, to: level, reason: "test".into(), evidence: None })?;
-                tx.append(&Event::PolicyAdopted {
-                    policy,
-                    evidence: "test".into(),
-                    audits: None,
-                    reason: String::new(),
-                })
+                tx.append(&Event::PolicyAdopted { policy, evidence, audits: None, reason: String::new() })
             })
             .unwrap();
     }

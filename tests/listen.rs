@@ -17,18 +17,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const RATE: u32 = 44_100;
-const SECS: u32 = 8;
-/// The stretch that is played.
-const SPAN: [u64; 2] = [2 * RATE as u64, 5 * RATE as u64];
+/// The file repeats a stretch of noise as often as it takes.
+const NOISE_SECS: u32 = 8;
+/// Of hours only the end is kept and compared.
+const KEPT_SECS: u32 = 60;
+/// Runs the test, and says how many seconds are played, at least three: it measures in real time, which a
+/// busy machine does not give.
+const ASKED: &str = "SECONDLOOK_LISTEN";
 /// How the part that plays is told where it works; it plays only in a process of its own, since a
 /// library reads the server's place from the environment.
 const FOLDER: &str = "SECONDLOOK_LISTEN_FOLDER";
 
-/// Noise: every stretch of it is like no other.
-fn samples() -> Vec<f32> {
+fn play_secs() -> u32 {
+    std::env::var(ASKED).ok().and_then(|secs| secs.parse().ok()).map_or(3, |secs: u32| secs.max(3))
+}
+
+/// The stretch that is played.
+fn span() -> [u64; 2] {
+    [2, 2 + play_secs()].map(|secs| u64::from(secs * RATE))
+}
+
+fn media() -> MediaHash {
+    MediaHash::of(b"what is played")
+}
+
+/// Noise, of which no stretch is like another.
+fn noise() -> Vec<f32> {
     let mut seed = 99_u32;
     let mut smooth = 0.0_f32;
-    (0..RATE * SECS)
+    (0..RATE * NOISE_SECS)
         .map(|_| {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let white = (seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
@@ -41,6 +58,24 @@ fn samples() -> Vec<f32> {
 
 fn now_secs() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// The noise again and again, as a file of 16 bits.
+fn write_file(path: &Path) {
+    let sound = Sound { rate_hz: RATE, channels: 1, samples: noise() };
+    let once = encode_wav(&sound, WavFormat::Pcm16);
+    let (mut head, samples) = (once[..44].to_vec(), &once[44..]);
+    let times = (play_secs() + 4).div_ceil(NOISE_SECS);
+    let bytes = u32::try_from(samples.len()).unwrap() * times;
+    head[4..8].copy_from_slice(&(bytes + 36).to_le_bytes());
+    head[40..44].copy_from_slice(&bytes.to_le_bytes());
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    file.write_all(&head).unwrap();
+    for _ in 0..times {
+        file.write_all(samples).unwrap();
+    }
+    file.flush().unwrap();
 }
 
 /// A child that ends with the test.
@@ -86,19 +121,18 @@ fn server(dir: &Path) -> Result<(Ended, PathBuf), String> {
 fn player() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let player = Player::start(&folder, || {}).unwrap();
-    let sound = Sound { rate_hz: RATE, channels: 1, samples: samples() };
-    let media = MediaHash::of(&encode_wav(&sound, WavFormat::Pcm16));
     player.play(PlayRequest {
-        media,
-        from: SPAN[0],
-        span: SPAN,
+        media: media(),
+        from: span()[0],
+        span: span(),
         is_looped: false,
         speed: 1.0,
         is_evened: false,
         skips_silence: false,
     });
     let (start, mut log, mut has_begun) = (Instant::now(), String::new(), false);
-    while start.elapsed() < Duration::from_secs(12) {
+    let kept_from = span()[1].saturating_sub(u64::from(KEPT_SECS * RATE)) as f64;
+    while start.elapsed() < Duration::from_secs(u64::from(play_secs()) + 9) {
         let now = player.now();
         if let Some(trouble) = now.trouble {
             writeln!(log, "trouble {trouble}").unwrap();
@@ -108,7 +142,7 @@ fn player() {
         if has_begun && !now.is_playing {
             break;
         }
-        if let Some(frame) = now.frame {
+        if let Some(frame) = now.frame.filter(|frame| *frame >= kept_from) {
             writeln!(log, "{:.6} {frame:.1}", now_secs()).unwrap();
         }
         std::thread::park_timeout(Duration::from_millis(5));
@@ -116,8 +150,8 @@ fn player() {
     std::fs::write(folder.join("said.txt"), log).unwrap();
 }
 
-/// What the sink's monitor heard, left channel, and when its first sample came. `listens` is told once it
-/// hears: a sink that nobody has asked for anything sleeps for seconds.
+/// The end of what the sink's monitor heard, left channel, and when the first sample of it came. `listens` is
+/// told once it hears: a sink that nobody has asked for anything sleeps for seconds.
 fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> (Vec<f32>, f64) {
     let child = Command::new("parec")
         .args(["--device=ear.monitor", "--format=float32le", "--channels=2", "--latency-msec=2", "--raw"])
@@ -127,6 +161,7 @@ fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> (V
         .spawn();
     let mut child = Ended(child.unwrap());
     let mut out = child.0.stdout.take().unwrap();
+    let kept_bytes = 8 * (RATE * (KEPT_SECS + 10)) as usize;
     let (mut bytes, mut buffer, mut least) = (Vec::new(), vec![0; 1 << 12], f64::INFINITY);
     while !until() {
         let count = out.read(&mut buffer).unwrap();
@@ -134,6 +169,10 @@ fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> (V
             break;
         }
         bytes.extend_from_slice(&buffer[..count]);
+        if bytes.len() > 2 * kept_bytes {
+            bytes.drain(..bytes.len() - kept_bytes);
+            least = f64::INFINITY;
+        }
         listens.store(bytes.len() > 8 * RATE as usize / 5, Ordering::Relaxed);
         // The piece that came with the least delay tells when the first sample was heard.
         least = least.min(now_secs() - (bytes.len() / 8) as f64 / f64::from(RATE));
@@ -156,8 +195,6 @@ fn place_of(wanted: &[f32], heard: &[f32]) -> (usize, f32) {
         .unwrap()
 }
 
-/// Runs the test: it measures in real time, which a busy machine does not give.
-const ASKED: &str = "SECONDLOOK_LISTEN";
 /// A machine that is busy elsewhere starves the sound server, too: one of these attempts has to be right.
 const ATTEMPTS: usize = 3;
 
@@ -193,9 +230,7 @@ fn listen() {
         "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n",
     )
     .unwrap();
-    let samples = samples();
-    let sound = Sound { rate_hz: RATE, channels: 1, samples: samples.clone() };
-    Blobs::of_line(dir.path()).put(&encode_wav(&sound, WavFormat::Pcm16)).unwrap();
+    write_file(&Blobs::of_line(dir.path()).path(&media()));
     let said = dir.path().join("said.txt");
     let listens = Arc::new(AtomicBool::new(false));
     let playing = std::thread::Builder::new().name("playing".to_owned()).spawn({
@@ -216,38 +251,46 @@ fn listen() {
         }
     });
     let start = Instant::now();
-    let (heard, first_secs) =
-        recorded(&socket, &listens, || said.exists() || start.elapsed() > Duration::from_secs(40));
+    let patience = Duration::from_secs(u64::from(play_secs()) + 40);
+    let (heard, first_secs) = recorded(&socket, &listens, || said.exists() || start.elapsed() > patience);
     assert!(playing.unwrap().join().unwrap().success());
     let said = std::fs::read_to_string(said).unwrap();
     if let Some(trouble) = said.lines().find_map(|line| line.strip_prefix("trouble ")) {
         let _ = writeln!(std::io::stderr(), "SKIPPED: {trouble} (libasound2-plugins?)");
         return;
     }
-    compare(&samples, &heard, first_secs, &said);
+    compare(&heard, first_secs, &said);
 }
 
-/// The stretch, all of it and nothing else, and how far the cursor was from it.
-fn compare(samples: &[f32], heard: &[f32], first_secs: f64, said: &str) {
-    let span = SPAN.map(|frame| usize::try_from(frame).unwrap());
-    let begin = heard.iter().position(|v| v.abs() > 1e-4).expect("nothing is heard");
-    let end = heard.iter().rposition(|v| v.abs() > 1e-4).unwrap();
-    let window = &heard[begin.saturating_sub(500)..(begin + 12_000).min(heard.len())];
-    let (at, alike) = place_of(&samples[span[0]..span[0] + 8_192], window);
-    let zero = begin.saturating_sub(500) + at;
+/// The stretch, all of it (or its last minute) and nothing else, and how far the cursor was from it.
+fn compare(heard: &[f32], first_secs: f64, said: &str) {
+    let noise = noise();
+    let end = heard.iter().rposition(|v| v.abs() > 1e-4).expect("nothing is heard") + 1;
+    let kept = u64::from(KEPT_SECS * RATE).min(span()[1] - span()[0]);
+    let from = span()[1] - kept;
+    let wanted: Vec<f32> =
+        (from..span()[1]).map(|frame| noise[usize::try_from(frame).unwrap() % noise.len()]).collect();
+    // Its place by the last moments; then all of it has to be there.
+    let (tail, room) = (8_192, 24_000);
+    let window_at = end.saturating_sub(tail + room);
+    let window = &heard[window_at..(end + 1_000).min(heard.len())];
+    let (at, alike) = place_of(&wanted[wanted.len() - tail..], window);
     assert!(alike > 0.999, "what is heard is not the stretch: {alike}");
-    let length = end + 1 - zero;
-    let (mut worst, stretch) = (0.0_f32, &samples[span[0]..span[1]]);
-    for (a, b) in stretch.iter().zip(&heard[zero..]) {
+    let zero = (window_at + at + tail).checked_sub(wanted.len()).expect("too little was heard");
+    let begin =
+        if kept == span()[1] - span()[0] { heard.iter().position(|v| v.abs() > 1e-4).unwrap() } else { zero };
+    let length = end - begin;
+    let mut worst = 0.0_f32;
+    for (a, b) in wanted.iter().zip(&heard[zero..]) {
         worst = worst.max((a - b).abs());
     }
     let mut off: Vec<f64> = said
         .lines()
         .filter_map(|line| line.split_once(' '))
         .filter_map(|(at, frame)| Some((at.parse::<f64>().ok()?, frame.parse::<f64>().ok()?)))
-        .filter(|(_, frame)| (SPAN[0] as f64 + 4_000.0..SPAN[1] as f64 - 4_000.0).contains(frame))
+        .filter(|(_, frame)| (from as f64 + 4_000.0..span()[1] as f64 - 4_000.0).contains(frame))
         .map(|(at, frame)| {
-            let truly = SPAN[0] as f64 + (at - first_secs) * f64::from(RATE) - zero as f64;
+            let truly = from as f64 + (at - first_secs) * f64::from(RATE) - zero as f64;
             1e3 * (frame - truly) / f64::from(RATE)
         })
         .collect();
@@ -256,15 +299,16 @@ fn compare(samples: &[f32], heard: &[f32], first_secs: f64, said: &str) {
     let at = |percent: usize| off[(off.len() - 1) * percent / 100];
     let _ = writeln!(
         std::io::stderr(),
-        "heard: {length} of {} frames, likeness {alike:.6}, largest difference {worst:.5}; cursor against the \
-         monitor {:+.2} ms (5 % {:+.2}, 95 % {:+.2}, n = {})",
-        stretch.len(),
+        "after {:.0} s heard: {length} of {} frames, likeness {alike:.6}, largest difference {worst:.5}; cursor \
+         against the monitor {:+.2} ms (5 % {:+.2}, 95 % {:+.2}, n = {})",
+        f64::from(play_secs()),
+        wanted.len(),
         at(50),
         at(5),
         at(95),
         off.len()
     );
-    assert!(length.abs_diff(stretch.len()) < 64, "{length} frames are heard, not {}", stretch.len());
+    assert!(length.abs_diff(wanted.len()) < 64, "{length} frames are heard, not {}", wanted.len());
     assert!(worst < 0.002, "samples differ by {worst}");
     // The monitor hears a block of the recorder, 2 ms, ahead of its time.
     assert!(at(5) > -5.0 && at(95) < 5.0, "the cursor is not where the sound is");

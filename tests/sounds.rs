@@ -84,7 +84,7 @@ fn a_sound_for_a_model_that_looks_goes_to_a_person_and_is_no_fault_of_the_model(
     let ran = floor.run_once();
     assert_eq!((ran.summary.passed, ran.summary.review), (30, 30), "{:?}", ran.said);
     let row = floor.row("7.wav");
-    assert_eq!((row.decided_by.as_str(), row.code.as_str()), ("station", "other_medium"), "{row:?}");
+    assert_eq!((row.decided_by.as_str(), row.code.as_str()), ("station", "not_for_model"), "{row:?}");
     assert!(!ran.said.iter().any(|said| said.contains("alarm")), "{:?}", ran.said);
     assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Partial);
     floor.check();

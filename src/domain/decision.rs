@@ -1,6 +1,6 @@
 //! What happened to an item or an inspection, who decided it, and why.
 
-use super::{Audit, MediaKind, ModelRef, Probability};
+use super::{Audit, ModelRef, Probability};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -177,9 +177,9 @@ pub enum Reason {
     ModelFault {
         why: String,
     },
-    /// A picture for a model that listens, or a sound for one that looks: no fault of the model.
-    OtherMedium {
-        kind: MediaKind,
+    /// A picture for a model that listens, a sound that is longer than it takes: no fault of the model.
+    NotForModel {
+        why: String,
     },
     Undecodable {
         why: String,
@@ -239,7 +239,7 @@ impl fmt::Display for Reason {
             Self::LevelAsks { level } => write!(f, "level {level}: people decide"),
             Self::NoModel { why } => write!(f, "no model: {why}"),
             Self::ModelFault { why } => write!(f, "model fault: {why}"),
-            Self::OtherMedium { kind } => write!(f, "the model takes no {}", kind.as_str()),
+            Self::NotForModel { why } => write!(f, "not for the model: {why}"),
             Self::Undecodable { why } => write!(f, "cannot be decoded: {why}"),
             Self::SameBytes { unit, name } => write!(f, "same picture as unit {unit} ({name})"),
             Self::NoReference { why } => write!(f, "no reference: {why}"),

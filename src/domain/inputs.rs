@@ -195,6 +195,9 @@ impl Norm {
     #[must_use]
     pub fn deviation(&self, value: f64) -> f64 {
         let (low, high, spread) = (self.at(0.0), self.at(1.0), self.spread());
+        if value.is_nan() {
+            return f64::INFINITY;
+        }
         if value > high {
             return Self::EDGE + (value - high) / spread;
         }
@@ -273,6 +276,7 @@ mod tests {
         let constant = Norm::of(vec![7.0; 50]).unwrap();
         assert!(constant.deviation(7.0).abs() < 0.01 && constant.deviation(7.3) > 2.0);
         assert!(Norm::of(vec![f32::NAN]).is_none());
+        assert!(norm.deviation(f64::NAN) > 1e9, "no number is far from all");
     }
 
     #[test]

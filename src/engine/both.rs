@@ -71,7 +71,7 @@ fn of_row(seen: SeenByBoth, by_candidate: bool) -> Both {
         (_, asked) => asked.map(|(_, probability)| probability),
     };
     let known = seen.label.filter(|label| label.status != LabelStatus::Disputed).zip(probability);
-    let [decided, other] = [seen.decided, seen.other].map(without_regions);
+    let [decided, other] = [seen.decided, seen.other].map(slimmed);
     let (live, candidate) = if by_candidate { (other, decided) } else { (decided, other) };
     Both {
         item: seen.item,
@@ -86,7 +86,7 @@ fn of_row(seen: SeenByBoth, by_candidate: bool) -> Both {
     }
 }
 
-/// Calls and decisions do not look at them, and they are most of what would be kept.
-fn without_regions(prediction: Prediction) -> Prediction {
-    Prediction { regions: Vec::new(), ..prediction }
+/// Calls and decisions look at neither regions nor features, and these are most of what would be kept.
+fn slimmed(prediction: Prediction) -> Prediction {
+    Prediction { regions: Vec::new(), features: Vec::new(), ..prediction }
 }

@@ -2,14 +2,18 @@
 
 use super::EngineError;
 use crate::domain::{CutBy, EnergyCut};
+use crate::ingest::appear;
 use crate::ingest::cut::{Envelope, windows};
 use crate::media::{MediaError, SAMPLES_MAX, Sound, SoundFile, WavFormat, encode_wav};
 use serde::Serialize;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Clips of one name that may wait side by side.
+const NAMES_MAX: u32 = 1000;
 
 /// A clip, and where it lies in the recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,6 +39,7 @@ pub fn cut_recording(
     let mut file = SoundFile::new(source).map_err(unreadable)?;
     let is_over = || cancel.load(Ordering::Relaxed);
     let places = places(&mut file, by, &|| !is_over()).map_err(unreadable)?;
+    let places = places.ok_or_else(|| EngineError::Failed("stopped before anything was cut".to_owned()))?;
     fs::create_dir_all(folder).map_err(EngineError::io("cannot make the folder", folder))?;
     let name = recording.file_stem().unwrap_or_default().to_string_lossy();
     let digits = file.frames().to_string().len();
@@ -45,8 +50,10 @@ pub fn cut_recording(
         }
         let Range { start, end } = *place;
         let sound = stretch(&mut file, place).map_err(unreadable)?;
-        let path = folder.join(format!("{name}_{start:0digits$}-{end:0digits$}.wav"));
-        write_whole(&path, &encode_wav(&sound, WavFormat::Float32))?;
+        let bytes = encode_wav(&sound, WavFormat::Float32);
+        let path = free_path(folder, &format!("{name}_{start:0digits$}-{end:0digits$}"), &bytes)?;
+        appear(&path, |hidden| write_synced(hidden, &bytes))
+            .map_err(EngineError::io("cannot write the clip", &path))?;
         let secs = [start, end].map(|frame| frame as f64 / f64::from(sound.rate_hz));
         clips.push(Clip { file: path, frames: [start, end], secs });
         progress(done + 1, places.len());
@@ -54,19 +61,19 @@ pub fn cut_recording(
     Ok(clips)
 }
 
-/// None where it was stopped on the way.
+/// `None` where it was stopped on the way.
 fn places(
     file: &mut SoundFile,
     by: CutBy,
     keep_going: &dyn Fn() -> bool,
-) -> Result<Vec<Range<u64>>, MediaError> {
+) -> Result<Option<Vec<Range<u64>>>, MediaError> {
     let rate_hz = file.rate_hz();
     let longest_secs = (SAMPLES_MAX / u64::from(file.channels())) as f64 / f64::from(rate_hz);
     Ok(match by {
-        CutBy::Window { secs } => windows(file.frames(), rate_hz, secs.min(longest_secs)),
+        CutBy::Window { secs } => Some(windows(file.frames(), rate_hz, secs.min(longest_secs))),
         CutBy::Energy(cut) => {
             let cut = EnergyCut { secs_max: cut.secs_max.min(longest_secs), ..cut };
-            Envelope::of(file, keep_going)?.map(|envelope| envelope.cuts(&cut)).unwrap_or_default()
+            Envelope::of(file, keep_going)?.map(|envelope| envelope.cuts(&cut))
         }
     })
 }
@@ -78,17 +85,25 @@ fn stretch(file: &mut SoundFile, place: &Range<u64>) -> Result<Sound, MediaError
     Ok(Sound { rate_hz: file.rate_hz(), channels: file.channels(), samples })
 }
 
-/// Under a hidden name first: a watcher never sees half a clip.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let hidden = path.with_file_name(format!(".{name}"));
-    let written = File::create(&hidden).and_then(|mut file| {
-        file.write_all(bytes)?;
-        // The recording may be moved away after this.
-        file.sync_all()?;
-        fs::rename(&hidden, path)
-    });
-    written.map_err(EngineError::io("cannot write the clip", path))
+/// On the disk: the recording may be moved away after this.
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Where a clip goes: recorders use their names again, and a clip that waits there is another one unless it
+/// has the same bytes.
+fn free_path(folder: &Path, stem: &str, bytes: &[u8]) -> Result<PathBuf, EngineError> {
+    let named = |number: u32| match number {
+        1 => folder.join(format!("{stem}.wav")),
+        number => folder.join(format!("{stem}-{number}.wav")),
+    };
+    let is_free = |path: &PathBuf| fs::read(path).map_or(true, |there| there == bytes);
+    let free = (1..=NAMES_MAX).map(named).find(is_free);
+    free.ok_or_else(|| {
+        EngineError::Failed(format!("{NAMES_MAX} clips are called {stem}: {}", folder.display()))
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::fleet::{Fleet, Loaded};
 use super::record::Inspected;
 use super::station::{Finished, Prepared, Shared, StationEvent, Taken};
 use crate::domain::{InputStats, Level, MediaHash, MediaKind, Prediction, Reason, Timing};
-use crate::infer::{Input, Model};
+use crate::infer::{InferError, Input, Model};
 use crate::ingest::pattern::{Captures, reference_path};
 use crate::media::{FILE_BYTES_MAX, Raster, decode, decode_image, sniff};
 use crate::store::{Blobs, ShadowItem, StoreError};
@@ -149,17 +149,16 @@ fn look(
     let input = match &loaded.model {
         _ if loaded.level == Level::Manual => Err(Reason::LevelAsks { level: Level::Manual }),
         Err(reason) => Err(reason.clone()),
-        Ok(model) if model.manifest().input.medium() != item.kind() => {
-            Err(Reason::OtherMedium { kind: item.kind() })
-        }
         Ok(model) => {
             let start = Instant::now();
-            let input = guarded(|| model.prepare(&item, golden.as_ref()).map_err(|error| error.to_string()));
+            let input = guarded(|| model.prepare(&item, golden.as_ref()).map_err(InferError::into_reason));
             timing.prepare_ms = millis(start);
-            input.map_err(|why| Reason::ModelFault { why })
+            input
         }
     };
-    Ok(Seen { input, reference, timing, stats: Some(item.stats()) })
+    let measured = guarded(|| Ok(item.stats()));
+    let input = if let Err(reason) = &measured { Err(reason.clone()) } else { input };
+    Ok(Seen { input, reference, timing, stats: measured.ok() })
 }
 
 fn predict(
@@ -170,8 +169,7 @@ fn predict(
     inputs: Option<InputStats>,
 ) -> Result<Prediction, Reason> {
     let start = Instant::now();
-    let output = guarded(|| model.predict(input, threads).map_err(|error| error.to_string()))
-        .map_err(|why| Reason::ModelFault { why })?;
+    let output = guarded(|| model.predict(input, threads).map_err(InferError::into_reason))?;
     timing.network_ms = millis(start);
     Ok(Prediction {
         model: model.model_ref().clone(),
@@ -198,21 +196,22 @@ pub(super) fn predict_alone(shared: &Shared, model: &Model, item: &ShadowItem) -
     let golden = golden.transpose()?;
     timing.decode_ms = millis(start);
     let start = Instant::now();
-    let input = guarded(|| model.prepare(&decoded, golden.as_ref()).map_err(|error| error.to_string()))?;
+    let input = guarded(|| model.prepare(&decoded, golden.as_ref()).map_err(InferError::into_reason))
+        .map_err(|reason| reason.to_string())?;
     timing.prepare_ms = millis(start);
     let inputs = item.prediction.as_ref().and_then(|prediction| prediction.inputs);
     predict(model, &input, 1, timing, inputs).map_err(|reason| reason.to_string())
 }
 
 /// A panic in somebody's decoder or network is one item's problem, not the line's.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+fn guarded<T>(work: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        Err(format!("a fault inside the model: {text}"))
+        Err(Reason::ModelFault { why: format!("a fault inside the model: {text}") })
     })
 }
 

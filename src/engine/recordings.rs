@@ -4,6 +4,7 @@ use super::cutting::cut_recording;
 use super::source::{TICK, report, trouble_of};
 use super::station::{Shared, StationEvent};
 use crate::domain::{FolderSource, RecordingRule};
+use crate::ingest::appear;
 use crate::ingest::folder::{FolderWatcher, FoundFile};
 use std::fs;
 use std::path::Path;
@@ -70,8 +71,6 @@ fn take(shared: &Shared, rule: &RecordingRule, watcher: &mut FolderWatcher, file
 
 /// What cannot be cut becomes an item, so that it ends at a person with its reason.
 fn hand_on(recording: &Path, folder: &Path) -> std::io::Result<()> {
-    let name = recording.file_name().unwrap_or_default().to_string_lossy();
-    let hidden = folder.join(format!(".{name}"));
-    fs::copy(recording, &hidden)?;
-    fs::rename(&hidden, folder.join(name.as_ref()))
+    let path = folder.join(recording.file_name().unwrap_or_default());
+    appear(&path, |hidden| fs::copy(recording, hidden).map(|_| ()))
 }

@@ -44,8 +44,9 @@ impl Line {
     pub(super) fn hold_to_plan(&mut self) -> Result<Option<String>, EngineError> {
         let view = self.store.view();
         let settings = view.settings()?;
+        // What cannot be read was adopted for something else.
         let adopted = view.policy_evidence()?.and_then(|text| serde_json::from_str::<Adopted>(&text).ok());
-        if !settings.level.is_automatic() || adopted.is_none_or(|adopted| adopted.is(&self.plan.promise)) {
+        if !settings.level.is_automatic() || adopted.is_some_and(|adopted| adopted.is(&self.plan.promise)) {
             return Ok(None);
         }
         let support = self.support()?;
@@ -75,7 +76,9 @@ impl Line {
     fn is_canary_within(&self) -> Result<bool, EngineError> {
         let Some(release) = self.store.view().canary()? else { return Ok(true) };
         let Some(canary) = release.canary else { return Ok(true) };
-        let model = find_model(Some(self.store.folder()), &release.model.name)?;
+        // A package that is gone or was exchanged supports nothing.
+        let model = find_model(Some(self.store.folder()), &release.model.name).ok();
+        let Some(model) = model.filter(|model| *model.model_ref() == release.model) else { return Ok(false) };
         let support = support(&self.plan.promise, &self.evidence_of(&model)?);
         Ok(is_within(canary.policy.thresholds, &support))
     }

@@ -14,10 +14,12 @@ use crate::media::{Peaks, SoundFile};
 use crate::store::Blobs;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use spectrum::Spectrum;
+use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 /// One draws what is looked at while the other reads what comes.
 const THREADS: usize = 2;
@@ -25,8 +27,12 @@ const THREADS: usize = 2;
 pub const BLOCK_FRAMES: u64 = 1 << 15;
 /// The waveform of so many frames is complete before it is shown at all: 45 s at 44.1 kHz.
 const SHORT_FRAMES: u64 = 2_000_000;
-/// Sounds whose waveforms wait to be gone through.
-const WAVEFORMS: usize = 8;
+/// They share each long sound between them.
+const WAVEFORM_THREADS: usize = 2;
+/// Waveforms that wait to be gone through, one for each thread that shares it.
+const WAVEFORMS: usize = 8 * WAVEFORM_THREADS;
+/// How often the window is told that a waveform has grown.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// One thing to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,12 +99,15 @@ impl Sounds {
             move |want: &SoundWant| reader.fetch(want)
         };
         let workers = (0..THREADS).map(worker).collect();
-        let over = Arc::clone(&is_over);
-        let wake_too = wake.clone();
-        std::thread::Builder::new()
-            .name("waveforms".into())
-            .spawn(move || fill(&waiting, &over, &wake_too))
-            .map_err(|error| EngineError::Failed(format!("cannot start a thread for waveforms: {error}")))?;
+        for at in 1..=WAVEFORM_THREADS {
+            let (waiting, over, wake) = (waiting.clone(), Arc::clone(&is_over), wake.clone());
+            std::thread::Builder::new()
+                .name(format!("waveforms-{at}"))
+                .spawn(move || fill(&waiting, &over, &wake))
+                .map_err(|error| {
+                    EngineError::Failed(format!("cannot start a thread for waveforms: {error}"))
+                })?;
+        }
         let wishes = Wishes::start("sounds", workers, wake)?;
         Ok(Self { wishes, is_over })
     }
@@ -127,11 +136,18 @@ pub(super) fn open_sound(path: &Path) -> Result<SoundFile, String> {
     SoundFile::new(file).map_err(|error| error.to_string())
 }
 
+/// A waveform to go through, as long as somebody keeps its head.
+struct Waveform {
+    file: SoundFile,
+    peaks: Arc<Peaks>,
+    head: Weak<SoundHead>,
+}
+
 /// What one thread keeps between wants: the sound that it read last.
 struct Reader {
     blobs: Blobs,
     open: Option<Open>,
-    waveforms: Sender<(SoundFile, Arc<Peaks>)>,
+    waveforms: Sender<Waveform>,
 }
 
 struct Open {
@@ -143,7 +159,7 @@ struct Open {
 impl Reader {
     fn fetch(&mut self, want: &SoundWant) -> Result<Heard, String> {
         match want {
-            SoundWant::Head(media) => self.head(media).map(|head| Heard::Head(Arc::new(head))),
+            SoundWant::Head(media) => self.head(media).map(Heard::Head),
             SoundWant::Block { media, block } => {
                 let mut samples = Vec::new();
                 let count = usize::try_from(BLOCK_FRAMES).unwrap_or(usize::MAX);
@@ -171,37 +187,48 @@ impl Reader {
         Ok(self.open.insert(open))
     }
 
-    fn head(&mut self, media: &MediaHash) -> Result<SoundHead, String> {
+    fn head(&mut self, media: &MediaHash) -> Result<Arc<SoundHead>, String> {
         let path = self.blobs.path(media);
         let waveforms = self.waveforms.clone();
         let open = self.open(media)?;
         let peaks = Arc::new(Peaks::new(&open.file));
-        let head = SoundHead {
+        let head = Arc::new(SoundHead {
             rate_hz: open.file.rate_hz(),
             channels: open.file.channels(),
             frames: open.file.frames(),
             peaks: Arc::clone(&peaks),
-        };
+        });
         if head.frames <= SHORT_FRAMES {
             peaks.fill(&mut open.file, &|| true).map_err(|error| error.to_string())?;
         } else {
-            // With too many before it a waveform stays unknown; the spectrogram is there all the same.
-            let _ = waveforms.try_send((open_sound(&path)?, peaks));
+            for _ in 0..WAVEFORM_THREADS {
+                // With too many before it a waveform stays unknown; the spectrogram is there all the same.
+                let file = open_sound(&path)?;
+                let _ = waveforms.try_send(Waveform {
+                    file,
+                    peaks: Arc::clone(&peaks),
+                    head: Arc::downgrade(&head),
+                });
+            }
         }
         Ok(head)
     }
 }
 
-/// Goes through long sounds, one after the other.
-fn fill(waiting: &Receiver<(SoundFile, Arc<Peaks>)>, is_over: &AtomicBool, wake: &(impl Fn() + Send + Sync)) {
-    for (mut file, peaks) in waiting {
-        let keep_going = || !is_over.load(Ordering::Relaxed);
+/// Goes through long sounds, one after the other, as long as somebody keeps them.
+fn fill(waiting: &Receiver<Waveform>, is_over: &AtomicBool, wake: &(impl Fn() + Send + Sync)) {
+    for Waveform { mut file, peaks, head } in waiting {
+        let told = Cell::new(Instant::now());
+        let keep_going = || {
+            if told.get().elapsed() >= TELL_EVERY {
+                told.set(Instant::now());
+                wake();
+            }
+            !is_over.load(Ordering::Relaxed) && head.strong_count() > 0
+        };
         // A damaged end leaves its part unknown, and the station has told it already.
         let _ = peaks.fill(&mut file, &keep_going);
         wake();
-        if !keep_going() {
-            return;
-        }
     }
 }
 

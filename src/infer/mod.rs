@@ -29,6 +29,7 @@ pub(crate) use prepare::{MID_GREY, computed_planes, normalisation};
 pub use regions::{RawScores, raw_scores};
 pub use shipped::{shipped, shipped_names};
 
+use crate::domain::Reason;
 use crate::media::MediaError;
 use crate::nn::NnError;
 use thiserror::Error;
@@ -58,6 +59,8 @@ pub enum InferError {
     IsPicture,
     #[error("the model looks at pictures, and this is a sound")]
     IsSound,
+    #[error("the sound lasts {secs:.1} s; the model takes at most {limit:.1} s")]
+    TooLong { secs: f64, limit: f64 },
     #[error("the image has no pixels")]
     Empty,
     #[error(transparent)]
@@ -66,4 +69,19 @@ pub enum InferError {
     UnknownShipped { name: String, known: String },
     #[error("{0}")]
     Network(#[from] NnError),
+}
+
+impl InferError {
+    /// Why an item goes to a person: what the model was never meant for is no fault of the model.
+    #[must_use]
+    pub fn into_reason(self) -> Reason {
+        let why = self.to_string();
+        match self {
+            Self::IsPicture | Self::IsSound | Self::TooLarge { .. } | Self::TooLong { .. } => {
+                Reason::NotForModel { why }
+            }
+            Self::ReferenceMissing => Reason::NoReference { why },
+            _ => Reason::ModelFault { why },
+        }
+    }
 }

@@ -91,7 +91,14 @@ fn level(pixels: &mut [u8], is_sound: bool) {
 pub fn seen<'a>(spec: &InputSpec, item: &'a Decoded) -> Result<Cow<'a, Raster>, InferError> {
     match (item, &spec.sound) {
         (Decoded::Image(image), None) => Ok(Cow::Borrowed(image)),
-        (Decoded::Sound(sound), Some(spec)) => Ok(Cow::Owned(mel_picture(sound, spec))),
+        (Decoded::Sound(sound), Some(mel)) => {
+            // Before there is room for its picture.
+            let limit = (TILES_MAX * spec.width_px as usize) as f64 * mel.hop_secs;
+            if sound.secs() > limit {
+                return Err(InferError::TooLong { secs: sound.secs(), limit });
+            }
+            Ok(Cow::Owned(mel_picture(sound, mel)))
+        }
         (Decoded::Image(_), Some(_)) => Err(InferError::IsPicture),
         (Decoded::Sound(_), None) => Err(InferError::IsSound),
     }

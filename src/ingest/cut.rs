@@ -17,8 +17,9 @@ const FLOOR_SHARE: f64 = 0.1;
 const FLOOR_SECS: f64 = 30.0;
 /// Digital silence has no noise; nothing below rises above it.
 const FLOOR_DB_MIN: f64 = -80.0;
-/// Read at a time.
+/// Read at a time; of many channels at high rates less: 16 MB.
 const BLOCK_HOPS: usize = 4_096;
+const BLOCK_SAMPLES: usize = 4_000_000;
 
 /// The power of a recording on the grid, channels together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +36,8 @@ impl Envelope {
         let (rate_hz, frames) = (file.rate_hz(), file.frames());
         let hop_frames = frames_of(HOP_SECS, rate_hz).max(1);
         let hop_samples = usize::try_from(hop_frames).unwrap_or(1) * file.channels() as usize;
-        let block_frames = usize::try_from(hop_frames).unwrap_or(1) * BLOCK_HOPS;
+        let block_hops = (BLOCK_SAMPLES / hop_samples).clamp(1, BLOCK_HOPS);
+        let block_frames = usize::try_from(hop_frames).unwrap_or(1) * block_hops;
         let (mut powers, mut samples, mut at) = (Vec::new(), Vec::new(), 0);
         while at < frames {
             if !keep_going() {

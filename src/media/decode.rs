@@ -71,7 +71,7 @@ pub enum MediaError {
         SAMPLES_MAX / 1_000_000
     )]
     TooLong { samples: u64 },
-    #[error("the sample at frame {frame} is not a finite number")]
+    #[error("the sample at frame {frame} is no number that a sound can have")]
     NotFinite { frame: u64 },
     #[error("the file cannot be read: {0}")]
     Unreadable(String),

@@ -41,12 +41,15 @@ pub const CHANNELS_MAX: u32 = 64;
 /// cut when they arrive.
 pub const SAMPLES_MAX: u64 = 64_000_000;
 
+/// Full scale is 1; files that count in whole numbers of 32 bits reach 2³¹.
+const SAMPLE_MAX: f32 = 1e10;
+
 /// Decoded samples, as every later stage hears them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sound {
     pub rate_hz: u32,
     pub channels: u32,
-    /// Interleaved; full scale is ±1. Float files may go beyond.
+    /// Interleaved; full scale is ±1. Float files may go beyond, up to 10¹⁰.
     pub samples: Vec<f32>,
 }
 
@@ -104,16 +107,22 @@ fn check_shape(rate_hz: u32, channels: u32, frames: u64) -> Result<(), MediaErro
     Ok(())
 }
 
-/// Refuses what is no number; the first frame of `samples` is frame `first` of the sound.
+/// Refuses what is no number, or could become none when it is squared and added up; the first frame of
+/// `samples` is frame `first` of the sound.
 fn check_finite(samples: &[f32], channels: u32, first: u64) -> Result<(), MediaError> {
     // Without a branch for each sample.
-    if samples.iter().fold(true, |all, sample| all & sample.is_finite()) {
+    if samples.iter().fold(true, |all, sample| all & is_sound(*sample)) {
         return Ok(());
     }
-    match samples.iter().position(|sample| !sample.is_finite()) {
+    match samples.iter().position(|sample| !is_sound(*sample)) {
         Some(at) => Err(MediaError::NotFinite { frame: first + at as u64 / u64::from(channels.max(1)) }),
         None => Ok(()),
     }
+}
+
+/// NaN is not below anything.
+fn is_sound(sample: f32) -> bool {
+    sample.abs() <= SAMPLE_MAX
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ const LISTEN_LUFS: f64 = -20.0;
 const GAIN_MAX: f64 = 15.8;
 /// Of a longer stretch only its beginning is measured, and its silence stays, so that playing begins at once.
 const MEASURED_SECS: f64 = 20.0;
+/// Of many channels less: 64 MB.
+const MEASURED_SAMPLES: u64 = 16_000_000;
 /// Stretches of the account that are kept: seconds more than the ring and the device hold.
 const KEPT: usize = 512;
 
@@ -68,11 +70,17 @@ impl Job {
         let end = request.span[1].min(file.frames());
         let span = [request.span[0].min(end), end];
         let request = PlayRequest { from: request.from.min(end), span, ..request };
-        let measured = measured(&mut file, span)?;
-        let gain = if request.is_evened { listening_gain(&measured) } else { 1.0 };
-        let is_whole = measured.frames() as u64 == span[1] - span[0];
-        let span = if request.skips_silence && is_whole { audible(&measured, span) } else { span };
-        let request = PlayRequest { from: request.from.clamp(span[0], span[1]), span, ..request };
+        let (mut gain, mut request) = (1.0, request);
+        if request.is_evened || request.skips_silence {
+            let measured = measured(&mut file, span)?;
+            if request.is_evened {
+                gain = listening_gain(&measured);
+            }
+            if request.skips_silence && measured.frames() as u64 == span[1] - span[0] {
+                request.span = audible(&measured, span);
+                request.from = request.from.clamp(request.span[0], request.span[1]);
+            }
+        }
         let resampled =
             (own != rate_hz).then(|| Resampler::new(own, rate_hz, u32::try_from(channels).unwrap_or(1)));
         let mut job = Self {
@@ -80,7 +88,7 @@ impl Job {
             file,
             stretch: None,
             at: request.from,
-            is_over: span[0] == span[1],
+            is_over: request.span[0] == request.span[1],
             gain,
             device_channels: channels,
             ratio: f64::from(rate_hz) / f64::from(own),
@@ -222,7 +230,8 @@ impl Job {
 /// What of a stretch is looked at before it is played.
 fn measured(file: &mut SoundFile, [from, to]: [u64; 2]) -> Result<Sound, String> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "twenty seconds")]
-    let most = (MEASURED_SECS * f64::from(file.rate_hz())) as u64;
+    let most = ((MEASURED_SECS * f64::from(file.rate_hz())) as u64)
+        .min(MEASURED_SAMPLES / u64::from(file.channels()));
     let mut samples = Vec::new();
     let count = usize::try_from((to - from).min(most)).unwrap_or(0);
     file.read(from, count, &mut samples).map_err(|error| error.to_string())?;

@@ -66,10 +66,7 @@ fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<P
     let reference = item.reference.as_deref().map(read).transpose().map_err(undecodable)?;
     let decode_ms = millis(start);
     let model = model.ok_or_else(|| Reason::NoModel { why: "none is released on this line".into() })?;
-    if model.manifest().input.medium() != decoded.kind() {
-        return Err(Reason::OtherMedium { kind: decoded.kind() });
-    }
-    let fault = |error: crate::infer::InferError| Reason::ModelFault { why: error.to_string() };
+    let fault = crate::infer::InferError::into_reason;
     let start = Instant::now();
     let input = model.prepare(&decoded, reference.as_ref()).map_err(fault)?;
     let prepare_ms = millis(start);
@@ -124,7 +121,7 @@ pub(super) fn read_scores(
         items.push(LabelledItem {
             path: row.media.clone().into(),
             name: row.media,
-            kind: MediaKind::Image,
+            kind: row.inputs.map_or(MediaKind::Image, |inputs| inputs.kind()),
             reference: None,
             group: format!("{}/{}", path.display(), row.group),
             label: Label::confirmed(&row.truth),

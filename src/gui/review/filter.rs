@@ -18,7 +18,7 @@ const REASONS: [(&str, &str); 13] = [
     ("level_asks", "The level asks people"),
     ("no_model", "No model"),
     ("model_fault", "Model fault"),
-    ("other_medium", "Not for the model"),
+    ("not_for_model", "Not for the model"),
     ("undecodable", "Damaged file"),
     ("same_bytes", "Same file twice"),
     ("no_reference", "No reference"),

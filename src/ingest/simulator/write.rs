@@ -3,6 +3,7 @@
 
 use super::{RenderedUnit, Simulator};
 use crate::domain::SimulatorSettings;
+use crate::ingest::appear;
 use crate::media::MediaError;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -35,9 +36,8 @@ pub fn write_unit(dir: &Path, unit: &RenderedUnit) -> Result<Vec<PathBuf>, Simul
 }
 
 fn write_file(dir: &Path, file: &RenderedFile) -> Result<PathBuf, SimulatorError> {
-    let (hidden, path) = (dir.join(format!(".{}", file.name)), dir.join(&file.name));
-    fs::write(&hidden, &file.bytes)
-        .and_then(|()| fs::rename(&hidden, &path))
+    let path = dir.join(&file.name);
+    appear(&path, |hidden| fs::write(hidden, &file.bytes))
         .map_err(|source| SimulatorError::Write { source, path: path.clone() })?;
     Ok(path)
 }

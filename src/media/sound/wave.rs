@@ -56,7 +56,8 @@ impl<'s> Wave<'s> {
     pub(super) fn open(mut input: Input<'s>, start: u64) -> Result<Self, MediaError> {
         let (format, samples_at, bytes) = walk(&mut input, start)?;
         let frame_bytes = (format.coding.bytes() * format.channels as usize) as u64;
-        if samples_at + bytes > input.len || bytes % frame_bytes != 0 {
+        let is_there = samples_at.checked_add(bytes).is_some_and(|end| end <= input.len);
+        if !is_there || bytes % frame_bytes != 0 {
             return Err(MediaError::CutOff(NAME));
         }
         Ok(Self { input, format, samples_at, frames: bytes / frame_bytes, block: Vec::new() })

@@ -1,12 +1,18 @@
 //! Hours of sound: how soon a waveform is there, what a jump and a second of audio cost.
 //!
 //! `cargo bench --profile dev --bench sound` writes a WAV file of three hours (1.9 GB) under `target/`,
-//! measures, and deletes it; `-- FILE …` measures files of any format instead.
+//! measures, and deletes it; `-- FILE …` measures files of any format instead; `-- mixes MODEL DATASET FOLD`
+//! asks a model where real events lie that are mixed into noise.
 
-use secondlook::ingest::cut::{EnergyCut, Envelope};
+mod mixes;
+
+use secondlook::domain::{EnergyCut, MediaHash};
+use secondlook::engine::{Heard, SoundWant, Sounds};
+use secondlook::ingest::cut::Envelope;
 use secondlook::media::{
     Peaks, Sound, SoundFile, WavFormat, decode_sound, encode_wav, loudness_lufs, sound_stats,
 };
+use secondlook::store::Blobs;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::Write;
@@ -26,6 +32,12 @@ fn main() {
     }
     let files: Vec<PathBuf> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).map(PathBuf::from).collect();
+    if let [what, model, dataset, fold] = &files[..]
+        && what == Path::new("mixes")
+    {
+        mixes::run(model, dataset, &fold.to_string_lossy());
+        return;
+    }
     if !files.is_empty() {
         for file in &files {
             measure(file);
@@ -39,6 +51,33 @@ fn main() {
     let path = folder.path().join("hours.wav");
     write_hours(&path);
     measure(&path);
+    in_the_window(folder.path(), &path);
+}
+
+/// As the window asks for it: head, waveform and a tile of the spectrogram by the engine's threads.
+fn in_the_window(folder: &Path, path: &Path) {
+    let media = MediaHash::of(b"hours");
+    let blob = Blobs::of_line(folder).path(&media);
+    fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    fs::rename(path, &blob).unwrap();
+    let sounds = Sounds::start(folder, || {}).unwrap();
+    let next = || sounds.heard().recv_timeout(Duration::from_secs(60)).unwrap().result.unwrap();
+    let started = Instant::now();
+    sounds.want(vec![SoundWant::Head(media.clone())]);
+    let Heard::Head(head) = next() else { panic!("not the head") };
+    println!("as the window opens it\n  head after                  {:>8.1} ms", millis(started));
+    while head.peaks.view(0, 0..head.frames, 100).iter().any(Option::is_none) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    println!("  overview of 100 columns at  {:>8.1} ms", millis(started));
+    sounds.want(vec![SoundWant::Tile { media, level: 18, index: 0 }]);
+    let Heard::Tile(_) = next() else { panic!("not the tile") };
+    println!("  a tile of the spectrogram at{:>8.1} ms", millis(started));
+    while head.peaks.share() < 1.0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    println!("  whole waveform after        {:>8.1} ms", millis(started));
+    println!("  most memory so far          {:>8} MB", memory_mb());
 }
 
 /// A minute of noise, again and again.
