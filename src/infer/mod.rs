@@ -58,6 +58,8 @@ pub enum InferError {
     IsPicture,
     #[error("the model looks at pictures, and this is a sound")]
     IsSound,
+    #[error("{0}")]
+    NotForOthers(String),
     #[error("the image has no pixels")]
     Empty,
     #[error(transparent)]
