@@ -277,6 +277,28 @@ fn no_way_of_training_sees_the_audit_set() {
 }
 
 #[test]
+fn sounds_that_cannot_be_read_fail_an_audit_too() {
+    let floor = Floor::new(|_| {});
+    let mut line = floor.line();
+    let motors: DatasetSource = "motor:24".parse().unwrap();
+    let set = motors.open(&Filter::default(), &SimulatorSettings::default()).unwrap();
+    let stop = AtomicBool::new(false);
+    engine::import(&mut line, set, "test", &stop, |_, _| {}).unwrap();
+    lock(&mut line);
+    let model = engine::find_model(None, "motor-sound").unwrap();
+    let audit = |line: &mut Line| {
+        let request = audit_request(&["ece<=1"]);
+        engine::final_audit(line, &model, &request, "test", &stop, &mut |_, _| {}).unwrap().outcome
+    };
+    let whole = audit(&mut line);
+    assert!(whole.passed && whole.items > 1 && whole.unmeasured == 0, "{whole:?}");
+    let rows = list_of(&line, &whole.dataset.name);
+    fs::remove_file(line.store.blobs().path(&rows[0].media)).unwrap();
+    let spoilt = audit(&mut line);
+    assert!(!spoilt.passed && spoilt.unmeasured == 1, "{spoilt:?}");
+}
+
+#[test]
 fn criteria_come_before_the_look_and_every_look_counts() {
     let (floor, mut line) = floor();
     lock(&mut line);

@@ -3,7 +3,7 @@
 
 use crate::lines::{ANSWERS, Line, every, histories, steps, verdict};
 use proptest::prelude::*;
-use secondlook::domain::{DecidedBy, Label, LabelStatus, Level, Outcome, Region, Route, Shape};
+use secondlook::domain::{DecidedBy, Label, LabelStatus, Level, Outcome, Plan, Region, Route, Shape, Task};
 use secondlook::review::{self, ReviewError};
 use secondlook::store::Store;
 
@@ -42,6 +42,22 @@ fn two_reviewers_never_have_the_same_item() {
         Some(items[2]),
         "ben's and cem's have expired, dan has the second"
     );
+}
+
+#[test]
+fn people_disagree_where_their_answers_mean_different_things() {
+    let mut line = Line::new(1);
+    // Two that pass, two that are diverted, and one of each.
+    for (ann, ben) in [("good", "dust"), ("crack", "stain"), ("dust", "stain")] {
+        let item = line.arrive(0.5);
+        for (who, class) in [("ann", ann), ("ben", ben)] {
+            review::answer(&mut line.store, &line.plan, &verdict(item, who, class)).unwrap();
+        }
+    }
+    assert_eq!(line.store.view().answer_pairs(&line.plan).unwrap(), (3, 1));
+    // Where names are what is decided, each of them is another answer.
+    let naming = Plan { task: Task::Classify, ..line.plan.clone() };
+    assert_eq!(line.store.view().answer_pairs(&naming).unwrap(), (3, 3));
 }
 
 #[test]

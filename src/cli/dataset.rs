@@ -9,7 +9,7 @@ use crate::engine::{
 };
 use clap::Subcommand;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Dataset {
@@ -210,7 +210,11 @@ pub fn analyse(args: &Analyse) -> Result<Report, EngineError> {
     })?;
     bar.finish_and_clear();
     if let Some(folder) = &args.sheet {
-        write_sheet(folder, &args.model, &report)?;
+        output::warn_of(engine::write_analysis(
+            folder,
+            &format!("{} on {}", args.model, report.over),
+            &report,
+        ));
     }
     let mut json = to_json(&report.analysis)?;
     json["model"] = to_json(model.model_ref())?;
@@ -220,8 +224,4 @@ pub fn analyse(args: &Analyse) -> Result<Report, EngineError> {
     json["by_size"] = to_json(&report.evaluation.report.by_size)?;
     json["skipped"] = to_json(&report.evaluation.report.skipped)?;
     Ok(Report::ok(json))
-}
-
-fn write_sheet(folder: &Path, model: &str, report: &engine::AnalysisReport) -> Result<(), EngineError> {
-    engine::write_analysis(folder, &format!("{model} on {}", report.over), report).map(drop)
 }

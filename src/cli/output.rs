@@ -1,7 +1,7 @@
 //! Printing: one JSON document for programs, or the same as readable lines for people; progress
 //! on standard error.
 
-use crate::engine::Progress;
+use crate::engine::{EngineError, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -11,6 +11,13 @@ use std::io::Write as _;
 pub fn print(value: &Value, json: bool) {
     let text = if json { format!("{value:#}") } else { readable(value) };
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+/// Tells why a page is not there: the figures of hours, which are printed next, must not be lost for it.
+pub fn warn_of<T>(page: Result<T, EngineError>) {
+    if let Err(error) = page {
+        eprintln!("warning: the page was not written: {error}");
+    }
 }
 
 /// Objects as indented `key: value` lines, lists with a dash, numbers rounded for reading.

@@ -212,7 +212,7 @@ pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
     }
     if let Some(folder) = &args.sheet {
         let title = format!("{}: {} trainings", line.plan.name, cross.folds);
-        engine::write_sheet(folder, &title, &cross.evaluation, &items)?;
+        output::warn_of(engine::write_sheet(folder, &title, &cross.evaluation, &items));
     }
     let mut json = to_json(&cross.evaluation.report)?;
     json["folds"] = cross.folds.into();
@@ -257,7 +257,7 @@ pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
     }
     if let Some(folder) = &args.sheet {
         let title = format!("{} on {}", args.model, dataset.name);
-        engine::write_sheet(folder, &title, &evaluation, &dataset.items)?;
+        output::warn_of(engine::write_sheet(folder, &title, &evaluation, &dataset.items));
     }
     let mut json = to_json(&evaluation.report)?;
     json["skipped_lines"] = to_json(&dataset.skipped)?;

@@ -6,7 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Measures by name that `evaluate` gives.
-const MEASURES: [&str; 8] = [
+const MEASURES: [&str; 9] = [
+    "accuracy",
     "auroc",
     "average_precision",
     "balanced_accuracy",
@@ -161,7 +162,7 @@ pub struct AuditOutcome {
     pub results: Vec<CriterionResult>,
     pub items: usize,
     pub units: usize,
-    /// Labelled items whose picture could not be measured; with any the audit fails.
+    /// Labelled items of the model's medium that could not be measured; with any the audit fails.
     pub unmeasured: usize,
     /// This was the model's how-manieth final audit on these items, and how many uses of the audit set by any model there
     /// had been in all.

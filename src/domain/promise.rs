@@ -190,6 +190,7 @@ impl Plan {
             if !(inside(limit.limit) && inside(limit.confidence)) {
                 return refuse(format!("{key}: limit and confidence must lie strictly between 0 and 1"));
             }
+            self.check_kind(&key, kind)?;
             if let Some(class) = class {
                 self.check_class_limit(&key, kind, class)?;
             }
@@ -216,6 +217,23 @@ impl Plan {
         refuse(format!("{key}: the plan has no class \"{name}\"{hint}"))
     }
 
+    /// Lines that find defects and lines that name items are right and wrong in different ways.
+    fn check_kind(&self, key: &str, kind: LimitKind) -> Result<(), PlanError> {
+        let can = match (kind, self.task) {
+            (LimitKind::Error, Task::Defect) => {
+                "only a line that names items can name them wrongly; did you mean miss?"
+            }
+            (LimitKind::Miss, Task::Classify | Task::Transcribe) => {
+                "only a line that finds defects can miss them; did you mean error?"
+            }
+            (LimitKind::Overkill | LimitKind::Outgoing, Task::Classify | Task::Transcribe) => {
+                "only a line that finds defects can limit it; did you mean error?"
+            }
+            _ => return Ok(()),
+        };
+        refuse(format!("{key}: {can}"))
+    }
+
     fn check_class_limit(&self, key: &str, kind: LimitKind, name: &str) -> Result<(), PlanError> {
         let place = self.known_class(key, name)?;
         if place >= ClassSet::PLACES {
@@ -224,18 +242,10 @@ impl Plan {
                 ClassSet::PLACES
             ));
         }
-        match (kind, self.task) {
-            (LimitKind::Miss, Task::Defect) if self.route(name) == Some(Route::Pass) => {
-                refuse(format!("{key}: class \"{name}\" passes, so that it cannot be missed"))
-            }
-            (LimitKind::Miss, Task::Classify | Task::Transcribe) => {
-                refuse(format!("{key}: only a line that finds defects can miss them; did you mean error?"))
-            }
-            (LimitKind::Error, Task::Defect) => refuse(format!(
-                "{key}: only a line that names items can name them wrongly; did you mean miss?"
-            )),
-            _ => Ok(()),
+        if kind == LimitKind::Miss && self.route(name) == Some(Route::Pass) {
+            return refuse(format!("{key}: class \"{name}\" passes, so that it cannot be missed"));
         }
+        Ok(())
     }
 
     /// A limit on one class opens the threshold for all: whatever that lets through must be promised too.
@@ -314,7 +324,11 @@ mod tests {
         refused(LINE, &with(["miss = { limit = 0.005, confidence = 0.95 }", ""]), "promises nothing");
         refused(LINE, CRACK, "nothing is promised of class \"scratch\"");
         let naming = LINE.replace("defect", "classify");
-        refused(&naming, &with(["", ""]), "did you mean error?");
+        for kind in ["miss", "overkill", "outgoing"] {
+            refused(&naming, &WHOLE.replace("outgoing", kind), "did you mean error?");
+        }
+        refused(LINE, &WHOLE.replace("outgoing", "error"), "did you mean miss?");
+        refused(&naming, CRACK, "did you mean error?");
     }
 
     #[test]

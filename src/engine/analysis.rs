@@ -242,7 +242,7 @@ fn slice_table(page: &mut String, analysis: &Analysis) {
             page,
             "<tr><td>{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{:.3}\
              <td class=\"n\">{:.3} to {:.3}<td class=\"n\">{:.3}",
-            format!("{:?}", slice.kind).to_lowercase(),
+            slice.kind.name(),
             escaped(&slice.name),
             e.n,
             e.units,

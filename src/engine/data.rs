@@ -1,7 +1,7 @@
 //! Data sets as the verbs name them: a folder with `items.jsonl`, or `simulator:N`, or `motor:N`.
 
 use super::EngineError;
-use super::line::population_name;
+use super::evidence::population_name;
 use crate::domain::{
     Drift, DriftKind, Filter, LabelledItem, SimulatorKind, SimulatorSettings, check_simulator,
 };

@@ -59,7 +59,8 @@ pub fn final_audit(
         .iter()
         .map(|criterion| learn::judge(criterion, &evaluation, request.divert_from))
         .collect();
-    let expected = items.iter().filter(|item| is_measurable(item)).count();
+    let medium = model.manifest().input.medium();
+    let expected = items.iter().filter(|item| is_measurable(item, medium)).count();
     let unmeasured = expected.saturating_sub(evaluation.report.n);
     let outcome = AuditOutcome {
         criteria,
@@ -85,9 +86,9 @@ pub fn final_audit(
     Ok(AuditReport { event, outcome, report: evaluation.report })
 }
 
-/// Labels without an answer are no truth to measure by.
-fn is_measurable(item: &LabelledItem) -> bool {
-    item.label.status == LabelStatus::Confirmed && item.kind == MediaKind::Image
+/// Labels without an answer are no truth to measure by, and of a line's other medium the model says nothing.
+fn is_measurable(item: &LabelledItem, medium: MediaKind) -> bool {
+    item.label.status == LabelStatus::Confirmed && item.kind == medium
 }
 
 /// Refuses a model that has learnt from the audit set.

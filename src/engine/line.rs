@@ -1,10 +1,11 @@
 //! A line as a front end opens it: its plan and its memory, with the settings that a person may
 //! change: level and live model.
 
+use super::evidence::{check_task, nothing_known, package_evidence, package_support};
 use super::{EngineError, StationOptions, find_model, steward};
-use crate::decide::{Evidence, EvidenceUnit, Requirement, Support, audit_rates, requirements, support};
+use crate::decide::{Evidence, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
-    AlarmKind, Canary, Class, Event, Level, ModelRef, Plan, Policy, Probability, Route, SimulatorKind, Task,
+    AlarmKind, Canary, Class, Event, Label, Level, ModelRef, Plan, Policy, Route, Task,
     Thresholds, Verdict,
 };
 use crate::infer::Model;
@@ -56,6 +57,9 @@ impl Line {
             return Err(EngineError::Usage("a line needs classes, or a model that brings them".into()));
         }
         plan.check().map_err(|error| EngineError::Plan { error, path: Store::plan_path(folder) })?;
+        if let Some(model) = &model {
+            check_task(&plan, model)?;
+        }
         if request.level.is_automatic() {
             let support = model.as_ref().map(|model| package_support(&plan, model));
             let now = steward::circumstances(&plan, model.is_some(), support.as_ref(), &[]);
@@ -94,7 +98,7 @@ impl Line {
     /// The package's own evidence, and what people have verified of the model's work on this line, in shadow
     /// too. An earlier trial counts no more: the line may have changed meanwhile.
     pub fn evidence_of(&self, model: &Model) -> Result<Evidence, EngineError> {
-        self.with_verified(package_evidence(&self.plan, model), model.model_ref())
+        self.with_verified(package_evidence(&self.plan, model.manifest()), model.model_ref())
     }
 
     fn with_verified(&self, mut evidence: Evidence, model: &ModelRef) -> Result<Evidence, EngineError> {
@@ -109,13 +113,14 @@ impl Line {
     /// Makes `model` the live one. Its evidence sets the thresholds; where that supports no
     /// promise, the level falls back to assist by itself.
     pub fn promote(&mut self, model: &Model, actor: &str, reason: &str) -> Result<(), EngineError> {
-        self.check_classes(model)?;
+        self.check_fits(model)?;
         self.keep(model)?;
         let unproven = self.unproven(model)?;
         let is_live = self.store.view().settings()?.model.as_ref() == Some(model.model_ref());
         // What was verified in the trial that ends here. Of one that is made live once more only what travels
         // in the package, since that begins anew.
-        let evidence = if is_live { package_evidence(&self.plan, model) } else { self.evidence_of(model)? };
+        let evidence =
+            if is_live { package_evidence(&self.plan, model.manifest()) } else { self.evidence_of(model)? };
         let event = Event::ModelPromoted {
             model: model.model_ref().clone(),
             reason: reason.to_owned(),
@@ -289,9 +294,10 @@ impl Line {
         })
     }
 
-    /// A model may know fewer classes than the plan (a new kind of defect has no examples yet),
-    /// but none that the plan has not given a route.
-    pub(super) fn check_classes(&self, model: &Model) -> Result<(), EngineError> {
+    /// A model does what the plan asks for. It may know fewer classes (a new kind of defect has no examples
+    /// yet), but none that the plan has not given a route.
+    pub(super) fn check_fits(&self, model: &Model) -> Result<(), EngineError> {
+        check_task(&self.plan, model)?;
         let unknown: Vec<&str> = model
             .manifest()
             .classes
@@ -334,50 +340,6 @@ pub(super) fn policy_of(settings: &crate::store::Settings, thresholds: Threshold
     Policy { level: settings.level, thresholds, version }
 }
 
-fn package_support(plan: &Plan, model: &Model) -> Support {
-    support(&plan.promise, &package_evidence(plan, model))
-}
-
-/// A package's evidence is a sample of the line only where both are the same simulator.
-fn package_evidence(plan: &Plan, model: &Model) -> Evidence {
-    let manifest = model.manifest();
-    let simulator = plan.simulator.as_ref();
-    let population =
-        simulator.is_some_and(|settings| manifest.data.population == Some(population_name(settings)));
-    // A package says what its units have, not which names the model gave them.
-    let says_classes = plan.task == Task::Defect;
-    let unit = |group: &crate::infer::EvidenceGroup| {
-        let classes = group.classes.iter().flatten().filter(|_| says_classes).map(String::as_str);
-        EvidenceUnit::known(group.defective, Probability::saturating(group.score))
-            .with_classes(plan.class_set(classes))
-    };
-    Evidence { units: manifest.evidence.iter().map(unit).collect(), classes: class_names(plan), population }
-}
-
-fn nothing_known(plan: &Plan) -> Evidence {
-    Evidence { classes: class_names(plan), ..Evidence::default() }
-}
-
-fn class_names(plan: &Plan) -> Vec<String> {
-    plan.classes.iter().map(|class| class.name.clone()).collect()
-}
-
-/// Names the population that a simulator's settings draw from.
-pub(super) fn population_name(settings: &crate::domain::SimulatorSettings) -> String {
-    let base = match settings.kind {
-        SimulatorKind::Phone => {
-            format!("simulator, defect share {}, light {}", settings.defect_share, settings.light)
-        }
-        SimulatorKind::Motor => format!("motor simulator, defect share {}", settings.defect_share),
-    };
-    let positions = settings.positions.iter().map(|position| position.as_str().to_owned());
-    let drift = settings.drift.iter().map(|drift| {
-        let (kind, level) = (drift.kind.as_str(), drift.level);
-        format!("{kind} to {level} at {} over {}", drift.at_unit, drift.over_units)
-    });
-    std::iter::once(base).chain(positions).chain(drift).collect::<Vec<_>>().join(", ")
-}
-
 fn may_run_at(level: Level, support: &Support) -> bool {
     match level {
         Level::Manual | Level::Shadow | Level::Assist => true,
@@ -403,7 +365,7 @@ fn classes_of(model: &Model) -> Vec<Class> {
         .iter()
         .map(|name| Class {
             name: name.clone(),
-            route: if name == crate::domain::Label::GOOD { Route::Pass } else { Route::Divert },
+            route: if name == Label::GOOD { Route::Pass } else { Route::Divert },
         })
         .collect()
 }

@@ -12,6 +12,7 @@ mod dataset;
 mod decode;
 mod desk;
 mod error;
+mod evidence;
 mod final_audit;
 mod fleet;
 mod guard;

@@ -41,8 +41,8 @@ pub fn export_onnx(model: &Model, out: &Path) -> Result<OnnxReport, EngineError>
         )));
     }
     let failed = |error: InferError| EngineError::Model { name: model.model_ref().name.clone(), error };
-    let onnx = model.to_onnx().map_err(failed)?;
     let description = model.onnx_description().map_err(failed)?;
+    let onnx = model.to_onnx().map_err(failed)?;
     let text = serde_json::to_string_pretty(&description)
         .map_err(|error| EngineError::Failed(format!("cannot be written as JSON: {error}")))?;
     write_both([(out, &onnx), (&description_path, text.as_bytes())])?;

@@ -261,7 +261,7 @@ impl Line {
     /// A package that loads, fits the plan, answers, and is quick enough.
     fn tried(&self, name: &str) -> Result<Model, EngineError> {
         let model = find_model(Some(self.store.folder()), name)?;
-        self.check_classes(&model)?;
+        self.check_fits(&model)?;
         let refused = |why: String| EngineError::Refused { why, support: Box::new(None) };
         let ms = warm_up(&model).map_err(|why| refused(format!("{name} does not work here: {why}")))?;
         let budget_ms = self.plan.budget.latency_ms_p99;

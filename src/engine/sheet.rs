@@ -3,10 +3,10 @@
 //! beside it, not into a repository.
 
 use super::EngineError;
-use crate::domain::{BoxPx, Label, LabelledItem};
+use crate::domain::{BoxPx, Label, LabelledItem, Shape, Task};
 use crate::infer::Metric;
-use crate::learn::{Evaluation, PredictionRow, ReliabilityBin, Report};
-use crate::media::{Raster, decode_image, encode_jpeg, thumbnail};
+use crate::learn::{Evaluation, PredictedRegion, PredictionRow, ReliabilityBin, Report};
+use crate::media::{Decoded, MelSpec, Raster, Sound, decode, encode_jpeg, mel_picture, thumbnail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
@@ -16,6 +16,12 @@ use std::path::{Path, PathBuf};
 const SHOWN_MAX: usize = 24;
 const THUMBNAIL_PX: u32 = 320;
 const THUMBNAIL_QUALITY: u8 = 85;
+/// A sound is shown over so many columns at most, and these bands.
+const COLUMNS_MAX: f64 = 1024.0;
+const BANDS: u32 = 64;
+const LOW_HZ: f64 = 40.0;
+/// Seconds from one column to the next, of sounds that are short enough.
+const HOP_SECS: f64 = 0.01;
 /// Side of the reliability plot.
 const PLOT_PX: f64 = 260.0;
 
@@ -63,7 +69,7 @@ pub(super) fn write_sheet_with(
     for (name, why, rows) in kinds(evaluation) {
         let _ = write!(page, "<h2>{name} ({})</h2><p>{why}</p><div class=\"cards\">", rows.len());
         for row in rows.iter().take(SHOWN_MAX) {
-            card(&mut page, row, &mut pictures)?;
+            card(&mut page, row, report.task, &mut pictures);
         }
         page.push_str("</div>");
     }
@@ -81,6 +87,14 @@ fn kinds(evaluation: &Evaluation) -> Vec<(&'static str, &'static str, Vec<&Predi
         rows
     };
     let suspects: BTreeSet<usize> = evaluation.report.suspects.iter().map(|suspect| suspect.item).collect();
+    let suspect = |by| {
+        let why = "Suspect by confident learning; not proof of an error.";
+        ("Labels to look at again", why, sorted(&|row| suspects.contains(&row.item), by))
+    };
+    if evaluation.report.task != Task::Defect {
+        let wrong = sorted(&|row| !row.is_right, said);
+        return vec![("Wrong names", "Items under a wrong name, the surest first.", wrong), suspect(said)];
+    }
     vec![
         (
             "Missed",
@@ -97,12 +111,13 @@ fn kinds(evaluation: &Evaluation) -> Vec<(&'static str, &'static str, Vec<&Predi
             "Defects under a wrong name.",
             sorted(&|row| row.defective && row.label != Label::GOOD && !row.is_right, |row| -good(row)),
         ),
-        (
-            "Labels to look at again",
-            "Suspect by confident learning; not proof of an error.",
-            sorted(&|row| suspects.contains(&row.item), |row| -good(row)),
-        ),
+        suspect(|row| -good(row)),
     ]
+}
+
+/// The probability of what was said.
+fn said(row: &PredictionRow) -> f64 {
+    row.probabilities.get(&row.label).map_or(0.0, |p| p.get())
 }
 
 fn good(row: &PredictionRow) -> f64 {
@@ -163,9 +178,10 @@ fn sizes(page: &mut String, report: &Report) {
 
 /// What was said against what came true, before (grey) and after calibration (blue).
 fn reliability_plot(page: &mut String, report: &Report) {
+    let of = if report.task == Task::Defect { "a defect" } else { "the name" };
     let _ = write!(
         page,
-        "<h2>Reliability</h2><p>Probability of a defect as said (across) and seen (up); grey without \
+        "<h2>Reliability</h2><p>Probability of {of} as said (across) and seen (up); grey without \
          calibration.</p><svg width=\"{PLOT_PX}\" height=\"{PLOT_PX}\" style=\"border:1px solid #b4bfcc\">\
          <line x1=\"0\" y1=\"{PLOT_PX}\" x2=\"{PLOT_PX}\" y2=\"0\" stroke=\"#b4bfcc\"/>"
     );
@@ -180,16 +196,47 @@ fn reliability_plot(page: &mut String, report: &Report) {
     page.push_str("</svg>");
 }
 
-fn card(page: &mut String, row: &PredictionRow, pictures: &mut Pictures<'_>) -> Result<(), EngineError> {
+fn card(page: &mut String, row: &PredictionRow, task: Task, pictures: &mut Pictures<'_>) {
     let item = &pictures.items[row.item];
-    let (file, width, height) = pictures.of(row.item)?;
+    page.push_str("<div class=\"card\">");
+    match pictures.of(row.item) {
+        Ok(picture) => drawing(page, row, item, &picture),
+        // One file that cannot be read any more must not cost the page.
+        Err(why) => drop(write!(page, "<p>{}</p>", escaped(&why))),
+    }
+    let probability = match task {
+        Task::Defect => format!("{:.2} defective", 1.0 - good(row)),
+        Task::Classify | Task::Transcribe => format!("{:.2}", said(row)),
+    };
     let _ = write!(
         page,
-        "<div class=\"card\"><svg viewBox=\"0 0 {width} {height}\"><image href=\"{file}\" width=\"{width}\" \
-         height=\"{height}\"/>"
+        "<b>{}</b>label {}, model {} ({probability})</div>",
+        escaped(&row.media),
+        escaped(&row.truth),
+        escaped(&row.label),
     );
-    let truths = item.label.regions.iter().filter_map(|region| region.shape.bounds());
-    let found = row.regions.iter().filter_map(|region| region.box_px);
+}
+
+/// The picture with the places of label and model.
+fn drawing(page: &mut String, row: &PredictionRow, item: &LabelledItem, picture: &Picture) {
+    let Picture { file, width, height, sound } = picture;
+    // Sounds are wide and low: they are stretched to the card.
+    let ratio = if sound.is_some() { " preserveAspectRatio=\"none\"" } else { "" };
+    let _ = write!(
+        page,
+        "<svg viewBox=\"0 0 {width} {height}\"{ratio}><image href=\"{file}\" width=\"{width}\" \
+         height=\"{height}\"{ratio}/>"
+    );
+    let bounds = |shape: &Shape| match sound {
+        Some(spec) => spec.drawn(shape).bounds(),
+        None => shape.bounds(),
+    };
+    let of_model = |region: &PredictedRegion| match region.span_secs {
+        Some(span_secs) => bounds(&Shape::Span { span_secs, band_hz: region.band_hz }),
+        None => region.box_px,
+    };
+    let truths = item.label.regions.iter().filter_map(|region| bounds(&region.shape));
+    let found = row.regions.iter().filter_map(of_model);
     for (b, class) in truths.map(|b| (b, "truth")).chain(found.map(|b| (b, "found"))) {
         let BoxPx { x1, y1, x2, y2 } = b;
         let _ = write!(
@@ -199,46 +246,108 @@ fn card(page: &mut String, row: &PredictionRow, pictures: &mut Pictures<'_>) -> 
             y2 - y1
         );
     }
-    let _ = write!(
-        page,
-        "</svg><b>{}</b>label {}, model {} ({:.2} defective)</div>",
-        escaped(&row.media),
-        escaped(&row.truth),
-        escaped(&row.label),
-        1.0 - good(row),
-    );
-    Ok(())
+    page.push_str("</svg>");
+}
+
+/// A thumbnail, and the size of what it shows.
+#[derive(Clone)]
+struct Picture {
+    file: String,
+    width: u32,
+    height: u32,
+    /// How a sound became it.
+    sound: Option<MelSpec>,
 }
 
 /// Thumbnails, written once each.
 struct Pictures<'a> {
     folder: &'a Path,
     items: &'a [LabelledItem],
-    written: BTreeMap<usize, (String, u32, u32)>,
+    written: BTreeMap<usize, Result<Picture, String>>,
 }
 
 impl Pictures<'_> {
-    /// File name, and the picture's own width and height.
-    fn of(&mut self, item: usize) -> Result<(String, u32, u32), EngineError> {
+    /// Or why there is none.
+    fn of(&mut self, item: usize) -> Result<Picture, String> {
         if let Some(known) = self.written.get(&item) {
-            return Ok(known.clone());
+            return known.clone();
         }
+        let picture = self.write(item);
+        self.written.insert(item, picture.clone());
+        picture
+    }
+
+    fn write(&self, item: usize) -> Result<Picture, String> {
         let path = &self.items[item].path;
-        let bytes = fs::read(path).map_err(EngineError::io("cannot read", path))?;
-        let failed =
-            |error: crate::media::MediaError| EngineError::Failed(format!("{error}: {}", path.display()));
-        let raster: Raster = decode_image(&bytes).map_err(failed)?;
-        let small = thumbnail(&raster, THUMBNAIL_PX).map_err(failed)?;
-        let name = format!("{item}.jpg");
-        let target = self.folder.join(&name);
-        fs::write(&target, encode_jpeg(&small, THUMBNAIL_QUALITY).map_err(failed)?)
-            .map_err(EngineError::io("cannot write", &target))?;
-        let known = (name, raster.width, raster.height);
-        self.written.insert(item, known.clone());
-        Ok(known)
+        let bytes = fs::read(path).map_err(|error| format!("{error}: {}", path.display()))?;
+        let failed = |error: crate::media::MediaError| format!("{error}: {}", path.display());
+        let (raster, sound): (Raster, _) = match decode(&bytes).map_err(failed)? {
+            Decoded::Image(image) => (image, None),
+            Decoded::Sound(sound) => {
+                let spec = shown_as(&sound);
+                (mel_picture(&sound, &spec), Some(spec))
+            }
+        };
+        let small =
+            thumbnail(&raster, if sound.is_some() { raster.width } else { THUMBNAIL_PX }).map_err(failed)?;
+        let file = format!("{item}.jpg");
+        let target = self.folder.join(&file);
+        let encoded = encode_jpeg(&small, THUMBNAIL_QUALITY).map_err(failed)?;
+        fs::write(&target, encoded).map_err(|error| format!("{error}: {}", target.display()))?;
+        Ok(Picture { file, width: raster.width, height: raster.height, sound })
+    }
+}
+
+/// All of a sound on a card, whatever a model makes of it: trainings of one page may hear differently.
+fn shown_as(sound: &Sound) -> MelSpec {
+    let hop_secs = (sound.secs() / COLUMNS_MAX).max(HOP_SECS);
+    MelSpec {
+        bands: BANDS,
+        low_hz: LOW_HZ,
+        high_hz: f64::from(sound.rate_hz) / 2.0,
+        hop_secs,
+        window_secs: (2.0 * hop_secs).clamp(0.032, 0.3),
     }
 }
 
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Filter, SimulatorKind, SimulatorSettings};
+    use crate::engine::DatasetSource;
+    use crate::infer::shipped;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn sounds_are_drawn_with_their_places_and_a_lost_file_costs_one_card() {
+        let simulator = SimulatorSettings {
+            kind: SimulatorKind::Motor,
+            defect_share: 1.0,
+            ..SimulatorSettings::default()
+        };
+        let motors =
+            "motor:3".parse::<DatasetSource>().unwrap().open(&Filter::default(), &simulator).unwrap();
+        let (model, never) = (shipped("motor-sound").unwrap(), AtomicBool::new(false));
+        let mut found = crate::learn::evaluate(&model, &motors.items, 1, &never, &mut |_, _| {}).unwrap();
+        for row in &mut found.predictions {
+            row.label = "good".into();
+        }
+        fs::remove_file(&motors.items[2].path).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let page = |found: &Evaluation| {
+            fs::read_to_string(write_sheet(folder.path(), "motors", found, &motors.items).unwrap()).unwrap()
+        };
+        let text = page(&found);
+        assert!(text.contains("<h2>Missed (3)</h2>") && text.contains("href=\"0.jpg\""), "{text}");
+        assert!(text.contains("class=\"truth\"") && text.contains("class=\"found\""));
+        assert_eq!(text.matches("<svg viewBox").count(), 2);
+        found.report.task = Task::Classify;
+        found.predictions.iter_mut().for_each(|row| row.is_right = false);
+        let text = page(&found);
+        assert!(text.contains("<h2>Wrong names (3)</h2>") && !text.contains("<h2>Missed"), "{text}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Training a candidate, and going on with a training that was killed.
 
 use super::dataset::{training_items, version_of};
-use super::line::population_name;
+use super::evidence::population_name;
 use super::task::lower_priority;
 use super::{EngineError, Line, TrainJob, find_model};
 use crate::domain::{DataVersion, Filter, LabelledItem, ModelRef};
@@ -39,8 +39,8 @@ pub fn train(
     check_free(&models, &name)?;
     let mut settings = job.settings;
     settings.name.clone_from(&name);
-    settings.population = population_of(line)?;
     let version = version_of(line, &gathered, actor)?;
+    settings.population = population_of(line, &version)?;
     settings.line = own_line(line, &version, settings.population.is_some())?;
     let call = Call {
         settings: settings.clone(),
@@ -131,26 +131,39 @@ fn check_free(models: &Path, name: &str) -> Result<(), EngineError> {
 }
 
 /// The population that the line's labels are a sample of: known only where all of them were
-/// rendered with one setting.
-fn population_of(line: &Line) -> Result<Option<String>, EngineError> {
+/// rendered with one setting, and nobody has chosen among them.
+fn population_of(line: &Line, version: &DataVersion) -> Result<Option<String>, EngineError> {
     let Some(settings) = &line.plan.simulator else {
         return Ok(None);
     };
     let name = population_name(settings);
-    let prefix = format!("import:{name}");
-    let all = line.store.view().labels()?.iter().all(|row| row.item.source.starts_with(&prefix));
-    Ok(all.then_some(name))
+    let labels = line.store.view().labels()?;
+    let is_sample = is_whole(line, version)? && labels.iter().all(|row| is_of(&row.item.source, &name));
+    Ok(is_sample.then_some(name))
+}
+
+/// Whether an item was rendered from this population: the name of a data set is that and the seed.
+fn is_of(source: &str, population: &str) -> bool {
+    let rest = source.strip_prefix("import:").and_then(|name| name.strip_prefix(population));
+    let seed = rest.and_then(|rest| rest.strip_prefix(", seed "));
+    seed.is_some_and(|seed| seed.parse::<u64>().is_ok())
+}
+
+/// Whether a version was frozen without a choice among the labels.
+fn is_whole(line: &Line, version: &DataVersion) -> Result<bool, EngineError> {
+    let noted = line.store.view().dataset(&version.name)?;
+    Ok(noted.is_some_and(|noted| noted.what.filter.is_empty()))
 }
 
 /// The line itself, where its labels are of pictures that it took (or were rendered as its simulator does),
 /// and nobody has chosen among them: then they show what its pictures look like.
 fn own_line(line: &Line, version: &DataVersion, is_rendered: bool) -> Result<Option<String>, EngineError> {
     let view = line.store.view();
-    let is_whole = view.dataset(&version.name)?.is_some_and(|noted| noted.what.filter.is_empty());
     let is_taken = || -> Result<bool, EngineError> {
         Ok(view.labels()?.iter().all(|row| !row.item.source.starts_with("import:")))
     };
-    Ok((is_whole && (is_rendered || is_taken()?)).then(|| line.store.station().to_string()))
+    let is_own = is_whole(line, version)? && (is_rendered || is_taken()?);
+    Ok(is_own.then(|| line.store.station().to_string()))
 }
 
 /// `magnet-tiles-1`, `magnet-tiles-2`, …
@@ -164,4 +177,23 @@ fn free_name(models: &Path, line: &str) -> String {
         number += 1;
     }
     format!("{slug}-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_rendered_with_the_very_same_settings_is_of_the_population() {
+        let population = "motor simulator, defect share 0.5";
+        for (source, expected) in [
+            ("import:motor simulator, defect share 0.5, seed 7", true),
+            ("import:motor simulator, defect share 0.55, seed 7", false),
+            ("import:motor simulator, defect share 0.5, background to 2 at 0 over 0, seed 7", false),
+            ("import:motor simulator, defect share 0.5, seed 7, copied", false),
+            ("inbox", false),
+        ] {
+            assert_eq!(is_of(source, population), expected, "{source}");
+        }
+    }
 }

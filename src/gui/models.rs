@@ -12,7 +12,7 @@ use super::widgets::{
     Face, Mark, button_ui, card_ui, note, percent, progress_ui, row_ui, rule_ui, secondary, told_ui,
     warning_ui,
 };
-use crate::domain::Filter;
+use crate::domain::{self, Filter};
 use crate::engine::{self, EngineError, Line, Manifest, Task, TrainJob};
 use eframe::egui::{self, DragValue, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
 use parking_lot::Mutex;
@@ -448,8 +448,9 @@ fn manifest_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
 }
 
 /// Figures of a card in their order, with their names.
-const NAMES: [(&str, &str); 8] = [
+const NAMES: [(&str, &str); 9] = [
     ("auroc", "AUROC, defective against good"),
+    ("accuracy", "Share of right names"),
     ("balanced_accuracy", "Balanced accuracy"),
     ("average_precision", "Average precision"),
     ("defect_iou", "IoU of defect pixels"),
@@ -480,10 +481,12 @@ fn metrics_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
     rule_ui(ui);
     let (bad, all) =
         (manifest.evidence.iter().filter(|group| group.defective).count(), manifest.evidence.len());
+    let kind =
+        if manifest.task == domain::Task::Defect { tr("of them defective") } else { tr("of them misnamed") };
     let words = if all == 0 {
         tr("It brings no evidence: it supports no promise until the line has collected its own").to_owned()
     } else {
-        format!("{} {all} {}, {bad} {}", tr("Evidence for promises:"), tr("units"), tr("of them defective"))
+        format!("{} {all} {}, {bad} {kind}", tr("Evidence for promises:"), tr("units"))
     };
     ui.label(note(words, t));
     if let Some(rate) = page.session.station.tallies.automation_rate() {

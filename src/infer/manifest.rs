@@ -200,6 +200,10 @@ pub struct Metric {
 
 /// One group that neither training nor calibration touched: for a defective group the smallest
 /// defect probability among its defective items, for a good one the largest among its items.
+///
+/// Of models that name items (`names` is there): `defective` is whether a name was wrong, and `score` how
+/// doubtful names are (1 − the probability of the name): the smallest of the wrong ones, else the largest of
+/// all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceGroup {
@@ -210,6 +214,10 @@ pub struct EvidenceGroup {
     /// for a single class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
+    /// Every name that a model which names items gave its items. Older packages of such models do not say,
+    /// and support no promise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -61,6 +61,8 @@ pub enum InferError {
     IsSound,
     #[error("the sound lasts {secs:.1} s; the model takes at most {limit:.1} s")]
     TooLong { secs: f64, limit: f64 },
+    #[error("{0}")]
+    NotForOthers(String),
     #[error("the image has no pixels")]
     Empty,
     #[error(transparent)]

@@ -4,7 +4,7 @@ use super::manifest::{Calibration, Manifest};
 use super::outline::outline;
 use super::regions::{Component, component_at, components};
 use super::{Input, RawScores};
-use crate::domain::{BoxPx, Probability, Region, Shape, Task};
+use crate::domain::{BoxPx, Label, Probability, Region, Shape, Task};
 use crate::nn::PIXEL_STRIDE;
 use std::collections::BTreeMap;
 
@@ -36,8 +36,11 @@ pub struct Output {
     /// One entry for each class; they add up to 1.
     pub probabilities: BTreeMap<String, Probability>,
     /// Highest score first. Where there is any region, the highest score is exactly 1 − P(good), or the
-    /// probability of the item's name; there is none only where that is below the manifest's `score_min`.
+    /// probability of the item's name; there is none only where that is below the manifest's `score_min`, or
+    /// where the name is `good`: that is in no place.
     pub regions: Vec<Region>,
+    /// Whether the regions are no more than a suspicion: no cell reaches the manifest's pixel threshold.
+    pub is_weak: bool,
     /// What the network's deepest features are like.
     pub features: Vec<f32>,
 }
@@ -51,7 +54,10 @@ struct Candidate {
 
 pub(super) fn output(manifest: &Manifest, raw: &RawScores, input: &Input) -> Output {
     let source = [input.source_width as f32, input.source_height as f32];
+    let (asked, _) = in_question(manifest, raw);
+    let highest = asked.map(|class| raw.peak(class).1).fold(f32::NEG_INFINITY, f32::max);
     Output {
+        is_weak: highest < manifest.regions.pixel_logit,
         probabilities: probabilities(manifest, raw),
         regions: regions(manifest, raw, cell_px(input), source),
         features: raw.features.clone(),
@@ -152,6 +158,9 @@ fn in_question(manifest: &Manifest, raw: &RawScores) -> (std::ops::Range<usize>,
 fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32; 2]) -> Vec<Region> {
     let settings = &manifest.regions;
     let (asked, top) = in_question(manifest, raw);
+    if manifest.shown().get(asked.start).is_some_and(|class| class == Label::GOOD) {
+        return Vec::new();
+    }
     let scale = Scale::of(manifest, raw, asked.start);
     let score = |z: f32| scale.score(z);
     if score(top).get() < settings.score_min {

@@ -57,6 +57,27 @@ pub enum SliceKind {
     Training,
 }
 
+impl SliceKind {
+    /// In words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Unit => "unit",
+            Self::Source => "source",
+            Self::Time => "time",
+            Self::Brightness => "brightness",
+            Self::Sharpness => "sharpness",
+            Self::Level => "level",
+            Self::NoiseFloor => "noise floor",
+            Self::Duration => "duration",
+            Self::Size => "size",
+            Self::Agreement => "agreement",
+            Self::Training => "training",
+        }
+    }
+}
+
 /// A share of items that are named wrongly, with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ErrorRate {
@@ -391,12 +412,18 @@ fn advice(slices: &[Slice], learnt_units: Option<&BTreeMap<String, usize>>) -> V
                 );
                 (rate, units, text)
             }
-            SliceKind::Source | SliceKind::Brightness | SliceKind::Sharpness | SliceKind::Size
+            SliceKind::Source
+            | SliceKind::Brightness
+            | SliceKind::Sharpness
+            | SliceKind::Level
+            | SliceKind::NoiseFloor
+            | SliceKind::Duration
+            | SliceKind::Size
                 if slice.worse_by_at_least > 0.0 =>
             {
-                let kind = format!("{:?}", slice.kind).to_lowercase();
                 let text = format!(
-                    "{kind} {}: {units} units, {:.0} % wrong against {:.0} % elsewhere: more units like these",
+                    "{} {}: {units} units, {:.0} % wrong against {:.0} % elsewhere: more units like these",
+                    slice.kind.name(),
                     slice.name,
                     100.0 * rate,
                     100.0 * slice.rest_rate

@@ -1,7 +1,7 @@
 //! Slices, confusion and advice on rows that were made by hand.
 
 use super::*;
-use crate::domain::{ImageStats, InputStats};
+use crate::domain::{ImageStats, InputStats, SoundStats};
 use crate::learn::evaluate::{Evaluation, from_rows};
 
 /// An item as it was measured; `score` is P(defect), all of it on what was said if that is a defect.
@@ -99,6 +99,23 @@ fn rare_classes_with_many_errors_are_asked_for_first() {
     let learnt = [("crack".to_owned(), 400), ("scratch".to_owned(), 4)].into();
     let found = analyse(&rows, &facts, Some(&learnt), None, 1);
     assert_eq!((found.would_help_most[0].what.as_str(), found.would_help_most[0].units), ("scratch", 4));
+}
+
+#[test]
+fn sounds_that_are_surely_worse_are_asked_for_by_what_they_measure() {
+    // 30 with a hum beneath, of which 15 are missed, and 60 without.
+    let rows: Vec<PredictionRow> = (0..90)
+        .map(|i| {
+            let said = if i < 15 { "good" } else { "crack" };
+            let noise_floor_db = if i < 30 { -30.0 } else { -80.0 - i as f32 };
+            let stats = SoundStats { noise_floor_db, ..SoundStats::default() };
+            let inputs = InputStats::Sound(stats);
+            PredictionRow { inputs, secs: Some(2.0), ..row(i, &format!("u{i}"), "crack", said, 0.5) }
+        })
+        .collect();
+    let found = analyse(&rows, &[], None, None, 1);
+    let advice = found.would_help_most.iter().find(|one| one.kind == SliceKind::NoiseFloor).unwrap();
+    assert!(advice.advice.starts_with("noise floor 3 of 3: "), "{advice:?}");
 }
 
 #[test]

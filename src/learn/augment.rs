@@ -3,7 +3,8 @@
 //!
 //! What is drawn depends only on seed, epoch and position, never on threads.
 
-use super::data::Sample;
+use super::LearnError;
+use super::data::{Canvas, Sample};
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
@@ -37,8 +38,21 @@ struct Warp {
     matrix: [f32; 4],
     from: [f32; 2],
     to: [f32; 2],
-    /// Where the canvas begins again, along x.
-    wrap: Option<f32>,
+    /// Of a sound that is heard whole.
+    delay: Option<Delay>,
+}
+
+/// A sound begins later, and what was cut off at its end stands before it. Beyond its own length there is
+/// nothing, as in use.
+struct Delay {
+    length: f32,
+    by: f32,
+}
+
+impl Delay {
+    fn apply(&self, x: f32) -> f32 {
+        if (0.0..self.length).contains(&x) { (x + self.by).rem_euclid(self.length) } else { x }
+    }
 }
 
 impl Warp {
@@ -46,7 +60,7 @@ impl Warp {
         let (x, y) = (x - self.from[0], y - self.from[1]);
         let [a, b, c, d] = self.matrix;
         let x_to = self.to[0] + a * x + b * y;
-        [self.wrap.map_or(x_to, |width| x_to.rem_euclid(width)), self.to[1] + c * x + d * y]
+        [self.delay.as_ref().map_or(x_to, |delay| delay.apply(x_to)), self.to[1] + c * x + d * y]
     }
 }
 
@@ -55,32 +69,43 @@ pub(super) struct Recipe<'a> {
     pub spec: &'a InputSpec,
     pub settings: &'a Augmentation,
     /// Items whose defects may be laid over good ones.
-    pub donors: &'a [&'a Sample],
+    pub donors: &'a [&'a Sample<'a>],
     /// Sounds that may be heard beneath others without changing what those are.
-    pub beds: &'a [&'a Sample],
+    pub beds: &'a [&'a Sample<'a>],
 }
 
-pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Example {
+pub(super) fn example(
+    sample: &Sample<'_>,
+    recipe: &Recipe<'_>,
+    key: [u64; 3],
+) -> Result<Example, LearnError> {
     let Recipe { spec, settings, donors, beds } = *recipe;
     let mut seed = [0_u8; 32];
     for (bytes, part) in seed.as_chunks_mut::<8>().0.iter_mut().zip(key) {
         *bytes = part.to_le_bytes();
     }
     let mut rng = ChaCha8Rng::from_seed(seed);
-    let warp = draw_warp(&mut rng, sample, spec, settings);
-    let mut values = levels(sample, spec, &warp);
-    let mut truth = targets(sample, spec, &warp);
+    let canvas = sample.canvas()?;
+    let warp = draw_warp(&mut rng, &canvas, spec, settings);
+    let mut values = levels(&canvas, spec, &warp);
+    let mut truth = targets(sample, &canvas, spec, &warp);
     let is_pasted = !sample.is_defective() && rng.random_bool(f64::from(settings.paste).clamp(0.0, 1.0));
     if is_pasted && !donors.is_empty() {
         let donor = donors[rng.random_range(0..donors.len())];
-        let warp = draw_warp(&mut rng, donor, spec, &settings.posed(settings.paste_pose));
-        paste(&mut rng, &mut values, &levels(donor, spec, &warp), &coverage(donor, spec, &warp), spec);
-        truth = targets(donor, spec, &warp);
+        let canvas = donor.canvas()?;
+        let warp = draw_warp(&mut rng, &canvas, spec, &settings.posed(settings.paste_pose));
+        paste(&mut rng, &mut values, &levels(&canvas, spec, &warp), &coverage(&canvas, spec, &warp), spec);
+        truth = targets(donor, &canvas, spec, &warp);
     }
     if !beds.is_empty() && rng.random_bool(f64::from(settings.beneath).clamp(0.0, 1.0)) {
         let bed = beds[rng.random_range(0..beds.len())];
-        let warp = draw_warp(&mut rng, bed, spec, settings);
-        let share = lay_beneath(&mut rng, &mut values, &levels(bed, spec, &warp));
+        let lower = bed.canvas()?;
+        let warp_of_lower = draw_warp(&mut rng, &lower, spec, settings);
+        let share = lay_beneath(&mut rng, &mut values, &levels(&lower, spec, &warp_of_lower));
+        // It ends with the upper one.
+        if !is_pasted {
+            hide_beyond(&mut values, &canvas, spec, &warp);
+        }
         if bed.is_defective() {
             share_name(&mut truth, bed, share);
         }
@@ -103,17 +128,17 @@ pub(super) fn example(sample: &Sample, recipe: &Recipe<'_>, key: [u64; 3]) -> Ex
         }
     }
     let (target, weight, item_target, item_weight) = truth;
-    Example { values, target, weight, item_target, item_weight }
+    Ok(Example { values, target, weight, item_target, item_weight })
 }
 
-fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmentation) -> Warp {
-    let (_, width, height) = sample.input.canvas();
+fn draw_warp(rng: &mut ChaCha8Rng, shown: &Canvas, spec: &InputSpec, s: &Augmentation) -> Warp {
+    let (_, width, height) = shown.input.canvas();
     let (w, h) = (spec.width_px as f32, spec.height_px as f32);
     let mut within = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
     let mut angle = within(s.rotate_deg).to_radians();
     let zoom = within(s.scale).exp();
     let stretch = within(s.stretch).exp();
-    let delay = within(s.delay);
+    let delayed = within(s.delay);
     let shift = [within(s.shift) * w, within(s.shift) * h];
     let flip = [s.flip_x && rng.random::<bool>(), s.flip_y && rng.random::<bool>()]
         .map(|f| if f { -1.0 } else { 1.0 });
@@ -124,13 +149,14 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
         View::Single => [w / 2.0, h / 2.0],
         View::Fit => {
             // Anywhere in the input that has room for it.
-            let [used_x, used_y] = sample.input.picture().map(|side| side as f32);
+            let [used_x, used_y] = shown.input.picture().map(|side| side as f32);
             let mut place = |room: f32| if room > 0.0 { rng.random_range(0.0..=room) } else { 0.0 };
             [w / 2.0 - place(w - used_x), h / 2.0 - place(h - used_y)]
         }
-        View::Tiles { .. } => tile_centre(rng, sample, [width as f32, height as f32], [w, h]),
+        View::Tiles { .. } => tile_centre(rng, shown, [width as f32, height as f32], [w, h]),
     };
     let (sin, cos) = angle.sin_cos();
+    let length = shown.input.picture()[0] as f32;
     Warp {
         matrix: [
             cos * zoom * stretch * flip[0],
@@ -139,22 +165,24 @@ fn draw_warp(rng: &mut ChaCha8Rng, sample: &Sample, spec: &InputSpec, s: &Augmen
             cos * zoom / stretch * flip[1],
         ],
         from: [w / 2.0, h / 2.0],
-        to: [centre[0] + shift[0] + delay * sample.input.picture()[0] as f32, centre[1] + shift[1]],
-        wrap: (s.delay > 0.0 && width <= spec.width_px as usize).then_some(sample.input.picture()[0] as f32),
+        to: [centre[0] + shift[0], centre[1] + shift[1]],
+        // Of a longer one a window is shown, and that was aimed already.
+        delay: (delayed != 0.0 && width <= spec.width_px as usize)
+            .then_some(Delay { length, by: delayed * length }),
     }
 }
 
 /// Anywhere on the canvas, or near a random pixel of a defect.
-fn tile_centre(rng: &mut ChaCha8Rng, sample: &Sample, canvas: [f32; 2], side: [f32; 2]) -> [f32; 2] {
+fn tile_centre(rng: &mut ChaCha8Rng, shown: &Canvas, canvas: [f32; 2], side: [f32; 2]) -> [f32; 2] {
     let mut centre = [0, 1].map(|axis| {
         let (low, high) = (side[axis] / 2.0, canvas[axis] - side[axis] / 2.0);
         if high > low { rng.random_range(low..high) } else { canvas[axis] / 2.0 }
     });
-    if let Some((_, mask)) = sample.masks.first().filter(|_| rng.random_bool(ON_DEFECT)) {
+    if let Some((_, mask)) = shown.masks.first().filter(|_| rng.random_bool(ON_DEFECT)) {
         let covered: Vec<usize> = (0..mask.len()).filter(|&at| mask[at] > 127).collect();
         if !covered.is_empty() {
             let at = covered[rng.random_range(0..covered.len())];
-            let (_, width, _) = sample.input.canvas();
+            let (_, width, _) = shown.input.canvas();
             let place = [(at % width) as f32, (at / width) as f32];
             for axis in 0..2 {
                 let jitter = rng.random_range(-0.35..0.35) * side[axis];
@@ -175,12 +203,12 @@ fn neighbours(v: f32, size: usize) -> (usize, usize, f32) {
 }
 
 /// The photographs' planes under a warp, on the scale 0 to 255.
-fn levels(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
-    let (bytes, width, height) = sample.input.canvas();
+fn levels(shown: &Canvas, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
+    let (bytes, width, height) = shown.input.canvas();
     let columns = spec.width_px as usize;
     let planes: Vec<&[u8]> = bytes.chunks_exact(width * height).take(spec.photograph_planes()).collect();
     let mut values = vec![0.0; planes.len() * spec.area()];
-    let bounds = bounds(sample);
+    let bounds = bounds(shown);
     for at in 0..spec.area() {
         let point @ [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
         if !is_inside(point, bounds) {
@@ -198,10 +226,21 @@ fn levels(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
     values
 }
 
+/// Grey where there is nothing of the item.
+fn hide_beyond(values: &mut [f32], shown: &Canvas, spec: &InputSpec, warp: &Warp) {
+    let columns = spec.width_px as usize;
+    for at in 0..spec.area() {
+        let point = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
+        if !is_inside(point, bounds(shown)) {
+            values.iter_mut().skip(at).step_by(spec.area()).for_each(|v| *v = f32::from(MID_GREY));
+        }
+    }
+}
+
 /// Canvas pixels with something to see.
-fn bounds(sample: &Sample) -> [usize; 2] {
-    let (_, width, height) = sample.input.canvas();
-    if sample.input.tile_count() > 1 { [width, height] } else { sample.input.picture() }
+fn bounds(shown: &Canvas) -> [usize; 2] {
+    let (_, width, height) = shown.input.canvas();
+    if shown.input.tile_count() > 1 { [width, height] } else { shown.input.picture() }
 }
 
 fn is_inside([x, y]: [f32; 2], bounds: [usize; 2]) -> bool {
@@ -209,17 +248,17 @@ fn is_inside([x, y]: [f32; 2], bounds: [usize; 2]) -> bool {
 }
 
 /// Which pixels of the input show a defect of any class, 0 to 1.
-fn coverage(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
-    let (_, width, height) = sample.input.canvas();
+fn coverage(shown: &Canvas, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
+    let (_, width, height) = shown.input.canvas();
     let columns = spec.width_px as usize;
     let covered = |x: usize, y: usize| {
-        let most = sample.masks.iter().map(|(_, mask)| mask[y * width + x]).max();
+        let most = shown.masks.iter().map(|(_, mask)| mask[y * width + x]).max();
         f32::from(most.unwrap_or(0)) / 255.0
     };
     (0..spec.area())
         .map(|at| {
             let point @ [x, y] = warp.apply((at % columns) as f32 + 0.5, (at / columns) as f32 + 0.5);
-            if !is_inside(point, bounds(sample)) {
+            if !is_inside(point, bounds(shown)) {
                 return 0.0;
             }
             covered(neighbours(x + 0.5, width).0, neighbours(y + 0.5, height).0)
@@ -229,7 +268,7 @@ fn coverage(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Vec<f32> {
 
 /// Two sounds that have names are heard together (between-class learning, Tokozume et al., 2018); nobody
 /// says where the lower one's is.
-fn share_name((_, weight, item_target, item_weight): &mut Targets, bed: &Sample, share: f32) {
+fn share_name((_, weight, item_target, item_weight): &mut Targets, bed: &Sample<'_>, share: f32) {
     let plane = weight.len() / item_target.len().max(1);
     for (class, target) in item_target.iter_mut().enumerate() {
         *target *= share;
@@ -243,7 +282,7 @@ fn share_name((_, weight, item_target, item_weight): &mut Targets, bed: &Sample,
 
 type Targets = (Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>);
 
-fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
+fn targets(sample: &Sample<'_>, shown: &Canvas, spec: &InputSpec, warp: &Warp) -> Targets {
     let stride = PIXEL_STRIDE as usize;
     let (columns, rows) = (spec.width_px as usize / stride, spec.height_px as usize / stride);
     let (plane, classes) = (columns * rows, sample.positive.len());
@@ -251,9 +290,9 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
     let mut weight = vec![1.0; classes * plane];
     let mut item_target = vec![0.0; classes];
     let mut item_weight = vec![1.0; classes];
-    let (_, width, height) = sample.input.canvas();
-    let bounds = bounds(sample);
-    let points = if sample.masks.is_empty() { 0 } else { POINTS * POINTS };
+    let (_, width, height) = shown.input.canvas();
+    let bounds = bounds(shown);
+    let points = if shown.masks.is_empty() { 0 } else { POINTS * POINTS };
     let step = stride as f32 / POINTS as f32;
     for at in 0..plane {
         for point in 0..points {
@@ -262,7 +301,7 @@ fn targets(sample: &Sample, spec: &InputSpec, warp: &Warp) -> Targets {
             let point @ [sx, sy] = warp.apply(px, py);
             if is_inside(point, bounds) {
                 let ((x, ..), (y, ..)) = (neighbours(sx + 0.5, width), neighbours(sy + 0.5, height));
-                for (class, mask) in &sample.masks {
+                for (class, mask) in &shown.masks {
                     target[class * plane + at] += f32::from(mask[y * width + x]);
                 }
             }

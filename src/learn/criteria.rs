@@ -3,7 +3,7 @@
 use super::evaluate::Evaluation;
 use super::pack::evidence_groups;
 use crate::decide::{BoundError, lower_bound, upper_bound};
-use crate::domain::{Criterion, CriterionResult, Measure, Probability, Side};
+use crate::domain::{Criterion, CriterionResult, Measure, Probability, Side, Task};
 use std::collections::BTreeMap;
 
 /// How the model did on one criterion. `divert_from` is the P(defect) from which a unit counts as
@@ -20,6 +20,7 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
         missed_by: None,
         reason: Some(format!("cannot be measured: {reason}")),
     };
+    let names_items = evaluation.report.task == Task::Classify;
     let (errors, n, nothing) = match &criterion.measure {
         Measure::Figure(name) => {
             let metrics = evaluation.report.metrics();
@@ -27,6 +28,13 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
                 return failed(evaluation.report.n, "the data hold no such truth");
             };
             return compared(criterion, Some(metric.value), None, [metric.n, 0]);
+        }
+        // Without a score for a defect every item would count as diverted, and every model would keep it.
+        Measure::Miss | Measure::Overkill if names_items => {
+            return failed(
+                evaluation.report.n,
+                "the model names items; did you mean accuracy or recall:CLASS?",
+            );
         }
         Measure::Miss => {
             let (errors, n) = units_over(evaluation, true, divert_from);
@@ -141,6 +149,13 @@ mod tests {
             let result = judged(text, &only_good);
             assert!(!result.passed, "{text}");
             assert!(result.reason.unwrap().contains("cannot be measured"), "{text}");
+        }
+        let mut naming =
+            evaluation(vec![row(0, "a", "crack", "crack", 0.9), row(1, "b", "good", "good", 0.1)]);
+        naming.report.task = Task::Classify;
+        for text in ["miss<=0.5", "overkill<=0.5", "accuracy>=0"] {
+            let result = judged(text, &naming);
+            assert!(!result.passed && result.reason.is_some(), "{text}");
         }
         assert!(judged("overkill<=0", &only_good).passed);
         assert!(!judged("overkill<=0.05@0.95", &only_good).passed);

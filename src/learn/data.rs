@@ -1,19 +1,24 @@
-//! Labelled files → samples in memory, decoded and resized once for all epochs.
+//! Labelled files → samples, decoded and resized once for all epochs as far as there is memory, and again
+//! whenever their turn comes where there is not.
 
 use super::LearnError;
 use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
 use crate::infer::{Input, InputSpec, prepare, seen};
 use crate::media::{Decoded, Raster, Sound, decode, resize};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How many items are looked at to choose the input; enough for medians.
 const LOOKED_AT: usize = 64;
 /// One good item for so many defective ones, where references have to stand for them: most of a
 /// defective picture is good as well.
 const GOLDEN_STEP: usize = 8;
+/// Canvases that stay in memory through a training: thousands of resized items, or some hundred whole
+/// photographs; on a machine of 8 GB there is room for a station beside it.
+const KEPT_BYTES_MAX: usize = 2 << 30;
 
 /// What a data set of pictures looks like, as far as the choice of the input needs it.
 pub(super) struct Look {
@@ -32,17 +37,44 @@ pub(super) struct Look {
 pub(super) struct Listening {
     /// That nine of ten do not exceed.
     pub secs: f64,
+    /// The same of those with a class that nobody has placed in them; they are heard whole or not at all.
+    pub whole_secs: Option<f64>,
     /// Median.
     pub rate_hz: u32,
 }
 
-/// One item, ready to be augmented or measured.
-pub(super) struct Sample {
-    /// Position in the caller's list.
-    pub item: usize,
+/// Where an item's canvas comes from.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    item: &'a LabelledItem,
+    spec: &'a InputSpec,
+    classes: &'a [String],
+}
+
+/// What the network can see of an item, and where its classes are.
+#[derive(Clone)]
+pub(super) struct Canvas {
     pub input: Input,
     /// Class → coverage of each canvas pixel (0 to 255), for classes with a place.
     pub masks: Vec<(usize, Vec<u8>)>,
+}
+
+impl Canvas {
+    fn bytes(&self) -> usize {
+        self.input.canvas().0.len() + self.masks.iter().map(|(_, mask)| mask.len()).sum::<usize>()
+    }
+}
+
+/// One item, to be augmented or measured.
+pub(super) struct Sample<'a> {
+    /// Position in the caller's list.
+    pub item: usize,
+    source: Source<'a>,
+    kept: Option<Canvas>,
+    /// Of the item's bytes.
+    hash: blake3::Hash,
+    /// Width and height of the canvas.
+    size: [usize; 2],
     /// For each class that the network has an output for: the item has it.
     pub positive: Vec<bool>,
     /// For each of these: the item has it, but nobody said where.
@@ -51,9 +83,32 @@ pub(super) struct Sample {
     pub stats: InputStats,
 }
 
-impl Sample {
+impl Sample<'_> {
     pub fn is_defective(&self) -> bool {
-        self.positive.iter().any(|p| *p)
+        self.positive.contains(&true)
+    }
+
+    /// Whether somebody said where one of its classes is.
+    pub fn is_placed(&self) -> bool {
+        self.positive.iter().zip(&self.unplaced).any(|(positive, unplaced)| *positive && !unplaced)
+    }
+
+    /// Whether the network never sees as much of it at once as it takes to learn its classes: nobody said
+    /// where they are, and it does not fit into the input.
+    pub fn is_beyond(&self) -> bool {
+        let Source { spec, .. } = self.source;
+        let is_larger = self.size[0] > spec.width_px as usize || self.size[1] > spec.height_px as usize;
+        is_larger && self.is_defective() && !self.is_placed()
+    }
+
+    /// Decoded again where there was no room to keep it: the same bytes give the same canvas.
+    pub fn canvas(&self) -> Result<Cow<'_, Canvas>, LearnError> {
+        if let Some(kept) = &self.kept {
+            return Ok(Cow::Borrowed(kept));
+        }
+        let gone = |reason| LearnError::Gone { reason, path: self.source.item.path.display().to_string() };
+        let (canvas, _, hash) = canvas(self.source).map_err(gone)?;
+        if hash == self.hash { Ok(Cow::Owned(canvas)) } else { Err(gone("it has changed".to_owned())) }
     }
 }
 
@@ -82,15 +137,19 @@ fn read_sound(path: &Path) -> Result<Sound, String> {
     }
 }
 
-/// The item, decoded, and its reference.
-pub(super) fn decoded(item: &LabelledItem) -> Result<(Decoded, Option<Raster>), String> {
-    Ok((read(&item.path)?.0, item.reference.as_deref().map(read_image).transpose()?))
+/// The item, decoded, its reference, and the hash of its bytes.
+pub(super) fn decoded(item: &LabelledItem) -> Result<(Decoded, Option<Raster>, blake3::Hash), String> {
+    let (decoded, hash) = read(&item.path)?;
+    Ok((decoded, item.reference.as_deref().map(read_image).transpose()?, hash))
 }
 
-/// What most of the items are: a model looks at pictures or listens to sounds.
-pub(super) fn medium(items: &[&LabelledItem]) -> MediaKind {
-    let sounds = items.iter().filter(|item| item.kind == MediaKind::Audio).count();
-    if 2 * sounds > items.len() { MediaKind::Audio } else { MediaKind::Image }
+/// What most of the usable items are: a model looks at pictures or listens to sounds.
+pub(super) fn medium<'a>(items: impl IntoIterator<Item = &'a LabelledItem>) -> MediaKind {
+    let usable = items.into_iter().filter(|item| unusable(item).is_none());
+    let (sounds, all) = usable.fold((0_usize, 0_usize), |(sounds, all), item| {
+        (sounds + usize::from(item.kind == MediaKind::Audio), all + 1)
+    });
+    if 2 * sounds > all { MediaKind::Audio } else { MediaKind::Image }
 }
 
 /// In alphabetical order, but `good` first where there are defects to find.
@@ -104,9 +163,9 @@ pub(super) fn classes(items: &[&LabelledItem], task: Task) -> Vec<String> {
 }
 
 /// Where every item has a defect and a golden reference, some references stand for the good items
-/// that are missing: compared with themselves.
-pub(super) fn goldens(items: &[LabelledItem]) -> Vec<LabelledItem> {
-    if items.iter().any(|item| item.label.is_good()) {
+/// that are missing: compared with themselves. A model that names items (`task`) has no use for them.
+pub(super) fn goldens(items: &[LabelledItem], task: Option<Task>) -> Vec<LabelledItem> {
+    if task.is_some_and(|task| task != Task::Defect) || items.iter().any(|item| item.label.is_good()) {
         return Vec::new();
     }
     let golden = |item: &LabelledItem| {
@@ -124,22 +183,23 @@ pub(super) fn goldens(items: &[LabelledItem]) -> Vec<LabelledItem> {
 /// Sizes, colours and defects of a handful of items (every n-th).
 pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     let step = items.len().div_ceil(LOOKED_AT).max(1);
-    let seen: Vec<(&LabelledItem, Raster)> = items
+    // Only what is asked of them: whole photographs would fill the memory.
+    let seen: Vec<(f32, f32, u32)> = items
         .par_iter()
         .step_by(step)
-        .filter_map(|item| Some((*item, read_image(&item.path).ok()?)))
+        .filter_map(|item| read_image(&item.path).ok())
+        .map(|image| (image.width as f32, image.height as f32, image.channels))
         .collect();
     if seen.is_empty() {
         return Err(LearnError::TooLittle("no image could be decoded".to_owned()));
     }
     let sides = items.iter().flat_map(|item| item.label.regions.iter()).filter_map(|r| r.shape.bounds());
     let defect_side = quantile(sides.map(|b| (b.x2 - b.x1).min(b.y2 - b.y1)).collect(), 0.25);
-    let aspects =
-        |share| quantile(seen.iter().map(|(_, r)| r.width as f32 / r.height as f32).collect(), share);
-    let grey = seen.iter().all(|(_, r)| r.channels == 1);
+    let aspects = |share| quantile(seen.iter().map(|(width, height, _)| width / height).collect(), share);
+    let grey = seen.iter().all(|(.., channels)| *channels == 1);
     Ok(Look {
-        width: quantile(seen.iter().map(|(_, r)| r.width as f32).collect(), 0.5).unwrap_or(1.0),
-        height: quantile(seen.iter().map(|(_, r)| r.height as f32).collect(), 0.5).unwrap_or(1.0),
+        width: quantile(seen.iter().map(|(width, ..)| *width).collect(), 0.5).unwrap_or(1.0),
+        height: quantile(seen.iter().map(|(_, height, _)| *height).collect(), 0.5).unwrap_or(1.0),
         aspects: aspects(0.9).unwrap_or(1.0) / aspects(0.1).unwrap_or(1.0),
         defect_side,
         grey,
@@ -147,20 +207,38 @@ pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
     })
 }
 
-/// Lengths and rates of a handful of sounds (every n-th).
-pub(super) fn listen(items: &[&LabelledItem]) -> Result<Listening, LearnError> {
+/// Lengths and rates of a handful of sounds (every n-th); `classes` are those to be learnt.
+pub(super) fn listen(items: &[&LabelledItem], classes: &[String]) -> Result<Listening, LearnError> {
     let step = items.len().div_ceil(LOOKED_AT).max(1);
-    let heard: Vec<Sound> =
-        items.par_iter().step_by(step).filter_map(|item| read_sound(&item.path).ok()).collect();
-    let mut rates: Vec<u32> = heard.iter().map(|sound| sound.rate_hz).collect();
+    // Only what is asked of them: whole recordings would fill the memory.
+    let heard: Vec<(u32, f32, bool)> = items
+        .par_iter()
+        .step_by(step)
+        .filter_map(|item| Some((item, read_sound(&item.path).ok()?)))
+        .map(|(item, sound)| {
+            #[expect(clippy::cast_possible_truncation, reason = "seconds")]
+            let secs = sound.secs() as f32;
+            (sound.rate_hz, secs, is_unplaced(item, classes))
+        })
+        .collect();
+    let mut rates: Vec<u32> = heard.iter().map(|(rate_hz, ..)| *rate_hz).collect();
     rates.sort_unstable();
     let rate_hz = rates.get(rates.len() / 2).copied();
-    #[expect(clippy::cast_possible_truncation, reason = "seconds")]
-    let secs = quantile(heard.iter().map(|sound| sound.secs() as f32).collect(), 0.9);
+    let secs = quantile(heard.iter().map(|(_, secs, _)| *secs).collect(), 0.9);
+    let whole = heard.iter().filter(|(.., unplaced)| *unplaced).map(|(_, secs, _)| *secs).collect();
     let (Some(rate_hz), Some(secs)) = (rate_hz, secs) else {
         return Err(LearnError::TooLittle("no sound could be decoded".to_owned()));
     };
-    Ok(Listening { secs: f64::from(secs), rate_hz })
+    Ok(Listening { secs: f64::from(secs), whole_secs: quantile(whole, 0.9).map(f64::from), rate_hz })
+}
+
+/// Whether the item has one of these classes and nobody said where.
+fn is_unplaced(item: &LabelledItem, classes: &[String]) -> bool {
+    let has_place = |class: &str| {
+        item.label.regions.iter().any(|region| region.class == class && region.shape != Shape::Whole)
+    };
+    let of_item = item.label.classes();
+    classes.iter().any(|class| of_item.contains(class.as_str()) && !has_place(class))
 }
 
 /// The value that so large a share of the values does not exceed.
@@ -173,26 +251,41 @@ fn quantile(mut values: Vec<f32>, share: f32) -> Option<f32> {
 
 /// What came of loading: samples in the items' order, what was skipped and why, and the hash of
 /// the data (names, labels, bytes).
-pub(super) struct Loaded {
-    pub samples: Vec<Sample>,
+pub(super) struct Loaded<'a> {
+    pub samples: Vec<Sample<'a>>,
     pub skipped: Vec<(String, String)>,
     pub hash: String,
 }
 
-pub(super) fn load(
-    items: &[&LabelledItem],
-    spec: &InputSpec,
-    classes: &[String],
+pub(super) fn load<'a>(
+    items: &[&'a LabelledItem],
+    spec: &'a InputSpec,
+    classes: &'a [String],
     cancel: &AtomicBool,
-) -> Result<Loaded, LearnError> {
-    let results: Vec<Result<(Sample, blake3::Hash), String>> = items
+) -> Result<Loaded<'a>, LearnError> {
+    load_within(KEPT_BYTES_MAX, items, spec, classes, cancel)
+}
+
+/// Keeps no more than so many bytes of canvases. Which ones is left to chance and changes nothing.
+pub(super) fn load_within<'a>(
+    bytes_max: usize,
+    items: &[&'a LabelledItem],
+    spec: &'a InputSpec,
+    classes: &'a [String],
+    cancel: &AtomicBool,
+) -> Result<Loaded<'a>, LearnError> {
+    let kept_bytes = AtomicUsize::new(0);
+    let has_room = |bytes: usize| kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= bytes_max;
+    let results: Vec<Result<Sample<'a>, String>> = items
         .par_iter()
         .enumerate()
-        .map(|(index, item)| {
+        .map(|(index, &item)| {
             if cancel.load(Ordering::Relaxed) {
                 return Err("stopped".to_owned());
             }
-            sample(index, item, spec, classes)
+            let mut sample = sample(index, Source { item, spec, classes })?;
+            sample.kept = sample.kept.filter(|canvas| has_room(canvas.bytes()));
+            Ok(sample)
         })
         .collect();
     if cancel.load(Ordering::Relaxed) {
@@ -202,8 +295,8 @@ pub(super) fn load(
     let mut hasher = blake3::Hasher::new();
     for (item, result) in items.iter().zip(results) {
         match result {
-            Ok((sample, hash)) => {
-                hash_item(&mut hasher, item, &hash);
+            Ok(sample) => {
+                hash_item(&mut hasher, item, &sample.hash);
                 loaded.samples.push(sample);
             }
             Err(reason) => loaded.skipped.push((item.name.clone(), reason)),
@@ -221,12 +314,22 @@ pub(super) fn hash_item(hasher: &mut blake3::Hasher, item: &LabelledItem, bytes:
     }
 }
 
-fn sample(
-    index: usize,
-    item: &LabelledItem,
-    spec: &InputSpec,
-    classes: &[String],
-) -> Result<(Sample, blake3::Hash), String> {
+fn sample(index: usize, source: Source<'_>) -> Result<Sample<'_>, String> {
+    let (canvas, stats, hash) = canvas(source)?;
+    let labels = source.item.label.classes();
+    let positive: Vec<bool> = source.classes.iter().map(|c| labels.contains(c.as_str())).collect();
+    let mut unplaced = positive.clone();
+    for (class, _) in &canvas.masks {
+        unplaced[*class] = false;
+    }
+    let (_, width, height) = canvas.input.canvas();
+    let size = [width, height];
+    Ok(Sample { item: index, source, kept: Some(canvas), hash, size, positive, unplaced, stats })
+}
+
+/// With what the item measures, and the hash of its bytes.
+fn canvas(source: Source<'_>) -> Result<(Canvas, InputStats, blake3::Hash), String> {
+    let Source { item, spec, classes } = source;
     let (decoded, hash) = read(&item.path)?;
     let image = seen(spec, &decoded).map_err(|error| error.to_string())?;
     let reference = match (&item.reference, spec.reference) {
@@ -234,9 +337,6 @@ fn sample(
         _ => None,
     };
     let input = prepare(spec, &image, reference.as_ref()).map_err(|error| error.to_string())?;
-    let labels = item.label.classes();
-    let positive: Vec<bool> = classes.iter().map(|c| labels.contains(c.as_str())).collect();
-    let mut unplaced = positive.clone();
     let mut masks = Vec::new();
     for (class, name) in classes.iter().enumerate() {
         let (width, height) = (image.width as usize, image.height as usize);
@@ -246,12 +346,11 @@ fn sample(
             placed |= drawn(spec, &region.shape).draw(width, height, &mut mask);
         }
         if placed {
-            unplaced[class] = false;
             let mask = Raster { width: image.width, height: image.height, channels: 1, pixels: mask };
             masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
-    Ok((Sample { item: index, input, masks, positive, unplaced, stats: decoded.stats() }, hash))
+    Ok((Canvas { input, masks }, decoded.stats(), hash))
 }
 
 /// A place on the picture that the network sees.

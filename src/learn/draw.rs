@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 /// How likely each training item is drawn: at least a share of the draws is defective, as far as
 /// there are both kinds, and among the defective a class with few items gets more than its share (by the
 /// square root of its count).
-pub(super) fn draw_weights(train: &[&Sample], defective_share: f64) -> Vec<f64> {
+pub(super) fn draw_weights(train: &[&Sample<'_>], defective_share: f64) -> Vec<f64> {
     let classes = train.first().map_or(0, |s| s.positive.len());
     let counts: Vec<f64> =
         (0..classes).map(|c| train.iter().filter(|s| s.positive[c]).count() as f64).collect();
@@ -46,13 +46,13 @@ pub(super) fn draw_weights(train: &[&Sample], defective_share: f64) -> Vec<f64> 
 }
 
 /// Items whose defects may be laid over good ones: those of which all are placed.
-pub(super) fn donors<'a>(train: &[&'a Sample]) -> Vec<&'a Sample> {
+pub(super) fn donors<'a>(train: &[&'a Sample<'a>]) -> Vec<&'a Sample<'a>> {
     train.iter().copied().filter(|s| s.is_defective() && !s.unplaced.contains(&true)).collect()
 }
 
 /// Sounds that leave another what it is when they are heard beneath it: good ones, or any where the loudest
 /// gives the name.
-pub(super) fn beds<'a>(task: Task, train: &[&'a Sample]) -> Vec<&'a Sample> {
+pub(super) fn beds<'a>(task: Task, train: &[&'a Sample<'a>]) -> Vec<&'a Sample<'a>> {
     train.iter().copied().filter(|s| task != Task::Defect || !s.is_defective()).collect()
 }
 

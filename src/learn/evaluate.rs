@@ -9,7 +9,7 @@ use super::metrics::{
     reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{BoxPx, InputStats, LabelledItem, ModelRef, Probability, Task, Vote};
+use crate::domain::{BoxPx, InputStats, LabelledItem, ModelRef, Probability, Region, Shape, Task, Vote};
 use crate::infer::{Metric, Model};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ pub struct LatencyMs {
 /// The figures of `evaluate`; a figure is absent where the data hold no such truth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
+    /// Whether the model finds defects or names items.
+    pub task: Task,
     pub n: usize,
     pub groups: usize,
     pub per_class: BTreeMap<String, ClassMetrics>,
@@ -133,9 +135,25 @@ pub struct Suspect {
 pub struct PredictedRegion {
     pub class: String,
     pub score: Option<Probability>,
-    /// Absent for a defect of the whole item.
+    /// Absent for a defect of the whole item, and in sounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub box_px: Option<BoxPx>,
+    /// In sounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span_secs: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub band_hz: Option<[f64; 2]>,
+}
+
+impl PredictedRegion {
+    fn of(region: &Region) -> Self {
+        let (span_secs, band_hz) = match &region.shape {
+            Shape::Span { span_secs, band_hz } => (Some(*span_secs), *band_hz),
+            _ => (None, None),
+        };
+        let box_px = region.shape.bounds();
+        Self { class: region.class.clone(), score: region.score, box_px, span_secs, band_hz }
+    }
 }
 
 /// One line of `--predictions`.
@@ -217,11 +235,7 @@ fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
         truth: item.label.main_class().to_owned(),
         defective: !item.label.is_good(),
         is_right: item.label.classes().contains(label),
-        regions: output
-            .regions
-            .iter()
-            .map(|r| PredictedRegion { class: r.class.clone(), score: r.score, box_px: r.shape.bounds() })
-            .collect(),
+        regions: output.regions.iter().map(PredictedRegion::of).collect(),
         transcript: None,
         inputs: measured.inputs,
         secs: measured.secs,
@@ -345,6 +359,7 @@ fn report(
         data::hash_item(&mut hasher, &items[m.item], &m.hash);
     }
     Report {
+        task,
         n: measured.len(),
         groups: table.groups.len(),
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
@@ -361,7 +376,8 @@ fn report(
         defect_iou: pooled_iou(&table, measured, seed),
         map_iou33: mean_precision(&table, measured, seed),
         f_iou33: detection_score(&table, measured, seed),
-        by_size: by_size(&placed(items, measured), seed),
+        // Found is what is called defective, and that is not asked where items are named.
+        by_size: if table.names_items { Vec::new() } else { by_size(&placed(items, measured), seed) },
         word_error_rate: None,
         suspects: suspect_labels(items, measured),
         latency_ms: latency(measured),
@@ -434,7 +450,7 @@ fn suspect_labels(items: &[LabelledItem], measured: &[Measured]) -> Vec<Suspect>
 }
 
 fn pooled_iou(table: &Table<'_>, measured: &[Measured], seed: u64) -> Option<Metric> {
-    let any_truth = measured.iter().enumerate().any(|(i, m)| m.overlap.is_some() && table.scores[i].1);
+    let any_truth = measured.iter().any(|m| m.overlap.is_some_and(|overlap| overlap.truth > 0));
     if !any_truth {
         return None;
     }

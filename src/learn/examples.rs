@@ -3,8 +3,8 @@
 use super::augment::{Recipe, example};
 use super::data::{self, Sample};
 use super::draw::{beds, donors, draw_epoch, draw_weights};
+use super::set_up::{SetUp, set_up};
 use super::settings::window;
-use super::train::{SetUp, set_up};
 use super::{LearnError, TrainSettings};
 use crate::domain::LabelledItem;
 use crate::infer::{InputSpec, normalisation, shown};
@@ -19,13 +19,13 @@ const ITEMS_MAX: usize = 240;
 
 /// The first examples of an epoch, each beside itself with the true cells in red.
 pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result<Raster, LearnError> {
-    let goldens = data::goldens(items);
+    let goldens = data::goldens(items, settings.task);
     let SetUp { usable, classes, task, spec, .. } = set_up(items, &goldens, settings, None)?;
     let shown = shown(task, &classes);
     let step = usable.len().div_ceil(ITEMS_MAX).max(1);
     let some: Vec<&LabelledItem> = usable.iter().copied().step_by(step).collect();
     let loaded = data::load(&some, &spec, shown, &AtomicBool::new(false))?;
-    let train: Vec<&Sample> = loaded.samples.iter().collect();
+    let train: Vec<&Sample<'_>> = loaded.samples.iter().collect();
     let spec = window(&spec, settings.window_px);
     let recipe = Recipe {
         spec: &spec,
@@ -43,7 +43,7 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
         pixels: vec![0; spec.area() * 2 * columns * rows * 3],
     };
     for (i, &at) in order.iter().take(columns * rows).enumerate() {
-        let drawn = example(train[at], &recipe, [settings.seed, 1, i as u64]);
+        let drawn = example(train[at], &recipe, [settings.seed, 1, i as u64])?;
         let corner = [i % columns * 2 * width, i / columns * height];
         for y in 0..height {
             for x in 0..width {

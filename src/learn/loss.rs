@@ -165,7 +165,9 @@ impl Truth {
         let mut loss = 0.0;
         let mut slopes = vec![0.0; planes.len()];
         let mut logits = vec![0.0; planes.len()];
-        if let Some(plane) = planes.iter().find(|plane| plane.item == 1.0) {
+        // Of two sounds of one class that are heard together nobody has said where the lower one's is.
+        let placed = |plane: &&Plane| plane.item == 1.0 && plane.is_known && plane.area > 0.0;
+        if let Some(plane) = planes.iter().find(placed) {
             for (at, covered) in plane.target.iter().enumerate().filter(|(_, t)| **t > 0.0) {
                 logits.iter_mut().enumerate().for_each(|(class, logit)| *logit = z[class * cells + at]);
                 loss += compete(&logits, &shares, self.naming * covered / plane.area, &mut slopes);
@@ -274,6 +276,17 @@ mod tests {
         for at in 0..item.len() {
             assert!((slope(at, true) - exact.second[at]).abs() < 2e-3, "item {at}: {}", exact.second[at]);
         }
+        // An item whose class is known and its place is not, though something is drawn there.
+        let mut unplaced = Example {
+            values: Vec::new(),
+            target: vec![0.8; 24],
+            weight: (0..24).map(|i| if i < 12 { 0.0 } else { 1.0 }).collect(),
+            item_target: vec![1.0, 0.0],
+            item_weight: vec![1.0, 1.0],
+        };
+        unplaced.target[12..].fill(0.0);
+        let alone = Truth::new(&[unplaced], truth.parts, true).loss(&pixels[..24], &item[..2]);
+        assert!(alone.loss.is_finite() && alone.first.iter().all(|slope| slope.is_finite()));
         // Of cells whose truth nobody knows, only the highest learns: from the item's truth.
         assert_eq!(exact.first[24..36].iter().filter(|g| **g != 0.0).count(), 1);
         let part = Truth { judges_items: false, ..truth };

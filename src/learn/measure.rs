@@ -66,22 +66,20 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     if let Some(reason) = unusable(item) {
         return Err(reason);
     }
-    let (decoded, reference) = decoded(item)?;
-    let bytes = std::fs::read(&item.path).map_err(|error| error.to_string())?;
+    let (decoded, reference, hash) = decoded(item)?;
     let start = Instant::now();
     let input = model.prepare(&decoded, reference.as_ref()).map_err(|error| error.to_string())?;
     let output = model.predict(&input, 1).map_err(|error| error.to_string())?;
     let seconds = start.elapsed().as_secs_f64();
     let manifest = model.manifest();
     let names_items = manifest.task == Task::Classify;
-    let threshold = manifest.calibration.probability(f64::from(manifest.regions.pixel_logit));
     let image = seen(&manifest.input, &decoded).map_err(|error| error.to_string())?;
     let [truths, found] =
         [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
     let placed = item.label.is_good() || truths.iter().any(|r| r.shape.bounds().is_some());
     Ok(Measured {
         item: index,
-        overlap: placed.then(|| overlap(&truths, &found, &image, threshold)),
+        overlap: placed.then(|| overlap(&truths, if output.is_weak { &[] } else { &found }, &image)),
         detections: placed.then(|| detections(&truths, &found)),
         scores: if names_items {
             named(&output, manifest.calibration.class_temperature)
@@ -96,7 +94,7 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
             Decoded::Image(_) => None,
             Decoded::Sound(sound) => Some(sound.secs()),
         },
-        hash: blake3::hash(&bytes),
+        hash,
     })
 }
 
@@ -122,15 +120,15 @@ fn on_picture(spec: &InputSpec, regions: &[Region]) -> Vec<Region> {
 
 /// Defect pixels at source resolution. Regions of
 /// the whole item have no pixels of their own, and weak suspicions below the manifest's threshold
-/// do not count as found pixels.
-fn overlap(truths: &[Region], regions: &[Region], image: &Raster, threshold: f64) -> Overlap {
+/// are not given here: they do not count as found pixels.
+fn overlap(truths: &[Region], regions: &[Region], image: &Raster) -> Overlap {
     let (width, height) = (image.width as usize, image.height as usize);
     let mut truth = vec![0_u8; width * height];
     let mut found = vec![0_u8; width * height];
     for region in truths {
         region.shape.draw(width, height, &mut truth);
     }
-    for region in regions.iter().filter(|r| r.score.is_some_and(|s| s.get() >= threshold)) {
+    for region in regions {
         region.shape.draw(width, height, &mut found);
     }
     let mut sums = Overlap::default();

@@ -24,6 +24,7 @@ mod metrics;
 mod pack;
 mod paste;
 mod progress;
+mod set_up;
 mod settings;
 mod split;
 mod surroundings;
@@ -62,6 +63,10 @@ pub enum LearnError {
     Initial(String),
     #[error("{0}")]
     Checkpoint(String),
+    #[error("{0}")]
+    Settings(String),
+    #[error("an item that is learnt from cannot be read any more: {reason}: {path}")]
+    Gone { reason: String, path: String },
     #[error("no epoch was finished, so there is no model")]
     Stopped,
     #[error("stopped")]

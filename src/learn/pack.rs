@@ -2,10 +2,10 @@
 
 use super::data::Loaded;
 use super::evaluate::evaluate;
+use super::set_up::SetUp;
 use super::split::Part;
-use super::train::SetUp;
 use super::{LearnError, PredictionRow, TrainSettings};
-use crate::domain::{DataNorms, InputStats, Label, LabelledItem, Probability};
+use crate::domain::{DataNorms, InputStats, Label, LabelledItem, Probability, Task};
 use crate::infer::{
     Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, Manifest, Model, RegionSettings, TrainingNote,
     weights_to_bytes,
@@ -34,7 +34,7 @@ pub(super) struct Judged {
 pub(super) struct Candidate<'a> {
     pub settings: &'a TrainSettings,
     pub set_up: &'a SetUp<'a>,
-    pub loaded: &'a Loaded,
+    pub loaded: &'a Loaded<'a>,
     pub judged: Judged,
 }
 
@@ -73,8 +73,15 @@ impl Candidate<'_> {
                 &mut |_, _| {},
             )?;
             manifest.metrics = measured.report.metrics();
-            manifest.evidence = evidence_groups(&measured.predictions, &evidence);
+            manifest.evidence = match manifest.task {
+                Task::Defect => evidence_groups(&measured.predictions, &evidence),
+                Task::Classify | Task::Transcribe => named_groups(&measured.predictions),
+            };
             log_odds.extend(measured.predictions.iter().map(|row| single_log_odds(defect_probability(row))));
+        }
+        // A model that names items has no score for a defect that could drift.
+        if manifest.task != Task::Defect {
+            log_odds.clear();
         }
         let learnt_from = self.loaded.samples.iter().zip(parts).filter(|(_, part)| **part != Part::Evidence);
         let seen: Vec<InputStats> = learnt_from.map(|(sample, _)| sample.stats).collect();
@@ -157,6 +164,60 @@ pub(super) fn evidence_groups(predictions: &[PredictionRow], items: &[LabelledIt
             defective: defective.is_some(),
             score: defective.unwrap_or(good),
             classes: Some(classes.into_iter().map(str::to_owned).collect()),
+            names: None,
         })
         .collect()
+}
+
+/// The same of a model that names items, as the station decides by it: whether an item of the group was
+/// given a wrong name, and with how little doubt.
+fn named_groups(predictions: &[PredictionRow]) -> Vec<EvidenceGroup> {
+    let mut groups: BTreeMap<&str, (Option<f64>, f64, BTreeSet<&str>)> = BTreeMap::new();
+    for row in predictions {
+        let doubt = 1.0 - row.probabilities.get(&row.label).map_or(0.0, |p| p.get());
+        let (wrong, right, names) = groups.entry(&row.group).or_default();
+        names.insert(&row.label);
+        if row.label == row.truth {
+            *right = right.max(doubt);
+        } else {
+            *wrong = Some(wrong.map_or(doubt, |least| least.min(doubt)));
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(group, (wrong, right, names))| EvidenceGroup {
+            group: group.to_owned(),
+            defective: wrong.is_some(),
+            score: wrong.unwrap_or(right),
+            classes: None,
+            names: Some(names.into_iter().map(str::to_owned).collect()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::analyse::tests::row;
+    use super::*;
+
+    #[test]
+    fn a_named_group_is_wrong_where_one_of_its_names_is_and_says_with_how_little_doubt() {
+        // The last figure is P(good): none of these models' business.
+        let named = |at, group, truth: &str, said: &str, sure: f64| {
+            let mut row = row(at, group, truth, said, 0.5);
+            row.probabilities = BTreeMap::from([(said.to_owned(), Probability::saturating(sure))]);
+            row
+        };
+        let rows = [
+            named(0, "a", "crow", "crow", 0.9),
+            named(1, "a", "crow", "jay", 0.7),
+            named(2, "a", "crow", "owl", 0.8),
+            named(3, "b", "owl", "owl", 0.6),
+            named(4, "b", "owl", "owl", 0.9),
+        ];
+        let [a, b] = &named_groups(&rows)[..] else { panic!() };
+        assert!(a.defective && (a.score - 0.2).abs() < 1e-9, "{a:?}");
+        assert_eq!(a.names.as_deref().unwrap(), ["crow", "jay", "owl"]);
+        assert!(!b.defective && (b.score - 0.4).abs() < 1e-9, "{b:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! What a training can be told, and sensible choices from the data where it is told nothing.
 
-use super::data::{Listening, Look};
+use super::data::{Listening, Look, medium};
 use crate::domain::{DataVersion, LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Levels, Manifest, View};
 use crate::media::MelSpec;
@@ -315,9 +315,8 @@ impl TrainSettings {
     /// What suits these items, before anybody changes it.
     #[must_use]
     pub fn suited(items: &[LabelledItem]) -> Self {
-        let sounds = items.iter().filter(|item| item.kind == MediaKind::Audio).count();
         match () {
-            () if 2 * sounds > items.len() => Self::for_sounds(),
+            () if medium(items) == MediaKind::Audio => Self::for_sounds(),
             () if !items.is_empty() && items.iter().all(|item| item.reference.is_some()) => {
                 Self::with_reference()
             }
@@ -351,7 +350,7 @@ pub(super) fn epochs_by_itself(items: usize) -> usize {
 }
 
 /// Side of a square input; about 165 M multiply-accumulates.
-const SIDE_PX: u32 = 256;
+pub(super) const SIDE_PX: u32 = 256;
 /// Views up to this many times the area of a window are shown whole.
 const WINDOW_SHARE_MAX: f32 = 1.7;
 /// Several times the width of a fine defect, and a fraction of an item.
@@ -419,12 +418,17 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
     }
 }
 
-/// Sounds are looked at in as many bands, over at most so many columns.
+/// Sounds are looked at in as many bands, over at most so many columns; longer ones in windows of these.
 const BANDS: u32 = 64;
 const COLUMNS_MAX: u32 = 512;
+/// Of sounds with a class that nobody has placed in them: those teach it only where they are heard whole. The
+/// widest input that a package may have.
+const WHOLE_COLUMNS_MAX: u32 = 2048;
 /// Seconds from one column to the next: finer than this, recordings of a few seconds gain nothing.
 const HOP_SECS: f64 = 0.01;
 const WINDOW_SECS: f64 = 0.032;
+/// What is coarser than this is no longer heard: a knock would be a fraction of a column.
+const HOP_MAX_SECS: f64 = 0.05;
 /// Lowest and highest frequency that is looked at, as far as the recordings have it.
 const LOW_HZ: f64 = 40.0;
 const HIGH_HZ: f64 = 16_000.0;
@@ -433,14 +437,18 @@ const USED_BAND: f64 = 0.96;
 
 /// Chooses the picture of sounds from what the recordings are like.
 pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) -> InputSpec {
+    let whole_secs = listening.whole_secs.unwrap_or(0.0);
+    let hop_secs = (whole_secs / f64::from(WHOLE_COLUMNS_MAX)).clamp(HOP_SECS, HOP_MAX_SECS);
     let sound = MelSpec {
         bands: BANDS,
         low_hz: LOW_HZ,
         high_hz: HIGH_HZ.min(USED_BAND * f64::from(listening.rate_hz) / 2.0).round(),
-        hop_secs: HOP_SECS,
-        window_secs: WINDOW_SECS,
+        hop_secs,
+        // Half of each window lies in the next, so that nothing falls between two.
+        window_secs: WINDOW_SECS.max(2.0 * hop_secs),
     };
-    let width_px = sound.columns(listening.secs).next_multiple_of(32).min(COLUMNS_MAX);
+    let width = |secs, most| sound.columns(secs).next_multiple_of(32).min(most);
+    let width_px = width(listening.secs, COLUMNS_MAX).max(width(whole_secs, WHOLE_COLUMNS_MAX));
     InputSpec {
         width_px,
         height_px: sound.bands,

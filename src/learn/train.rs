@@ -3,18 +3,19 @@
 use super::LearnError;
 use super::augment::{Example, Recipe, example};
 use super::average::Average;
-use super::calibrate::{Scored, calibration, naming};
+use super::calibrate::{Scored, calibration};
 use super::checkpoint::{FirstRun, Keeper, Numbers, RunState};
-use super::data::{self, Loaded, Sample, unusable};
+use super::data::{self, Loaded, Sample};
 use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::loss::loss;
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
-use super::settings::{Keep, TrainSettings, choose_hearing, choose_input, epochs_by_itself, window};
+use super::set_up::{SetUp, beyond, set_up};
+use super::settings::{Keep, TrainSettings, epochs_by_itself, window};
 use super::split::{Part, split};
-use super::validate::{pixel_threshold, validation_score};
-use crate::domain::{LabelledItem, MediaKind, Task};
-use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, shown, weights_from_bytes};
+use super::validate::{Checked, pixel_threshold, validation_score};
+use crate::domain::{LabelledItem, Task};
+use crate::infer::{InputSpec, Metric, Model, raw_scores, weights_from_bytes};
 use crate::nn::{
     Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
     event_network,
@@ -82,12 +83,13 @@ pub fn train_kept(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<TrainReport, LearnError> {
     let start = Instant::now();
-    let goldens = data::goldens(items);
+    let goldens = data::goldens(items, init.map(|init| init.manifest().task).or(settings.task));
     let set_up = set_up(items, &goldens, settings, init)?;
     let SetUp { usable, spec, .. } = &set_up;
     let loaded = data::load(usable, spec, set_up.shown(), cancel)?;
     let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
+    let beyond = beyond(&set_up, &loaded, &parts)?;
     let refits = settings.refit.unwrap_or_else(|| has_rare_class(&kept));
     let mut report = |of_part: &Progress, part: usize| progress(&of_part.clone().part(part, refits));
     keeper.begin(&loaded.hash, settings)?;
@@ -123,7 +125,7 @@ pub fn train_kept(
         epochs,
         best_epoch,
         stopped,
-        skipped: [set_up.skipped, loaded.skipped].concat(),
+        skipped: [&set_up.skipped[..], &loaded.skipped, &beyond].concat(),
     })
 }
 
@@ -140,76 +142,6 @@ fn has_rare_class(items: &[&LabelledItem]) -> bool {
     units.values().any(|units| units.len() < RARE_UNITS)
 }
 
-/// What a training is about.
-pub(super) struct SetUp<'a> {
-    pub usable: Vec<&'a LabelledItem>,
-    /// Items that cannot be used, and why.
-    pub skipped: Vec<(String, String)>,
-    pub task: Task,
-    /// `good` first, where there are defects to find.
-    pub classes: Vec<String>,
-    pub spec: InputSpec,
-}
-
-impl SetUp<'_> {
-    /// Classes that the network has outputs for.
-    pub fn shown(&self) -> &[String] {
-        shown(self.task, &self.classes)
-    }
-}
-
-pub(super) fn set_up<'a>(
-    items: &'a [LabelledItem],
-    goldens: &'a [LabelledItem],
-    settings: &TrainSettings,
-    init: Option<&Model>,
-) -> Result<SetUp<'a>, LearnError> {
-    let mut skipped = Vec::new();
-    let mut usable = Vec::with_capacity(items.len() + goldens.len());
-    for item in items.iter().chain(goldens) {
-        match unusable(item) {
-            Some(reason) => skipped.push((item.name.clone(), reason)),
-            None => usable.push(item),
-        }
-    }
-    let medium = init.map_or_else(|| data::medium(&usable), |init| init.manifest().input.medium());
-    usable.retain(|item| {
-        if item.kind != medium {
-            skipped.push((item.name.clone(), format!("it is no {}", medium.as_str())));
-        }
-        item.kind == medium
-    });
-    let has_good = usable.iter().any(|item| item.label.is_good());
-    // Where nothing is called good, items are told apart by their names.
-    let by_itself = if has_good || usable.iter().any(|item| item.reference.is_some()) {
-        Task::Defect
-    } else {
-        Task::Classify
-    };
-    let task = init.map(|init| init.manifest().task).or(settings.task).unwrap_or(by_itself);
-    let mut classes = data::classes(&usable, task);
-    if let Some(init) = init {
-        // Classes of the initial model keep their places, so that its heads still fit.
-        let mut merged = init.manifest().classes.clone();
-        merged.extend(classes.into_iter().filter(|c| !init.manifest().classes.contains(c)));
-        classes = merged;
-    }
-    let needs = match task {
-        Task::Defect => "it takes good items and at least one class of defects",
-        Task::Classify | Task::Transcribe => "it takes items of at least two classes",
-    };
-    if classes.len() < 2 || (task == Task::Defect && !has_good) {
-        return Err(LearnError::TooLittle(needs.to_owned()));
-    }
-    let spec = match (&settings.input, init) {
-        (Some(spec), _) => spec.clone(),
-        (None, Some(init)) => init.manifest().input.clone(),
-        (None, None) if medium == MediaKind::Audio => choose_hearing(&data::listen(&usable)?, settings),
-        (None, None) => choose_input(&data::look(&usable)?, settings),
-    };
-    Ok(SetUp { usable, skipped, task, classes, spec })
-}
-
 /// One training under way.
 struct Run<'a> {
     settings: &'a TrainSettings,
@@ -217,12 +149,12 @@ struct Run<'a> {
     spec: &'a InputSpec,
     /// What an example shows of it.
     window: InputSpec,
-    train: Vec<&'a Sample>,
-    validation: Vec<&'a Sample>,
+    train: Vec<&'a Sample<'a>>,
+    validation: Vec<&'a Sample<'a>>,
     /// Items of `train` whose defects may be laid over good ones.
-    donors: Vec<&'a Sample>,
+    donors: Vec<&'a Sample<'a>>,
     /// Those that may be heard beneath others.
-    beds: Vec<&'a Sample>,
+    beds: Vec<&'a Sample<'a>>,
     draw: Vec<f64>,
     graph: Graph,
     net: TrainNet,
@@ -244,12 +176,12 @@ impl<'a> Run<'a> {
     fn new(
         settings: &'a TrainSettings,
         set_up: &'a SetUp<'_>,
-        loaded: &'a Loaded,
+        loaded: &'a Loaded<'a>,
         parts: &[Part],
         init: Option<&Model>,
         [refits, is_again]: [bool; 2],
     ) -> Result<Self, LearnError> {
-        let of = |part: Part| -> Vec<&Sample> {
+        let of = |part: Part| -> Vec<&'a Sample<'a>> {
             loaded.samples.iter().zip(parts).filter(|(_, p)| **p == part).map(|(s, _)| s).collect()
         };
         let (train, validation) = (of(Part::Train), of(Part::Validation));
@@ -446,11 +378,12 @@ impl<'a> Run<'a> {
         let recipe =
             Recipe { spec, settings: &settings.augmentation, donors: &self.donors, beds: &self.beds };
         let first = (number * self.settings.batch) as u64;
-        let examples: Vec<Example> = batch
+        let examples: Result<Vec<Example>, LearnError> = batch
             .par_iter()
             .enumerate()
             .map(|(i, &at)| example(train[at], &recipe, [seed, epoch, first + i as u64]))
             .collect();
+        let examples = examples?;
         let shape = (batch.len(), spec.planes(), spec.height_px as usize, spec.width_px as usize);
         let values: Vec<f32> = examples.iter().flat_map(|e| e.values.iter().copied()).collect();
         let input = Tensor::from_vec(values, shape, &Device::Cpu)?;
@@ -484,11 +417,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn scores(&self, plan: &Plan, samples: &[&Sample]) -> Result<Vec<RawScores>, LearnError> {
+    fn scores(&self, plan: &Plan, samples: &[&Sample<'_>]) -> Result<Vec<Checked>, LearnError> {
         // Items run beside each other, each on one thread.
-        let scores: Result<Vec<RawScores>, _> =
-            samples.par_iter().map(|s| raw_scores(plan, self.spec, &s.input, 1)).collect();
-        Ok(scores?)
+        let checked = |sample: &&Sample<'_>| -> Result<Checked, LearnError> {
+            let canvas = sample.canvas()?;
+            let raw = raw_scores(plan, self.spec, &canvas.input, 1)?;
+            Ok(Checked::new(self.task, &raw, sample, &canvas))
+        };
+        samples.par_iter().map(checked).collect()
     }
 
     fn plan(&self, weights: &Weights) -> Result<Plan, LearnError> {
@@ -510,9 +446,9 @@ impl<'a> Run<'a> {
             .iter()
             .zip(&self.validation)
             .zip(&items)
-            .map(|((raw, sample), item)| Scored {
-                score: f64::from(raw.score()),
-                names: raw.names(naming(self.task)),
+            .map(|((checked, sample), item)| Scored {
+                score: checked.score,
+                names: checked.names.clone(),
                 positive: sample.positive.clone(),
                 weight: 1.0 / items_of[item.group.as_str()],
             })

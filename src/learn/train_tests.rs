@@ -1,5 +1,6 @@
 //! Tests of the training loop on rendered spots.
 
+use super::super::augment::Recipe;
 use super::super::curve::learning_curve;
 use super::*;
 use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
@@ -78,7 +79,7 @@ fn two_trainings_give_the_same_package_and_scores_share_one_scale() {
     assert!(manifest.evidence.iter().any(|e| e.defective) && manifest.evidence.iter().any(|e| !e.defective));
     assert!(a.metrics.contains_key("auroc") && a.metrics.contains_key("defect_iou"));
     for item in &items {
-        let (image, _) = data::decoded(item).unwrap();
+        let (image, ..) = data::decoded(item).unwrap();
         let out = a.model.predict(&a.model.prepare(&image, None).unwrap(), 1).unwrap();
         let sum: f64 = out.probabilities.values().map(|p| p.get()).sum();
         assert!((sum - 1.0).abs() < 1e-9);
@@ -273,7 +274,7 @@ fn windows_train_a_larger_view_whose_item_layer_stays_silent() {
         train(&items, settings, None, &AtomicBool::new(false), &mut |_| {}).unwrap().model
     };
     let raw = |model: &Model| {
-        let (image, _) = data::decoded(&items[0]).unwrap();
+        let (image, ..) = data::decoded(&items[0]).unwrap();
         let input = model.prepare(&image, None).unwrap();
         raw_scores(model.plan(), &model.manifest().input, &input, 1).unwrap()
     };
@@ -324,4 +325,70 @@ fn a_training_that_goes_on_from_any_epoch_gives_the_same_bytes() {
     let bytes = std::fs::read(copy(0)).unwrap();
     std::fs::write(copy(0), &bytes[..bytes.len() / 2]).unwrap();
     assert!(Keeper::open(copy(0)).err().unwrap().to_string().contains("damaged"));
+}
+
+#[test]
+fn what_does_not_fit_into_memory_is_decoded_again_and_looks_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let items: Vec<&LabelledItem> = items.iter().collect();
+    let spec = small().input.unwrap();
+    let classes = ["spot".to_owned()];
+    let load = |bytes| data::load_within(bytes, &items, &spec, &classes, &AtomicBool::new(false)).unwrap();
+    // Each is 4 kB, and as much again where it has a spot.
+    let (all, some) = (load(usize::MAX), load(20_000));
+    assert_eq!((all.hash.as_str(), all.samples.len()), (some.hash.as_str(), 24));
+    let settings = TrainSettings::default().augmentation;
+    let drawn = |loaded: &Loaded<'_>, at: usize| {
+        let donors: Vec<&Sample<'_>> = loaded.samples.iter().filter(|sample| sample.is_defective()).collect();
+        let recipe = Recipe { spec: &spec, settings: &settings, donors: &donors, beds: &[] };
+        let example = example(&loaded.samples[at], &recipe, [1, 1, at as u64]).unwrap();
+        (example.values, example.target)
+    };
+    assert!((0..24).all(|at| drawn(&all, at) == drawn(&some, at)));
+    std::fs::write(&items[23].path, b"gone").unwrap();
+    let error = some.samples[23].canvas().err().unwrap().to_string();
+    assert!(error.contains("cannot be read any more"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_with_what_was_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let says = |items: &[LabelledItem], settings: &TrainSettings, init: Option<&Model>| {
+        let refused = set_up(items, &[], settings, init).err().map(|error| error.to_string());
+        refused.unwrap_or_else(|| "nothing".to_owned())
+    };
+    let defects = TrainSettings { task: Some(Task::Defect), ..small() };
+    let renamed: Vec<LabelledItem> = items
+        .iter()
+        .filter(|item| item.label.is_good())
+        .map(|item| LabelledItem { label: Label::confirmed("ok"), ..item.clone() })
+        .collect();
+    assert!(says(&renamed, &small(), None).contains("found only ok"));
+    let hint = says(&renamed, &defects, None);
+    assert!(hint.contains("found only ok. Hint: ") && hint.contains("\"good\""), "{hint}");
+    let good: Vec<LabelledItem> = items.iter().filter(|item| item.label.is_good()).cloned().collect();
+    let shipped = |name: &str| crate::infer::shipped(name).unwrap();
+    for (init, expected) in [
+        (None, "found only good items"),
+        // Its classes are no data.
+        (Some(shipped("phone-line")), "found only good items"),
+        (Some(shipped("motor-sound")), "it listens to sounds, and the items are pictures"),
+    ] {
+        let why = says(&good, &defects, init.as_ref());
+        assert!(why.contains(expected), "{why}");
+    }
+    let naming = TrainSettings { task: Some(Task::Classify), ..small() };
+    let why = says(&items, &naming, Some(&shipped("phone-line")));
+    assert!(why.contains("it finds defects, and this training is to name items"), "{why}");
+    // References stand for good items only where there is something to find.
+    let referred = |item: &LabelledItem| LabelledItem {
+        label: Label::confirmed("spot"),
+        reference: Some(item.path.clone()),
+        ..item.clone()
+    };
+    let referred: Vec<LabelledItem> = items.iter().map(referred).collect();
+    assert!(data::goldens(&referred, Some(Task::Classify)).is_empty());
+    assert!(!data::goldens(&referred, None).is_empty());
 }

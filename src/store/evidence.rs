@@ -4,7 +4,9 @@ use super::project::BLIND;
 use super::query::{json, parsed, word};
 use super::releases::STATION_OUTCOME;
 use super::{StoreError, View};
-use crate::domain::{Alarm, Band, InspectionId, ItemId, Label, Outcome, Prediction, Probability, Timestamp};
+use crate::domain::{
+    Alarm, Band, InspectionId, ItemId, Label, Outcome, Plan, Prediction, Probability, Route, Task, Timestamp,
+};
 use rusqlite::{OptionalExtension, Row, params};
 use std::collections::BTreeSet;
 
@@ -175,22 +177,39 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
     }
 
-    /// Pairs of first answers that two people gave to one item independently, and how many disagree
-    /// about whether it is good. Second looks at checks are left out: they are only asked for where the
-    /// first contradicted, and would make everybody look careless.
-    pub fn answer_pairs(&self) -> Result<(u64, u64), StoreError> {
+    /// Pairs of first answers that two people gave to one item independently, and how many disagree about
+    /// what becomes of it: whether it passes, and on lines that name items what it is. Second looks at checks
+    /// are left out: they are only asked for where the first contradicted, and would make everybody look
+    /// careless.
+    pub fn answer_pairs(&self, plan: &Plan) -> Result<(u64, u64), StoreError> {
         let sql = "WITH firsts AS (
                  SELECT item_id, reviewer, coalesce(class_before, class) AS class,
                         row_number() OVER (PARTITION BY item_id ORDER BY seq) AS number
                  FROM verdicts WHERE undone = 0 AND status = 'answered' AND mode != 'shown')
-             SELECT count(*), coalesce(sum((a.class = 'good') != (b.class = 'good')), 0)
+             SELECT a.class, b.class, count(*)
              FROM firsts a JOIN firsts b ON b.item_id = a.item_id AND b.number = 2 AND b.reviewer != a.reviewer
              WHERE a.number = 1 AND NOT EXISTS
-                 (SELECT 1 FROM checks c WHERE c.item_id = a.item_id AND c.outcome != 'review')";
-        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| {
-            let count = |n: i64| u64::try_from(n).unwrap_or_default();
-            Ok((count(row.get(0)?), count(row.get(1)?)))
-        })?)
+                 (SELECT 1 FROM checks c WHERE c.item_id = a.item_id AND c.outcome != 'review')
+             GROUP BY a.class, b.class";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        let (mut pairs, mut disagreements) = (0, 0);
+        while let Some(row) = rows.next()? {
+            let [a, b] = [row.get::<_, Option<String>>(0)?, row.get(1)?];
+            let n = u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
+            pairs += n;
+            disagreements += if disagree(plan, a.as_deref(), b.as_deref()) { n } else { 0 };
+        }
+        Ok((pairs, disagreements))
+    }
+}
+
+/// Whether two answers mean different things for an item.
+fn disagree(plan: &Plan, a: Option<&str>, b: Option<&str>) -> bool {
+    let passes = |class: Option<&str>| class.and_then(|class| plan.route(class)) == Some(Route::Pass);
+    match plan.task {
+        Task::Defect => passes(a) != passes(b),
+        Task::Classify | Task::Transcribe => a != b,
     }
 }
 

@@ -45,7 +45,7 @@ pub fn estimates(
     verified: &[Verified],
 ) -> Result<Estimates, StoreError> {
     let Automatic { passed, diverted } = view.automatic(&model.hash, since)?;
-    let (pairs, disagreements) = view.answer_pairs()?;
+    let (pairs, disagreements) = view.answer_pairs(plan)?;
     let answers = AnswerPairs { pairs, disagreements };
     let confidence = Probability::saturating(CONFIDENCE);
     // The upper end has half of δ, which is halved again between the checks and those who made them.

@@ -78,6 +78,11 @@ impl Limits {
     /// What is promised of these classes.
     pub fn promise(&self, task: Task, classes: &[Class]) -> Promise {
         let [outgoing, miss, overkill, error] = self.of_line.map(LimitField::limit);
+        // What the form does not show for this task is not promised.
+        let finds = task == Task::Defect;
+        let (outgoing, miss, overkill) =
+            (outgoing.filter(|_| finds), miss.filter(|_| finds), overkill.filter(|_| finds));
+        let error = error.filter(|_| !finds);
         let of_class = |(class, field): (&Class, &LimitField)| {
             let limit = Some(field.limit().filter(|_| is_limited(task, class))?);
             let one = match task {
