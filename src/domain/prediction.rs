@@ -22,10 +22,13 @@ pub struct Timing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     pub model: ModelRef,
-    /// Calibrated; one entry for each class of the model, adding up to 1.
+    /// Calibrated, adding up to 1: one entry for each class of the model. On lines that write down what is
+    /// said one for each of the likeliest readings, and [`Prediction::OTHER`] for all the rest.
     pub probabilities: BTreeMap<String, Probability>,
     /// With scores on the same scale as the defect probability.
     pub regions: Vec<Region>,
+    /// The best reading, in the line's convention; empty where nothing was said, or nothing that the line
+    /// allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
     pub timing: Timing,
@@ -38,6 +41,9 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// What is said is none of the readings that are named. No word is written so: it is punctuation alone.
+    pub const OTHER: &'static str = "…";
+
     /// The most probable class (the first in the alphabet among equals).
     #[must_use]
     pub fn label(&self) -> &str {

@@ -8,7 +8,7 @@ use super::package::weights_from_bytes;
 use super::predict::{SAME_PLACE, WEAK_MARGIN, WEAK_SHARE_MAX};
 use super::prepare::{DIFFERENCE_MIDDLE, DIFFERENCE_SPREAD, MID_GREY, SPREAD_LEVELS, SPREAD_MIN_LEVELS};
 use super::{InferError, Model};
-use crate::domain::ModelRef;
+use crate::domain::{ModelRef, Task};
 use crate::nn::{INPUT, ITEM_OUTPUT, OPSET, PIXEL_OUTPUT, PIXEL_STRIDE, Shape3, to_onnx};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -84,6 +84,9 @@ impl Model {
     /// What somebody needs beside the ONNX file.
     pub fn onnx_description(&self) -> Result<OnnxDescription, InferError> {
         let manifest = self.manifest();
+        if manifest.task == Task::Transcribe {
+            return Err(InferError::NoDescription);
+        }
         let input = &manifest.input;
         let shapes = manifest.graph.shapes(input.height_px as usize, input.width_px as usize)?;
         let tensor = |name: &str, shape: Shape3, channels: Vec<String>| Tensor {

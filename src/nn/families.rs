@@ -10,8 +10,12 @@ pub const ITEM_OUTPUT: &str = "item";
 /// Role of the output that a plan adds by itself: what the item's layer sees of the deepest features, mean
 /// and then maximum of each channel.
 pub const FEATURE_OUTPUT: &str = "features";
+/// Role of the output with logits of each word and, last, of none, for each [`FRAME_STRIDE`] columns.
+pub const FRAME_OUTPUT: &str = "frames";
 /// Input pixels for each pixel of the per-pixel output, along one axis.
 pub const PIXEL_STRIDE: u32 = 4;
+/// Input columns for each frame.
+pub const FRAME_STRIDE: u32 = 4;
 
 /// An encoder to stride 32 with residual blocks and a decoder back to stride 4: per-class
 /// pixel logits and, from the deepest features, per-class logits of the whole item. About 165 M
@@ -54,6 +58,43 @@ fn network(input_channels: usize, classes: usize, deepest: usize) -> Graph {
         nodes: b.nodes,
         outputs: BTreeMap::from([(PIXEL_OUTPUT.to_owned(), pixels), (ITEM_OUTPUT.to_owned(), item)]),
     }
+}
+
+/// For what is said: the bands of a picture of at most 64 rows are drawn together to one, columns to one of
+/// four, then residual blocks look along time, over about a second in all. Fewer than 300,000 parameters; some
+/// 10 M multiply-accumulates for a second of sound in columns of 10 ms.
+#[must_use]
+pub fn speech_network(input_channels: usize, words: usize) -> Graph {
+    let mut b = Builder::default();
+    let mut at = INPUT.to_owned();
+    let halvings = [
+        ("stem", 16, [5, 5], [2, 2]),
+        ("down4", 24, [3, 3], [2, 2]),
+        ("rows8", 32, [3, 3], [2, 1]),
+        ("rows4", 48, [3, 3], [2, 1]),
+        ("rows2", 64, [3, 1], [2, 1]),
+        ("rows1", SPEECH_CHANNELS, [3, 1], [2, 1]),
+    ];
+    for (name, out, kernel, stride) in halvings {
+        at = b.push(name, extended(out, kernel, stride, Act::Relu), &[&at]);
+    }
+    for name in ["time1", "time2"] {
+        let first = format!("{name}_0");
+        let inner = b.push(&first, extended(SPEECH_CHANNELS, [1, 5], [1, 1], Act::Relu), &[&at]);
+        let second = format!("{name}_1");
+        let inner = b.push(&second, extended(SPEECH_CHANNELS, [1, 5], [1, 1], Act::None), &[&inner]);
+        at = b.push(name, Op::Add { act: Act::Relu }, &[&at, &inner]);
+    }
+    let frames = b.push("frame_head", conv_op(words + 1, 1, 1, false, Act::None), &[&at]);
+    Graph { input_channels, nodes: b.nodes, outputs: BTreeMap::from([(FRAME_OUTPUT.to_owned(), frames)]) }
+}
+
+/// Channels along time.
+const SPEECH_CHANNELS: usize = 96;
+
+/// With kernel and stride as rows and columns.
+fn extended(out: usize, [y, x]: [usize; 2], [dy, dx]: [usize; 2], act: Act) -> Op {
+    Op::Conv { out, kernel: Extent { y, x }, stride: Extent { y: dy, x: dx }, groups: 1, bn: true, act }
 }
 
 fn conv_op(out: usize, kernel: usize, stride: usize, bn: bool, act: Act) -> Op {
