@@ -1,7 +1,8 @@
 //! Labelled files → samples in memory, decoded and resized once for all epochs.
 
 use super::LearnError;
-use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
+use super::speech::Take;
+use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task, TranscriptRule};
 use crate::infer::{Input, InputSpec, prepare, seen};
 use crate::media::{Decoded, Raster, Sound, decode, resize};
 use rayon::prelude::*;
@@ -49,6 +50,8 @@ pub(super) struct Sample {
     pub unplaced: Vec<bool>,
     /// Of the item as it came.
     pub stats: InputStats,
+    /// Where the task is to write down what is said.
+    pub take: Option<Take>,
 }
 
 impl Sample {
@@ -101,6 +104,13 @@ pub(super) fn classes(items: &[&LabelledItem], task: Task) -> Vec<String> {
         Label::GOOD
     });
     first.into_iter().chain(names).map(str::to_owned).collect()
+}
+
+/// All words that are said.
+pub(super) fn words(items: &[&LabelledItem], rule: &TranscriptRule) -> Vec<String> {
+    let said = items.iter().map(|item| rule.truth(&item.label));
+    let words = said.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    words.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Where every item has a defect and a golden reference, some references stand for the good items
@@ -179,10 +189,12 @@ pub(super) struct Loaded {
     pub hash: String,
 }
 
+/// With a rule each item is a take of what is said.
 pub(super) fn load(
     items: &[&LabelledItem],
     spec: &InputSpec,
     classes: &[String],
+    rule: Option<&TranscriptRule>,
     cancel: &AtomicBool,
 ) -> Result<Loaded, LearnError> {
     let results: Vec<Result<(Sample, blake3::Hash), String>> = items
@@ -192,7 +204,7 @@ pub(super) fn load(
             if cancel.load(Ordering::Relaxed) {
                 return Err("stopped".to_owned());
             }
-            sample(index, item, spec, classes)
+            sample(index, item, spec, classes, rule)
         })
         .collect();
     if cancel.load(Ordering::Relaxed) {
@@ -226,8 +238,15 @@ fn sample(
     item: &LabelledItem,
     spec: &InputSpec,
     classes: &[String],
+    rule: Option<&TranscriptRule>,
 ) -> Result<(Sample, blake3::Hash), String> {
     let (decoded, hash) = read(&item.path)?;
+    let take = match (rule, &decoded) {
+        (Some(rule), Decoded::Sound(sound)) => Some(Take::new(item, sound, classes, rule)?),
+        _ => None,
+    };
+    // Words have no place that anybody has drawn.
+    let classes = if rule.is_some() { &[] } else { classes };
     let image = seen(spec, &decoded).map_err(|error| error.to_string())?;
     let reference = match (&item.reference, spec.reference) {
         (Some(path), true) => Some(read_image(path)?),
@@ -251,7 +270,7 @@ fn sample(
             masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
-    Ok((Sample { item: index, input, masks, positive, unplaced, stats: decoded.stats() }, hash))
+    Ok((Sample { item: index, input, masks, positive, unplaced, stats: decoded.stats(), take }, hash))
 }
 
 /// A place on the picture that the network sees.

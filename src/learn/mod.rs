@@ -25,7 +25,9 @@ mod pack;
 mod paste;
 mod progress;
 mod settings;
+mod speech;
 mod split;
+mod spoken;
 mod surroundings;
 mod suspects;
 mod train;
@@ -39,12 +41,13 @@ pub use criteria::judge;
 pub use cross::{CrossValidation, cross_validate};
 pub use curve::{CurvePoint, learning_curve};
 pub use evaluate::{
-    ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, Suspect, evaluate,
+    ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, RiskPoint, Suspect, evaluate,
 };
 pub use examples::example_sheet;
 pub use metrics::ReliabilityBin;
 pub use progress::Progress;
-pub use settings::{Augmentation, DataTrail, Keep, LossParts, TrainSettings, ViewChoice};
+pub use settings::{Augmentation, DataTrail, Keep, LossParts, SpeechSettings, TrainSettings, ViewChoice};
+pub use speech::{JoinRange, join_takes};
 pub use split::{Part, split};
 pub use train::{TrainReport, train, train_kept};
 
@@ -64,6 +67,8 @@ pub enum LearnError {
     Checkpoint(String),
     #[error("no epoch was finished, so there is no model")]
     Stopped,
+    #[error("examples of what is said are no pictures to look at")]
+    NoSheet,
     #[error("stopped")]
     Cancelled,
     #[error("training diverged in epoch {epoch}: the loss is not a number; lower the learning rate")]

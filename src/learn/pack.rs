@@ -74,7 +74,7 @@ impl Candidate<'_> {
             )?;
             manifest.metrics = measured.report.metrics();
             manifest.evidence = evidence_groups(&measured.predictions, &evidence);
-            log_odds.extend(measured.predictions.iter().map(|row| single_log_odds(defect_probability(row))));
+            log_odds.extend(measured.predictions.iter().map(|row| single_log_odds(suspicion(row))));
         }
         let learnt_from = self.loaded.samples.iter().zip(parts).filter(|(_, part)| **part != Part::Evidence);
         let seen: Vec<InputStats> = learnt_from.map(|(sample, _)| sample.stats).collect();
@@ -125,6 +125,14 @@ impl Candidate<'_> {
     }
 }
 
+/// P(defect); of what is said the doubt of the best reading.
+fn suspicion(row: &PredictionRow) -> f64 {
+    match &row.transcript {
+        Some(text) => 1.0 - row.probabilities.get(text).map_or(0.0, |p| p.get()),
+        None => defect_probability(row),
+    }
+}
+
 fn defect_probability(row: &PredictionRow) -> f64 {
     1.0 - row.probabilities.get(Label::GOOD).map_or(0.0, |p| p.get())
 }
@@ -141,9 +149,10 @@ pub(super) fn single_log_odds(probability: f64) -> f32 {
 pub(super) fn evidence_groups(predictions: &[PredictionRow], items: &[LabelledItem]) -> Vec<EvidenceGroup> {
     let mut groups: BTreeMap<&str, (Option<f64>, f64, BTreeSet<&str>)> = BTreeMap::new();
     for row in predictions {
-        let score = defect_probability(row);
+        let score = suspicion(row);
         let entry = groups.entry(&row.group).or_insert((None, 0.0, BTreeSet::new()));
-        if row.defective {
+        // What is said has no defects; what promises are about is a wrong reading.
+        if if row.transcript.is_some() { !row.is_right } else { row.defective } {
             entry.0 = Some(entry.0.map_or(score, |s| s.min(score)));
             entry.2.extend(items.get(row.item).map(|item| item.label.classes()).unwrap_or_default());
         } else {

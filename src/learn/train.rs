@@ -10,14 +10,18 @@ use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::loss::loss;
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
-use super::settings::{Keep, TrainSettings, choose_hearing, choose_input, epochs_by_itself, window};
+use super::settings::{
+    Keep, TrainSettings, choose_hearing, choose_input, choose_speech, epochs_by_itself, window,
+};
+use super::speech::{Spoken, examples};
 use super::split::{Part, split};
+use super::spoken::Speech;
 use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, shown, weights_from_bytes};
 use crate::nn::{
-    Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
-    event_network,
+    FRAME_OUTPUT, Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, ctc_loss,
+    defect_network, event_network, speech_network,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -85,7 +89,8 @@ pub fn train_kept(
     let goldens = data::goldens(items);
     let set_up = set_up(items, &goldens, settings, init)?;
     let SetUp { usable, spec, .. } = &set_up;
-    let loaded = data::load(usable, spec, set_up.shown(), cancel)?;
+    let rule = (set_up.task == Task::Transcribe).then(|| settings.convention());
+    let loaded = data::load(usable, spec, set_up.shown(), rule.as_ref(), cancel)?;
     let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
     let refits = settings.refit.unwrap_or_else(|| has_rare_class(&kept));
@@ -113,7 +118,7 @@ pub fn train_kept(
         }
     }
     let Fitted { weights, best_epoch, epochs } = fitted;
-    let graph = graph_for(spec, set_up.shown().len(), init);
+    let graph = graph_for(set_up.task, spec, set_up.shown().len(), init);
     let candidate = Candidate { settings, set_up: &set_up, loaded: &loaded, judged };
     let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
@@ -187,7 +192,10 @@ pub(super) fn set_up<'a>(
         Task::Classify
     };
     let task = init.map(|init| init.manifest().task).or(settings.task).unwrap_or(by_itself);
-    let mut classes = data::classes(&usable, task);
+    let mut classes = match task {
+        Task::Transcribe => data::words(&usable, &settings.convention()),
+        Task::Defect | Task::Classify => data::classes(&usable, task),
+    };
     if let Some(init) = init {
         // Classes of the initial model keep their places, so that its heads still fit.
         let mut merged = init.manifest().classes.clone();
@@ -196,7 +204,8 @@ pub(super) fn set_up<'a>(
     }
     let needs = match task {
         Task::Defect => "it takes good items and at least one class of defects",
-        Task::Classify | Task::Transcribe => "it takes items of at least two classes",
+        Task::Classify => "it takes items of at least two classes",
+        Task::Transcribe => "it takes recordings of at least two words",
     };
     if classes.len() < 2 || (task == Task::Defect && !has_good) {
         return Err(LearnError::TooLittle(needs.to_owned()));
@@ -204,6 +213,7 @@ pub(super) fn set_up<'a>(
     let spec = match (&settings.input, init) {
         (Some(spec), _) => spec.clone(),
         (None, Some(init)) => init.manifest().input.clone(),
+        (None, None) if task == Task::Transcribe => choose_speech(&data::listen(&usable)?, settings),
         (None, None) if medium == MediaKind::Audio => choose_hearing(&data::listen(&usable)?, settings),
         (None, None) => choose_input(&data::look(&usable)?, settings),
     };
@@ -224,6 +234,8 @@ struct Run<'a> {
     /// Those that may be heard beneath others.
     beds: Vec<&'a Sample>,
     draw: Vec<f64>,
+    /// Where the task is to write down what is said.
+    speech: Option<Speech<'a>>,
     graph: Graph,
     net: TrainNet,
     optimiser: Optimiser,
@@ -262,7 +274,7 @@ impl<'a> Run<'a> {
         }
         let SetUp { spec, task, .. } = set_up;
         let shown = set_up.shown().len();
-        let graph = graph_for(spec, shown, init);
+        let graph = graph_for(*task, spec, shown, init);
         let mut net = TrainNet::new(&graph, settings.seed)?;
         // Only the whole view surely shows a defect that nobody has placed.
         let is_placed = train.iter().all(|sample| !sample.unplaced.contains(&true));
@@ -280,6 +292,9 @@ impl<'a> Run<'a> {
         let average = Average::new(&net, settings.average_steps)?;
         let donors = donors(&train);
         let beds = beds(*task, &train);
+        let takes = [&train, &validation].map(|part| part.iter().filter_map(|s| s.take.as_ref()).collect());
+        let is_speech = *task == Task::Transcribe;
+        let speech = is_speech.then(|| Speech::new(takes, set_up.shown(), spec, settings)).transpose()?;
         Ok(Self {
             settings,
             task: *task,
@@ -290,6 +305,7 @@ impl<'a> Run<'a> {
             donors,
             beds,
             draw,
+            speech,
             graph,
             net,
             optimiser,
@@ -307,7 +323,7 @@ impl<'a> Run<'a> {
 
     fn epochs_wanted(&self) -> Option<usize> {
         match (self.settings.epochs, self.minutes) {
-            (None, None) => Some(epochs_by_itself(self.train.len())),
+            (None, None) => Some(epochs_by_itself(self.task, self.train.len())),
             (epochs, _) => epochs,
         }
     }
@@ -398,6 +414,9 @@ impl<'a> Run<'a> {
         if self.validation.is_empty() {
             return Ok(None);
         }
+        if let Some(speech) = &self.speech {
+            return Ok(Some(speech.score(&self.plan(weights)?, self.spec)?));
+        }
         let scores = self.scores(&self.plan(weights)?, &self.validation)?;
         Ok(Some(validation_score(self.task, &scores, &self.validation)))
     }
@@ -440,6 +459,36 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, batch: &[usize], number: usize, done: f64) -> Result<f64, LearnError> {
+        let loss = if self.speech.is_some() {
+            self.spoken_loss(batch, number)?
+        } else {
+            self.seen_loss(batch, number)?
+        };
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        if !value.is_finite() {
+            return Err(LearnError::Diverged { epoch: self.epoch });
+        }
+        self.optimiser.step(&loss.backward()?, done)?;
+        self.average.follow(&self.net)?;
+        Ok(value)
+    }
+
+    /// Of what is said in a batch of strings.
+    fn spoken_loss(&mut self, batch: &[usize], number: usize) -> Result<Tensor, LearnError> {
+        let (Some(speech), Some(settings)) = (&self.speech, &self.settings.speech) else {
+            return Err(LearnError::TooLittle("there are no takes".to_owned()));
+        };
+        let settings = (settings, &self.settings.augmentation);
+        let key = [self.settings.seed, self.epoch as u64, number as u64];
+        let Spoken { values, width, labels } = examples(&speech.speakers, batch, self.spec, settings, key)?;
+        let shape = (batch.len(), self.spec.planes(), self.spec.height_px as usize, width as usize);
+        let outputs = self.net.forward(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+        let lacking = || LearnError::Initial("the graph lacks an output".to_owned());
+        Ok(ctc_loss(outputs.get(FRAME_OUTPUT).ok_or_else(lacking)?, labels)?)
+    }
+
+    /// Of what is seen in a batch of pictures.
+    fn seen_loss(&mut self, batch: &[usize], number: usize) -> Result<Tensor, LearnError> {
         let (seed, epoch) = (self.settings.seed, self.epoch as u64);
         let (train, settings) = (&self.train, self.settings);
         let spec = &self.window;
@@ -458,14 +507,7 @@ impl<'a> Run<'a> {
         let (Some(pixels), Some(item)) = (outputs.get(PIXEL_OUTPUT), outputs.get(ITEM_OUTPUT)) else {
             return Err(LearnError::Initial("the graph lacks an output".to_owned()));
         };
-        let loss = loss(pixels, item, &examples, &settings.loss, self.judges_items())?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        if !value.is_finite() {
-            return Err(LearnError::Diverged { epoch: self.epoch });
-        }
-        self.optimiser.step(&loss.backward()?, done)?;
-        self.average.follow(&self.net)?;
-        Ok(value)
+        loss(pixels, item, &examples, &settings.loss, self.judges_items())
     }
 
     fn progress(&self, within: f64, loss: f64) -> Progress {
@@ -499,6 +541,10 @@ impl<'a> Run<'a> {
     /// What the validation groups say of the kept weights.
     fn judge(&self, kept: &[&LabelledItem], parts: &[Part]) -> Result<Judged, LearnError> {
         let Some((_, weights)) = &self.best else { return Err(LearnError::Stopped) };
+        if let Some(speech) = &self.speech {
+            let calibration = speech.calibration(&self.plan(weights)?, self.spec)?;
+            return Ok(Judged { calibration, pixel_logit: 0.0, log_odds: Vec::new() });
+        }
         let scores = self.scores(&self.plan(weights)?, &self.validation)?;
         let items: Vec<&LabelledItem> =
             kept.iter().zip(parts).filter(|(_, p)| **p == Part::Validation).map(|(item, _)| *item).collect();
@@ -538,16 +584,21 @@ struct Fitted {
 
 /// The layers of the model that is begun with, so that all of them fit, with as many outputs as there are
 /// classes to show; a new network where there is none, or where it looks at other channels.
-fn graph_for(spec: &InputSpec, shown: usize, init: Option<&Model>) -> Graph {
+fn graph_for(task: Task, spec: &InputSpec, shown: usize, init: Option<&Model>) -> Graph {
     let begun = init.map(|init| &init.manifest().graph).filter(|graph| graph.input_channels == spec.planes());
-    let network = if spec.sound.is_some() { event_network } else { defect_network };
+    let network = match task {
+        Task::Transcribe => speech_network,
+        Task::Defect | Task::Classify if spec.sound.is_some() => event_network,
+        Task::Defect | Task::Classify => defect_network,
+    };
     let Some(begun) = begun else { return network(spec.planes(), shown) };
     let mut graph = begun.clone();
     for node in &mut graph.nodes {
         if let (true, Op::Conv { out, .. } | Op::Linear { out, .. }) =
             (graph.outputs.values().any(|head| *head == node.name), &mut node.op)
         {
-            *out = shown;
+            // Where words are written down, nothing may be said, too.
+            *out = shown + usize::from(task == Task::Transcribe);
         }
     }
     graph
