@@ -44,9 +44,12 @@ impl Prediction {
     /// What is said is none of the readings that are named. No word is written so: it is punctuation alone.
     pub const OTHER: &'static str = "…";
 
-    /// The most probable class (the first in the alphabet among equals).
+    /// The most probable class (the first in the alphabet among equals), or the best reading.
     #[must_use]
     pub fn label(&self) -> &str {
+        if let Some(reading) = &self.transcript {
+            return reading;
+        }
         let mut best: Option<(&str, Probability)> = None;
         for (class, &p) in &self.probabilities {
             if best.is_none_or(|(_, top)| p > top) {
@@ -56,13 +59,13 @@ impl Prediction {
         best.map_or("", |(class, _)| class)
     }
 
-    /// Probability of the most probable class.
+    /// Probability of that class or reading; of a reading that is not named 0.
     #[must_use]
     pub fn confidence(&self) -> Probability {
         self.probabilities.get(self.label()).copied().unwrap_or(Probability::ZERO)
     }
 
-    /// Probability that the most probable class is wrong.
+    /// Probability that it is wrong.
     #[must_use]
     pub fn doubt(&self) -> Probability {
         Probability::saturating(1.0 - self.confidence().get())

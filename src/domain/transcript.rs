@@ -147,7 +147,14 @@ impl TranscriptRule {
     /// The same convention where anything can be said.
     #[must_use]
     pub fn convention(&self) -> Self {
-        Self { words: Vec::new(), phrases: Vec::new(), words_min: 0, words_max: WORDS_MAX, check: None, ..self.clone() }
+        Self {
+            words: Vec::new(),
+            phrases: Vec::new(),
+            words_min: 0,
+            words_max: WORDS_MAX,
+            check: None,
+            ..self.clone()
+        }
     }
 
     /// One written word in the convention: none where it is left out, several where it is a number.

@@ -3,10 +3,11 @@
 use super::EngineError;
 use super::line::population_name;
 use crate::domain::{
-    Drift, DriftKind, Filter, LabelledItem, SimulatorKind, SimulatorSettings, check_simulator,
+    Drift, DriftKind, Filter, LabelledItem, SimulatorKind, SimulatorSettings, TranscriptRule, check_simulator,
 };
 use crate::ingest::simulator::write_dataset;
 use crate::labels::{self, Skipped};
+use crate::learn::{self, JoinRange};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -83,6 +84,29 @@ pub struct Dataset {
     /// Where it comes from, for the log: two data sets with one name are the same.
     pub name: String,
     _rendered: Option<tempfile::TempDir>,
+}
+
+impl Dataset {
+    /// Strings of its takes instead of these; see [`learn::join_takes`].
+    pub fn joined(
+        self,
+        range: JoinRange,
+        snr_db: Option<f64>,
+        rule: &TranscriptRule,
+        seed: u64,
+    ) -> Result<Self, EngineError> {
+        let folder = tempfile::Builder::new()
+            .prefix("secondlook-")
+            .tempdir()
+            .map_err(EngineError::io("cannot create", &std::env::temp_dir()))?;
+        let (items, failed) = learn::join_takes(&self.items, range, snr_db, rule, seed, folder.path())?;
+        let failed =
+            failed.into_iter().map(|(media, reason)| Skipped { line: 0, media: Some(media), reason });
+        let noise = snr_db.map_or_else(String::new, |snr_db| format!(", {snr_db} dB above noise"));
+        let name = format!("{}, {} to {} joined{noise}, seed {seed}", self.name, range.least, range.most);
+        let skipped = self.skipped.into_iter().chain(failed).collect();
+        Ok(Self { items, skipped, name, _rendered: Some(folder) })
+    }
 }
 
 impl FromStr for DatasetSource {

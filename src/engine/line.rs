@@ -49,6 +49,7 @@ impl Line {
         let model = request.model.as_deref().map(|name| find_model(None, name)).transpose()?;
         if let Some(model) = &model
             && plan.classes.is_empty()
+            && plan.task != Task::Transcribe
         {
             plan.classes = classes_of(model);
         }
@@ -292,6 +293,19 @@ impl Line {
     /// A model may know fewer classes than the plan (a new kind of defect has no examples yet),
     /// but none that the plan has not given a route.
     pub(super) fn check_classes(&self, model: &Model) -> Result<(), EngineError> {
+        let (own, task) = (self.plan.task, model.manifest().task);
+        if (own == Task::Transcribe) != (task == Task::Transcribe) {
+            let name = &model.model_ref().name;
+            return Err(EngineError::Failed(if own == Task::Transcribe {
+                format!("model {name} does not write down what is said, as this line does")
+            } else {
+                format!("model {name} writes down what is said, and this line does not")
+            }));
+        }
+        if own == Task::Transcribe {
+            // Words have no routes.
+            return Ok(());
+        }
         let unknown: Vec<&str> = model
             .manifest()
             .classes

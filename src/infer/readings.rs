@@ -33,14 +33,18 @@ impl Grammar {
 
     /// Labels as a text in the line's convention.
     pub fn text(&self, labels: &[usize]) -> String {
-        let words: Vec<&str> =
-            labels.iter().map(|&label| self.written[label].as_str()).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = labels
+            .iter()
+            .map(|&label| self.written[label].as_str())
+            .filter(|word| !word.is_empty())
+            .collect();
         words.join(" ")
     }
 
     fn may_begin(&self, labels: &[usize]) -> bool {
         let text = self.text(labels);
-        let said: Vec<&str> = text.split(' ').filter(|word| !word.is_empty() && !word.starts_with('[')).collect();
+        let said: Vec<&str> =
+            text.split(' ').filter(|word| !word.is_empty() && !word.starts_with('[')).collect();
         self.rule.may_begin(&said)
     }
 }
@@ -262,7 +266,10 @@ mod tests {
         let found = best(phrases).unwrap();
         assert_eq!(found.text, "one two one");
         assert!((0.8..0.97).contains(&found.probability), "{found:?}: what was against the rule is doubt");
-        assert_eq!(best(TranscriptRule { phrases: vec!["two two two two".into()], ..any() }).map(|r| r.text), None);
+        assert_eq!(
+            best(TranscriptRule { phrases: vec!["two two two two".into()], ..any() }).map(|r| r.text),
+            None
+        );
         let checked = TranscriptRule { check: Some(CheckDigit::Luhn), ..any() };
         assert!(readings(&in_doubt(), &grammar(checked.clone())).iter().all(|r| checked.allows(&r.text)));
         let figures = TranscriptRule { numbers: crate::domain::Numbers::Figures, ..any() };

@@ -94,8 +94,7 @@ fn words(
 ) -> Vec<Region> {
     let frame_secs = hop_secs * f64::from(FRAME_STRIDE);
     let Some(places) = align_labels(frames, &best.labels) else { return Vec::new() };
-    let moments: Vec<f64> =
-        places.iter().map(|[from, to]| (from + to) as f64 / 2.0 * frame_secs).collect();
+    let moments: Vec<f64> = places.iter().map(|[from, to]| (from + to) as f64 / 2.0 * frame_secs).collect();
     let span = |i: usize| {
         let before = i.checked_sub(1).map_or(0.0, |b| f64::midpoint(moments[b], moments[i]));
         let after = moments.get(i + 1).map_or(end_secs, |next| f64::midpoint(moments[i], *next));
@@ -125,7 +124,9 @@ mod tests {
         let reading = |text: &str, probability| Reading { text: text.into(), probability, labels: vec![] };
         let said = Said { readings: vec![reading("one", 0.9), reading("two", 0.06)], rest: 0.04 };
         let (plain, rest) = said.probabilities(1.0, -40.0);
-        assert!((plain[0] - 0.9).abs() < 1e-9 && (plain[1] - 0.06).abs() < 1e-9 && (rest - 0.04).abs() < 1e-9);
+        assert!(
+            (plain[0] - 0.9).abs() < 1e-9 && (plain[1] - 0.06).abs() < 1e-9 && (rest - 0.04).abs() < 1e-9
+        );
         let (flat, rest) = said.probabilities(2.0, -2.0);
         assert!(flat[0] > flat[1] && flat[0] < 0.65 && rest > 0.2);
         assert!((flat.iter().sum::<f64>() + rest - 1.0).abs() < 1e-12);

@@ -9,9 +9,7 @@ use super::metrics::{
     reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{
-    BoxPx, Edits, InputStats, LabelledItem, ModelRef, Probability, Task, Vote, word_edits,
-};
+use crate::domain::{BoxPx, Edits, InputStats, LabelledItem, ModelRef, Probability, Task, Vote, word_edits};
 use crate::infer::{Metric, Model, Output};
 use serde::Serialize;
 use std::collections::BTreeMap;

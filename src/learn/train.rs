@@ -20,8 +20,8 @@ use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, shown, weights_from_bytes};
 use crate::nn::{
-    FRAME_OUTPUT, Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, ctc_loss,
-    defect_network, event_network, speech_network,
+    FRAME_OUTPUT, Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights,
+    ctc_loss, defect_network, event_network, speech_network,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;

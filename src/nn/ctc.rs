@@ -108,7 +108,13 @@ fn forward(frames: &LogFrames, states: &[usize]) -> Vec<Vec<f64>> {
         let row = (0..states.len())
             .map(|s| {
                 let come = match table.last() {
-                    None => if s < 2 { 0.0 } else { f64::NEG_INFINITY },
+                    None => {
+                        if s < 2 {
+                            0.0
+                        } else {
+                            f64::NEG_INFINITY
+                        }
+                    }
                     Some(before) => {
                         let mut sum = before[s];
                         if s >= 1 {
@@ -136,7 +142,13 @@ fn backward(frames: &LogFrames, states: &[usize]) -> Vec<Vec<f64>> {
         let row = (0..n)
             .map(|s| {
                 let goes = match table.last() {
-                    None => if s + 2 >= n { 0.0 } else { f64::NEG_INFINITY },
+                    None => {
+                        if s + 2 >= n {
+                            0.0
+                        } else {
+                            f64::NEG_INFINITY
+                        }
+                    }
                     Some(after) => {
                         let mut sum = after[s];
                         if s + 1 < n {
@@ -217,8 +229,9 @@ mod tests {
     }
 
     fn paths(frames: usize) -> impl Iterator<Item = Vec<usize>> {
-        (0..CHANNELS.pow(u32::try_from(frames).unwrap()))
-            .map(move |code| (0..frames).map(|t| code / CHANNELS.pow(u32::try_from(t).unwrap()) % CHANNELS).collect())
+        (0..CHANNELS.pow(u32::try_from(frames).unwrap())).map(move |code| {
+            (0..frames).map(|t| code / CHANNELS.pow(u32::try_from(t).unwrap()) % CHANNELS).collect()
+        })
     }
 
     fn random(frames: usize, seed: u64) -> Vec<f32> {
@@ -231,8 +244,10 @@ mod tests {
         for (frames, seed) in [(1, 1), (3, 2), (5, 3), (6, 4)] {
             let log = log_softmax(&random(frames, seed), CHANNELS);
             for labels in [&[][..], &[0], &[1, 1], &[0, 1], &[0, 1, 0], &[0, 0, 1]] {
-                let score = |path: &Vec<usize>| -> f64 { path.iter().zip(&log).map(|(&c, frame)| frame[c]).sum() };
-                let of_labels: Vec<Vec<usize>> = paths(frames).filter(|path| collapsed(path) == labels).collect();
+                let score =
+                    |path: &Vec<usize>| -> f64 { path.iter().zip(&log).map(|(&c, frame)| frame[c]).sum() };
+                let of_labels: Vec<Vec<usize>> =
+                    paths(frames).filter(|path| collapsed(path) == labels).collect();
                 let sum: f64 = of_labels.iter().map(|path| score(path).exp()).sum();
                 let Some((loss, _)) = item_loss(&log, labels) else {
                     assert_eq!(sum, 0.0, "{frames} {labels:?}");

@@ -5,7 +5,7 @@
 use super::join::{Joined, add_noise, join};
 use super::sound::{in_room, noise, played, rms, through_band};
 use super::{RATE_HZ, Speakers, SpeechSettings};
-use crate::infer::{Grammar, Input, InferError, InputSpec, normalisation, prepare};
+use crate::infer::{Grammar, InferError, Input, InputSpec, normalisation, prepare};
 use crate::learn::settings::Augmentation;
 use crate::learn::surroundings::colour;
 use crate::media::{MelSpec, Sound, mel_picture};
@@ -110,7 +110,8 @@ fn string(
     }
     let is_foreign = chance(rng, s.foreign);
     let pitch = within(rng, s.speed).exp();
-    let (mut takes, mut labels, mut pauses) = (Vec::new(), Vec::new(), vec![rng.random_range(0.0..ENDS_SECS)]);
+    let (mut takes, mut labels, mut pauses) =
+        (Vec::new(), Vec::new(), vec![rng.random_range(0.0..ENDS_SECS)]);
     let mut secs = pauses[0];
     let wanted = rng.random_range(1..=s.words_max.max(1));
     let mut at = first;
@@ -163,7 +164,11 @@ fn surround(speakers: &Speakers<'_>, joined: &mut Joined, s: &SpeechSettings, rn
         add_noise(joined, &other, rng.random_range(s.snr_db_min.max(8.0)..40.0));
     }
     // Digital silence is in no room: a little noise always lies beneath.
-    let snr_db = if chance(rng, s.noise) { rng.random_range(s.snr_db_min..=35.0) } else { rng.random_range(35.0..=60.0) };
+    let snr_db = if chance(rng, s.noise) {
+        rng.random_range(s.snr_db_min..=35.0)
+    } else {
+        rng.random_range(35.0..=60.0)
+    };
     let noise = noise(rng, joined.samples.len());
     add_noise(joined, &noise, snr_db);
     if chance(rng, s.telephone) {
@@ -190,7 +195,13 @@ fn babble(speakers: &Speakers<'_>, length: usize, rng: &mut ChaCha8Rng) -> Vec<f
 }
 
 /// Through another microphone, with parts hidden, on the network's scale.
-fn values(input: &Input, spec: &InputSpec, s: &SpeechSettings, a: &Augmentation, rng: &mut ChaCha8Rng) -> Vec<f32> {
+fn values(
+    input: &Input,
+    spec: &InputSpec,
+    s: &SpeechSettings,
+    a: &Augmentation,
+    rng: &mut ChaCha8Rng,
+) -> Vec<f32> {
     let (bytes, canvas, rows) = input.canvas();
     let width = spec.width_px as usize;
     let mut values: Vec<f32> = (0..rows)

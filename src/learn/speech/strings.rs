@@ -126,7 +126,8 @@ fn string(
     std::fs::write(&path, encode_wav(&sound, WavFormat::Pcm16)).map_err(|error| error.to_string())?;
     let said: Vec<String> = takes.iter().map(|take| rule.truth(&take.label)).collect();
     let mut label = takes.first().map(|take| take.label.clone()).ok_or("no take")?;
-    (label.class, label.transcript, label.regions) = (None, Some(rule.normalise(&said.join(" "))), Vec::new());
+    (label.class, label.transcript, label.regions) =
+        (None, Some(rule.normalise(&said.join(" "))), Vec::new());
     Ok(LabelledItem {
         path,
         name: name.to_owned(),
