@@ -83,6 +83,8 @@ pub struct Dataset {
     pub skipped: Vec<Skipped>,
     /// Where it comes from, for the log: two data sets with one name are the same.
     pub name: String,
+    /// What its items were joined from, where they were.
+    taken: Option<Vec<LabelledItem>>,
     _rendered: Option<tempfile::TempDir>,
 }
 
@@ -105,7 +107,12 @@ impl Dataset {
         let noise = snr_db.map_or_else(String::new, |snr_db| format!(", {snr_db} dB above noise"));
         let name = format!("{}, {} to {} joined{noise}, seed {seed}", self.name, range.least, range.most);
         let skipped = self.skipped.into_iter().chain(failed).collect();
-        Ok(Self { items, skipped, name, _rendered: Some(folder) })
+        Ok(Self { items, skipped, name, taken: Some(self.items), _rendered: Some(folder) })
+    }
+
+    /// The labelled items behind it, as they are known to a line by their bytes.
+    pub(super) fn sources(&self) -> &[LabelledItem] {
+        self.taken.as_deref().unwrap_or(&self.items)
     }
 }
 
@@ -138,7 +145,7 @@ impl DatasetSource {
                 let name = full
                     .file_name()
                     .map_or_else(|| full.display().to_string(), |n| n.to_string_lossy().into());
-                Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: None })
+                Ok(Dataset { items: read.items, skipped: read.skipped, name, taken: None, _rendered: None })
             }
             Self::Simulator { kind, units, changes } => {
                 let mut settings = simulator.of_kind(kind.unwrap_or(simulator.kind));
@@ -154,7 +161,13 @@ impl DatasetSource {
                 write_dataset(rendered.path(), simulator, *units)?;
                 let read = labels::read(rendered.path(), filter)?;
                 let name = format!("{}, seed {}", population_name(simulator), simulator.seed);
-                Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: Some(rendered) })
+                Ok(Dataset {
+                    items: read.items,
+                    skipped: read.skipped,
+                    name,
+                    taken: None,
+                    _rendered: Some(rendered),
+                })
             }
         }
     }

@@ -195,7 +195,7 @@ pub fn evaluate(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, EngineError> {
-    dataset::note_use(line, model.model_ref(), "evaluate", &dataset.items, actor)?;
+    dataset::note_use(line, model.model_ref(), "evaluate", dataset.sources(), actor)?;
     let mut evaluation = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
     let policy = policy_in_force(&line.store.view().settings()?, None, Some(&model.model_ref().hash));
     for row in &mut evaluation.predictions {

@@ -21,6 +21,7 @@ mod light;
 mod loss;
 mod measure;
 mod metrics;
+mod network;
 mod pack;
 mod paste;
 mod progress;

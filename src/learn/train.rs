@@ -8,6 +8,7 @@ use super::checkpoint::{FirstRun, Keeper, Numbers, RunState};
 use super::data::{self, Loaded, Sample, unusable};
 use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::loss::loss;
+use super::network::{graph_for, priors, silence_item};
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
 use super::settings::{
@@ -20,8 +21,7 @@ use super::validate::{pixel_threshold, validation_score};
 use crate::domain::{LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Metric, Model, RawScores, raw_scores, shown, weights_from_bytes};
 use crate::nn::{
-    FRAME_OUTPUT, Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights,
-    ctc_loss, defect_network, event_network, speech_network,
+    FRAME_OUTPUT, Graph, ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, ctc_loss,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -36,11 +36,6 @@ const PATIENCE: usize = 20;
 /// Not before this share of the training: with few groups the score jumps by chance while the
 /// learning rate is high.
 const PATIENT_SHARE: f64 = 0.6;
-/// Logits at the start: defects are rare, and without this the first epoch only learns that.
-const PIXEL_PRIOR: f32 = -4.0;
-const ITEM_PRIOR: f32 = -2.0;
-/// Logit of an item's layer that was not trained: below every cell's.
-const SILENT: f32 = -30.0;
 
 /// What a training made.
 pub struct TrainReport {
@@ -580,48 +575,6 @@ struct Fitted {
     weights: Weights,
     best_epoch: usize,
     epochs: usize,
-}
-
-/// The layers of the model that is begun with, so that all of them fit, with as many outputs as there are
-/// classes to show; a new network where there is none, or where it looks at other channels.
-fn graph_for(task: Task, spec: &InputSpec, shown: usize, init: Option<&Model>) -> Graph {
-    let begun = init.map(|init| &init.manifest().graph).filter(|graph| graph.input_channels == spec.planes());
-    let network = match task {
-        Task::Transcribe => speech_network,
-        Task::Defect | Task::Classify if spec.sound.is_some() => event_network,
-        Task::Defect | Task::Classify => defect_network,
-    };
-    let Some(begun) = begun else { return network(spec.planes(), shown) };
-    let mut graph = begun.clone();
-    for node in &mut graph.nodes {
-        if let (true, Op::Conv { out, .. } | Op::Linear { out, .. }) =
-            (graph.outputs.values().any(|head| *head == node.name), &mut node.op)
-        {
-            // Where words are written down, nothing may be said, too.
-            *out = shown + usize::from(task == Task::Transcribe);
-        }
-    }
-    graph
-}
-
-/// Biases of the two heads before training.
-fn priors(graph: &Graph, defects: usize) -> Weights {
-    [(PIXEL_OUTPUT, PIXEL_PRIOR), (ITEM_OUTPUT, ITEM_PRIOR)]
-        .into_iter()
-        .filter_map(|(role, bias)| {
-            Some((format!("{}.bias", graph.outputs.get(role)?), (vec![defects], vec![bias; defects])))
-        })
-        .collect()
-}
-
-/// The item's layer with nothing to say.
-fn silence_item(graph: &Graph, weights: &mut Weights) {
-    let Some(node) = graph.outputs.get(ITEM_OUTPUT) else { return };
-    for (parameter, value) in [("weight", 0.0), ("bias", SILENT)] {
-        if let Some((_, values)) = weights.get_mut(&format!("{node}.{parameter}")) {
-            values.fill(value);
-        }
-    }
 }
 
 #[cfg(test)]

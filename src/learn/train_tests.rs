@@ -1,6 +1,7 @@
 //! Tests of the training loop on rendered spots.
 
 use super::super::curve::learning_curve;
+use super::super::network::SILENT;
 use super::*;
 use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{EvidenceGroup, InferError, Levels, View, prepare};
