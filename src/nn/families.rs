@@ -134,3 +134,41 @@ impl Builder {
         self.push(&format!("merge{stride}"), Op::Add { act: Act::Relu }, &[&up, &lateral])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Plan, TrainNet};
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn speech_becomes_one_row_of_frames_and_plans_agree_with_training() {
+        let graph = speech_network(1, 10);
+        for (rows, columns) in [(64, 512), (32, 96), (8, 64)] {
+            let shape = graph.shapes(rows, columns).unwrap()[graph.outputs[FRAME_OUTPUT].as_str()];
+            assert_eq!((shape.channels, shape.height, shape.width), (11, 1, columns / FRAME_STRIDE as usize));
+        }
+        let mut net = TrainNet::new(&graph, 3).unwrap();
+        let trained = net.parameters().elem_count();
+        assert!(trained < 300_000, "{trained} parameters");
+        let macs_per_second = graph.macs(64, 100).unwrap();
+        assert!(macs_per_second < 13_000_000, "{macs_per_second}");
+        let (rows, columns) = (64, 64);
+        let values: Vec<f32> =
+            (0_u16..2 * 64 * 64).map(|i| f32::from(i.wrapping_mul(7919) % 251) / 125.0 - 1.0).collect();
+        let x = Tensor::from_slice(&values, (2, 1, rows, columns), &Device::Cpu).unwrap();
+        // The same batch again and again: running statistics become the batch's.
+        for _ in 0..150 {
+            net.forward(&x).unwrap();
+        }
+        let said = net.forward(&x).unwrap()[FRAME_OUTPUT].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let plan = Plan::new(&graph, &net.weights().unwrap(), rows, columns).unwrap();
+        for (sample, said) in values.chunks_exact(rows * columns).zip(said.chunks_exact(said.len() / 2)) {
+            let read =
+                plan.run_values(1, sample, |out| out.get(FRAME_OUTPUT).unwrap().values.to_vec()).unwrap();
+            let worst = read.iter().zip(said).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(read.len() == said.len() && worst < 2e-2, "differs by {worst}");
+        }
+        assert!(crate::nn::to_onnx(&graph, &net.weights().unwrap(), 64, 64, "speech", &[]).is_ok());
+    }
+}

@@ -16,6 +16,12 @@ use rayon::prelude::*;
 
 /// Lengths of examples, in columns: with some a batch shows short sounds, with some long ones.
 const WIDTHS: [u32; 4] = [192, 320, 448, 640];
+/// Recordings of several words are seen whole up to this.
+const WIDTH_MAX: u32 = 2048;
+/// How much longer than a take its example may have to be: played slower, with silence before it.
+const ROOMIER: f64 = 1.5;
+/// Longest silence where nothing is said.
+const NOTHING_SECS: f64 = 6.0;
 /// Takes that begin before the last one has ended, and by how much.
 const RUN_ON: f64 = 0.15;
 const RUN_ON_SECS: f64 = 0.06;
@@ -33,6 +39,9 @@ pub(in crate::learn) struct Spoken {
     pub labels: Vec<Vec<usize>>,
 }
 
+/// Values of one example, and what is said in it.
+type Drawn = (Vec<f32>, Vec<usize>);
+
 /// The examples of one batch, each begun with one of the takes `order`.
 pub(in crate::learn) fn examples(
     speakers: &Speakers<'_>,
@@ -44,8 +53,12 @@ pub(in crate::learn) fn examples(
     let [seed, epoch, batch] = key;
     let mut rng = seeded([seed, epoch, batch, u64::MAX]);
     let width = WIDTHS.choose(&mut rng).copied().unwrap_or(WIDTHS[0]);
+    let longest = order.iter().map(|&at| speakers.takes[at].samples.len()).max().unwrap_or(0);
+    let longest_secs = ROOMIER * longest as f64 / f64::from(RATE_HZ) + ENDS_SECS;
+    let needed = spec.sound.as_ref().map_or(0, |sound| sound.columns(longest_secs)).next_multiple_of(32);
+    let width = width.max(needed.min(WIDTH_MAX));
     let spec = InputSpec { width_px: width, ..spec.clone() };
-    let drawn: Result<Vec<(Vec<f32>, Vec<usize>)>, InferError> = order
+    let drawn: Result<Vec<Drawn>, InferError> = order
         .par_iter()
         .enumerate()
         .map(|(i, &first)| {
@@ -79,7 +92,7 @@ fn example(
     spec: &InputSpec,
     (s, a): (&SpeechSettings, &Augmentation),
     rng: &mut ChaCha8Rng,
-) -> Result<(Vec<f32>, Vec<usize>), InferError> {
+) -> Result<Drawn, InferError> {
     let Some(hearing) = &spec.sound else { return Err(InferError::IsSound) };
     // Another pace is other columns, and other formants are other bands: neither needs new samples.
     let hop_secs = hearing.hop_secs * f64::from(within(rng, s.pace).exp());
@@ -89,7 +102,9 @@ fn example(
     let (mut joined, labels) = string(speakers, first, room_secs, s, rng);
     surround(speakers, &mut joined, s, rng);
     let gain = 10.0_f32.powf(-rng.random_range(0.0..=s.quiet_db.max(0.0)) / 20.0);
-    joined.samples.iter_mut().for_each(|v| *v *= gain);
+    for v in &mut joined.samples {
+        *v *= gain;
+    }
     let sound = Sound { rate_hz: RATE_HZ, channels: 1, samples: joined.samples };
     let input = prepare(spec, &mel_picture(&sound, &hearing), None)?;
     Ok((values(&input, spec, s, a, rng), labels))
@@ -105,7 +120,8 @@ fn string(
 ) -> (Joined, Vec<usize>) {
     if chance(rng, s.silence) {
         // Somebody may be there, and say nothing.
-        let samples = vec![0.0; super::join::samples_of(rng.random_range(0.3..=1.0) * room_secs)];
+        let samples =
+            vec![0.0; super::join::samples_of(rng.random_range(0.3..=1.0) * room_secs.min(NOTHING_SECS))];
         return (Joined { samples, level: 0.05 }, Vec::new());
     }
     let is_foreign = chance(rng, s.foreign);
@@ -119,7 +135,9 @@ fn string(
         let take = speakers.takes[at];
         let mut samples = played(&take.samples, pitch * within(rng, s.unsteady).exp());
         let loud = 10.0_f32.powf(within(rng, s.uneven_db) / 20.0);
-        samples.iter_mut().for_each(|v| *v *= loud);
+        for v in &mut samples {
+            *v *= loud;
+        }
         if is_foreign {
             samples.reverse();
         }
@@ -190,7 +208,9 @@ fn babble(speakers: &Speakers<'_>, length: usize, rng: &mut ChaCha8Rng) -> Vec<f
         }
     }
     let level = rms(&samples).max(1e-6);
-    samples.iter_mut().for_each(|v| *v /= level);
+    for v in &mut samples {
+        *v /= level;
+    }
     samples
 }
 
@@ -220,7 +240,9 @@ fn values(
     }
     let table = normalisation(spec, 0);
     let (zero, unit) = (table[0], (table[255] - table[0]) / 255.0);
-    values.iter_mut().for_each(|v| *v = zero + unit * v.clamp(0.0, 255.0));
+    for v in &mut values {
+        *v = zero + unit * v.clamp(0.0, 255.0);
+    }
     values
 }
 
@@ -254,7 +276,7 @@ pub(in crate::learn) fn held_out(
             let mut rng = seeded([seed, u64::MAX, 0, i as u64]);
             let first = i * speakers.takes.len() / count;
             // As many single words as strings: both are asked.
-            let words_max = if i / HELD_SNR_DB.len() % 2 == 0 { 1 } else { s.words_max };
+            let words_max = if (i / HELD_SNR_DB.len()).is_multiple_of(2) { 1 } else { s.words_max };
             let s = SpeechSettings { words_max, ..plain.clone() };
             let (mut joined, labels) = string(speakers, first, 60.0, &s, &mut rng);
             let noise = noise(&mut rng, joined.samples.len());

@@ -54,7 +54,9 @@ pub(super) fn noise(rng: &mut ChaCha8Rng, length: usize) -> Vec<f32> {
         })
         .collect();
     let level = rms(&samples).max(f32::MIN_POSITIVE);
-    samples.iter_mut().for_each(|v| *v /= level);
+    for v in &mut samples {
+        *v /= level;
+    }
     samples
 }
 

@@ -120,7 +120,9 @@ fn string(
     }
     // Loud takes with noise must not be cut off at full scale.
     let most = joined.samples.iter().fold(1.0_f32, |most, v| most.max(v.abs()));
-    joined.samples.iter_mut().for_each(|v| *v /= most);
+    for v in &mut joined.samples {
+        *v /= most;
+    }
     let sound = Sound { rate_hz: RATE_HZ, channels: 1, samples: joined.samples };
     let path = folder.join(name);
     std::fs::write(&path, encode_wav(&sound, WavFormat::Pcm16)).map_err(|error| error.to_string())?;
