@@ -348,7 +348,10 @@ impl<'a> Table<'a> {
             })?;
             Some(RiskPoint { coverage: n as f64 / doubts.len() as f64, doubt, wrong })
         };
-        COVERAGES.into_iter().filter_map(point).collect()
+        let mut points: Vec<RiskPoint> = COVERAGES.into_iter().filter_map(point).collect();
+        // Of a few items several shares are the same ones.
+        points.dedup_by_key(|point| point.wrong.n);
+        points
     }
 
     /// Recall of a class; an item with several classes counts as found under any of them.

@@ -80,14 +80,17 @@ fn strings_are_learnt_from_single_words() {
     let items = takes(dir.path());
     let rule = TranscriptRule::default();
     let mut settings = TrainSettings::for_speech(&rule);
-    settings.epochs = Some(12);
-    settings.batch = 6;
-    settings.average_steps = 20;
+    settings.epochs = Some(24);
+    settings.batch = 4;
+    settings.rate = 6e-3;
+    settings.average_steps = 40;
     settings.refit = Some(false);
+    settings.augmentation.colour = 0.02;
     if let Some(speech) = &mut settings.speech {
         // Tones are told apart by their place alone.
         (speech.speed, speech.pace, speech.formants, speech.unsteady) = (0.05, 0.05, 0.03, 0.0);
-        (speech.words_max, speech.held_out, speech.snr_db_min, speech.foreign) = (4, 40, 15.0, 0.0);
+        (speech.words_max, speech.held_out, speech.snr_db_min, speech.foreign) = (4, 16, 15.0, 0.0);
+        (speech.noise, speech.room, speech.telephone, speech.voices) = (0.4, 0.0, 0.0, 0.0);
     }
     let cancel = AtomicBool::new(false);
     let report = train(&items, &settings, None, &cancel, &mut |_| {}).unwrap();
