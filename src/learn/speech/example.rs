@@ -269,7 +269,7 @@ pub(in crate::learn) fn held_out(
 ) -> Result<Vec<Heard>, InferError> {
     let Some(hearing) = &spec.sound else { return Err(InferError::IsSound) };
     let count = if speakers.takes.is_empty() { 0 } else { s.held_out };
-    let plain = SpeechSettings { speed: 0.0, unsteady: 0.0, foreign: 0.03, silence: 0.03, ..s.clone() };
+    let plain = SpeechSettings { speed: 0.0, unsteady: 0.0, ..s.clone() };
     (0..count)
         .into_par_iter()
         .map(|i| {
