@@ -67,7 +67,9 @@ fn log_add(a: f64, b: f64) -> f64 {
 /// The labels with a blank before, between and behind them.
 fn with_blanks(labels: &[usize], blank: usize) -> Vec<usize> {
     let mut states = vec![blank];
-    labels.iter().for_each(|&label| states.extend([label, blank]));
+    for &label in labels {
+        states.extend([label, blank]);
+    }
     states
 }
 

@@ -40,6 +40,9 @@ impl FromStr for JoinRange {
     }
 }
 
+/// The strings, and what could not be read, with its reason.
+pub type Joined = (Vec<LabelledItem>, Vec<(String, String)>);
+
 /// Joins the takes of each group, in an order drawn by the seed and each take once, to strings in `folder`:
 /// with pauses of up to 0.4 s, and with white, pink or brown noise so many dB beneath what is said. Takes that
 /// are left over are no string. Gives the strings, and what could not be read.
@@ -50,7 +53,7 @@ pub fn join_takes(
     rule: &TranscriptRule,
     seed: u64,
     folder: &Path,
-) -> Result<(Vec<LabelledItem>, Vec<(String, String)>), LearnError> {
+) -> Result<Joined, LearnError> {
     let mut groups: BTreeMap<&str, Vec<&LabelledItem>> = BTreeMap::new();
     let mut skipped = Vec::new();
     for item in items {
