@@ -2,7 +2,7 @@
 
 use super::dataset::{Analyse, Dataset, FinalAudit};
 use crate::domain::{Level, Threads};
-use crate::engine::{DatasetSource, Format, Reviewer, ViewChoice};
+use crate::engine::{DatasetSource, Format, JoinRange, Reviewer, ViewChoice};
 use crate::store::Head;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -343,6 +343,12 @@ pub struct Evaluate {
     pub data: DatasetSource,
     #[arg(long = "where", value_name = "KEY=VALUE", num_args = 1..)]
     pub filter: Vec<String>,
+    /// Measure on strings of so many takes of one group, joined with pauses in an order drawn by the seed
+    #[arg(long, value_name = "MIN..MAX")]
+    pub join: Option<JoinRange>,
+    /// With noise so many dB beneath what is said
+    #[arg(long, value_name = "DB", requires = "join")]
+    pub snr: Option<f64>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Write a line per item here

@@ -245,7 +245,10 @@ pub fn evaluate(args: &Evaluate) -> Result<Report, EngineError> {
     let mut simulator = line.plan.simulator.clone().unwrap_or_default();
     simulator.seed = args.seed;
     let cancel = cancel_flag()?;
-    let dataset = args.data.open(&parse_filter(&args.filter)?, &simulator)?;
+    let mut dataset = args.data.open(&parse_filter(&args.filter)?, &simulator)?;
+    if let Some(range) = args.join {
+        dataset = dataset.joined(range, args.snr, &line.plan.transcript, args.seed)?;
+    }
     let bar = output::bar("evaluating", dataset.items.len() as u64);
     let evaluation =
         engine::evaluate(&mut line, &model, &dataset, args.seed, ACTOR, &cancel, &mut |done, _| {

@@ -42,16 +42,24 @@ fn decide_prediction(plan: &Plan, policy: &Policy, prediction: &Prediction) -> (
     }
     let (outcome, reason) = match plan.task {
         Task::Defect => decide_probability(policy, prediction.divert_probability(plan)),
-        Task::Classify | Task::Transcribe => decide_name(plan, policy, prediction),
+        Task::Classify => decide_name(plan.route(prediction.label()), policy, prediction),
+        Task::Transcribe => decide_name(route_of_reading(prediction), policy, prediction),
     };
     (outcome, DecidedBy::Model, reason)
 }
 
+/// On lines that write down what is said a reading passes. That nothing was said, or something else than any
+/// reading, is nothing to hand on.
+fn route_of_reading(prediction: &Prediction) -> Option<Route> {
+    let reading = prediction.label();
+    (!reading.is_empty() && reading != Prediction::OTHER).then_some(Route::Pass)
+}
+
 /// On lines that name items: a name that is sure enough takes its route.
-fn decide_name(plan: &Plan, policy: &Policy, prediction: &Prediction) -> (Outcome, Reason) {
+fn decide_name(route: Option<Route>, policy: &Policy, prediction: &Prediction) -> (Outcome, Reason) {
     let (class, doubt) = (prediction.label().to_owned(), prediction.doubt());
     let accept_below = policy.thresholds.accept_below;
-    if let (Some(accept_below), Some(route)) = (accept_below.filter(|at| doubt < *at), plan.route(&class)) {
+    if let (Some(accept_below), Some(route)) = (accept_below.filter(|at| doubt < *at), route) {
         let outcome = match route {
             Route::Pass => Outcome::Pass,
             Route::Divert => Outcome::Divert,
@@ -151,6 +159,30 @@ mod tests {
 
     fn outcome(policy: &Policy, entries: &[(&str, f64)]) -> Outcome {
         decide_item(&plan(), policy, Seen::Predicted(&prediction(entries))).outcome
+    }
+
+    #[test]
+    fn readings_pass_when_sure_and_nothing_said_never_does() {
+        let plan = Plan::new("Readings", Task::Transcribe, vec![]);
+        let decide = |level, entries: &[(&str, f64)]| {
+            let accept_below = Some(Probability::saturating(0.1));
+            let thresholds = Thresholds { accept_below, ..Thresholds::default() };
+            let policy = Policy { level, thresholds, version: 1 };
+            decide_item(&plan, &policy, Seen::Predicted(&prediction(entries))).outcome
+        };
+        let other = Prediction::OTHER;
+        for (level, unsure) in [(Level::Partial, Outcome::Review), (Level::Full, Outcome::Divert)] {
+            assert_eq!(decide(level, &[("four two", 0.95), (other, 0.05)]), Outcome::Pass);
+            for entries in [
+                &[("four two", 0.85), (other, 0.15)][..],
+                &[("", 0.99), (other, 0.01)],
+                &[("four two", 0.01), (other, 0.99)],
+                &[(other, 1.0)],
+            ] {
+                assert_eq!(decide(level, entries), unsure, "{entries:?}");
+            }
+        }
+        assert_eq!(decide(Level::Assist, &[("four two", 1.0), (other, 0.0)]), Outcome::Review);
     }
 
     #[test]

@@ -22,10 +22,13 @@ pub struct Timing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     pub model: ModelRef,
-    /// Calibrated; one entry for each class of the model, adding up to 1.
+    /// Calibrated, adding up to 1: one entry for each class of the model. On lines that write down what is
+    /// said one for each of the likeliest readings, and [`Prediction::OTHER`] for all the rest.
     pub probabilities: BTreeMap<String, Probability>,
     /// With scores on the same scale as the defect probability.
     pub regions: Vec<Region>,
+    /// The best reading, in the line's convention; empty where nothing was said, or nothing that the line
+    /// allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
     pub timing: Timing,
@@ -38,9 +41,15 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The most probable class (the first in the alphabet among equals).
+    /// What is said is none of the readings that are named. No word is written so: it is punctuation alone.
+    pub const OTHER: &'static str = "…";
+
+    /// The most probable class (the first in the alphabet among equals), or the best reading.
     #[must_use]
     pub fn label(&self) -> &str {
+        if let Some(reading) = &self.transcript {
+            return reading;
+        }
         let mut best: Option<(&str, Probability)> = None;
         for (class, &p) in &self.probabilities {
             if best.is_none_or(|(_, top)| p > top) {
@@ -50,13 +59,13 @@ impl Prediction {
         best.map_or("", |(class, _)| class)
     }
 
-    /// Probability of the most probable class.
+    /// Probability of that class or reading; of a reading that is not named 0.
     #[must_use]
     pub fn confidence(&self) -> Probability {
         self.probabilities.get(self.label()).copied().unwrap_or(Probability::ZERO)
     }
 
-    /// Probability that the most probable class is wrong.
+    /// Probability that it is wrong.
     #[must_use]
     pub fn doubt(&self) -> Probability {
         Probability::saturating(1.0 - self.confidence().get())

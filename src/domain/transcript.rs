@@ -4,6 +4,7 @@
 //! People write the same sentence in many ways. Everything that compares transcripts compares them
 //! after [`TranscriptRule::normalise`], so that nobody is wrong for a capital letter.
 
+use super::Label;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -133,6 +134,27 @@ impl TranscriptRule {
             words.extend(self.written(word));
         }
         words.join(" ")
+    }
+
+    /// What a label says was said. A class is a transcript of one word, so that single words may be
+    /// labelled by their names.
+    #[must_use]
+    pub fn truth(&self, label: &Label) -> String {
+        let class = label.class.as_deref().filter(|class| *class != Label::GOOD);
+        label.transcript.as_deref().or(class).map(|text| self.normalise(text)).unwrap_or_default()
+    }
+
+    /// The same convention where anything can be said.
+    #[must_use]
+    pub fn convention(&self) -> Self {
+        Self {
+            words: Vec::new(),
+            phrases: Vec::new(),
+            words_min: 0,
+            words_max: WORDS_MAX,
+            check: None,
+            ..self.clone()
+        }
     }
 
     /// One written word in the convention: none where it is left out, several where it is a number.

@@ -3,10 +3,11 @@
 use super::EngineError;
 use super::evidence::population_name;
 use crate::domain::{
-    Drift, DriftKind, Filter, LabelledItem, SimulatorKind, SimulatorSettings, check_simulator,
+    Drift, DriftKind, Filter, LabelledItem, SimulatorKind, SimulatorSettings, TranscriptRule, check_simulator,
 };
 use crate::ingest::simulator::write_dataset;
 use crate::labels::{self, Skipped};
+use crate::learn::{self, JoinRange};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -82,7 +83,37 @@ pub struct Dataset {
     pub skipped: Vec<Skipped>,
     /// Where it comes from, for the log: two data sets with one name are the same.
     pub name: String,
+    /// What its items were joined from, where they were.
+    taken: Option<Vec<LabelledItem>>,
     _rendered: Option<tempfile::TempDir>,
+}
+
+impl Dataset {
+    /// Strings of its takes instead of these; see [`learn::join_takes`].
+    pub fn joined(
+        self,
+        range: JoinRange,
+        snr_db: Option<f64>,
+        rule: &TranscriptRule,
+        seed: u64,
+    ) -> Result<Self, EngineError> {
+        let folder = tempfile::Builder::new()
+            .prefix("secondlook-")
+            .tempdir()
+            .map_err(EngineError::io("cannot create", &std::env::temp_dir()))?;
+        let (items, failed) = learn::join_takes(&self.items, range, snr_db, rule, seed, folder.path())?;
+        let failed =
+            failed.into_iter().map(|(media, reason)| Skipped { line: 0, media: Some(media), reason });
+        let noise = snr_db.map_or_else(String::new, |snr_db| format!(", {snr_db} dB above noise"));
+        let name = format!("{}, {} to {} joined{noise}, seed {seed}", self.name, range.least, range.most);
+        let skipped = self.skipped.into_iter().chain(failed).collect();
+        Ok(Self { items, skipped, name, taken: Some(self.items), _rendered: Some(folder) })
+    }
+
+    /// The labelled items behind it, as they are known to a line by their bytes.
+    pub(super) fn sources(&self) -> &[LabelledItem] {
+        self.taken.as_deref().unwrap_or(&self.items)
+    }
 }
 
 impl FromStr for DatasetSource {
@@ -114,7 +145,7 @@ impl DatasetSource {
                 let name = full
                     .file_name()
                     .map_or_else(|| full.display().to_string(), |n| n.to_string_lossy().into());
-                Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: None })
+                Ok(Dataset { items: read.items, skipped: read.skipped, name, taken: None, _rendered: None })
             }
             Self::Simulator { kind, units, changes } => {
                 let mut settings = simulator.of_kind(kind.unwrap_or(simulator.kind));
@@ -130,7 +161,13 @@ impl DatasetSource {
                 write_dataset(rendered.path(), simulator, *units)?;
                 let read = labels::read(rendered.path(), filter)?;
                 let name = format!("{}, seed {}", population_name(simulator), simulator.seed);
-                Ok(Dataset { items: read.items, skipped: read.skipped, name, _rendered: Some(rendered) })
+                Ok(Dataset {
+                    items: read.items,
+                    skipped: read.skipped,
+                    name,
+                    taken: None,
+                    _rendered: Some(rendered),
+                })
             }
         }
     }

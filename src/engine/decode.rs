@@ -175,7 +175,7 @@ fn predict(
         model: model.model_ref().clone(),
         probabilities: output.probabilities,
         regions: output.regions,
-        transcript: None,
+        transcript: output.transcript,
         timing,
         inputs,
         features: output.features,

@@ -6,7 +6,7 @@ use super::line::policy_in_force;
 use super::{EngineError, Line, find_model};
 use crate::decide::{Seen, decide_item};
 use crate::domain::{
-    Arrival, Event, Filter, ItemId, LabelledItem, MediaHash, Plan, Policy, Prediction, Timing,
+    Arrival, Event, Filter, ItemId, LabelledItem, MediaHash, Plan, Policy, Prediction, Task, Timing,
 };
 use crate::infer::Model;
 use crate::labels::{self, CheckReport, CountSheet, Format, Provenance, Skipped};
@@ -135,7 +135,17 @@ pub fn suited_settings(
     dataset: Option<&str>,
 ) -> Result<TrainSettings, EngineError> {
     let items = training_items(line, filter, dataset)?.items();
-    Ok(TrainSettings { task: Some(line.plan.task), ..TrainSettings::suited(&items) })
+    Ok(settings_for(&line.plan, &items))
+}
+
+/// What suits these items on a line of this plan.
+pub(super) fn settings_for(plan: &Plan, items: &[LabelledItem]) -> TrainSettings {
+    match plan.task {
+        Task::Transcribe => TrainSettings::for_speech(&plan.transcript),
+        Task::Defect | Task::Classify => {
+            TrainSettings { task: Some(plan.task), ..TrainSettings::suited(items) }
+        }
+    }
 }
 
 /// What the job's training gives on the line's own units, each measured by a training that has not
@@ -185,7 +195,7 @@ pub fn evaluate(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, EngineError> {
-    dataset::note_use(line, model.model_ref(), "evaluate", &dataset.items, actor)?;
+    dataset::note_use(line, model.model_ref(), "evaluate", dataset.sources(), actor)?;
     let mut evaluation = learn::evaluate(model, &dataset.items, seed, cancel, progress)?;
     let policy = policy_in_force(&line.store.view().settings()?, None, Some(&model.model_ref().hash));
     for row in &mut evaluation.predictions {
@@ -200,7 +210,7 @@ fn decision_on(plan: &Plan, policy: &Policy, model: &Model, row: &PredictionRow)
         model: model.model_ref().clone(),
         probabilities: row.probabilities.clone(),
         regions: Vec::new(),
-        transcript: None,
+        transcript: row.transcript.clone(),
         timing: Timing::default(),
         inputs: None,
         features: Vec::new(),

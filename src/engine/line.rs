@@ -5,8 +5,7 @@ use super::evidence::{check_task, nothing_known, package_evidence, package_suppo
 use super::{EngineError, StationOptions, find_model, steward};
 use crate::decide::{Evidence, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
-    AlarmKind, Canary, Class, Event, Label, Level, ModelRef, Plan, Policy, Route, Task,
-    Thresholds, Verdict,
+    AlarmKind, Canary, Class, Event, Label, Level, ModelRef, Plan, Policy, Route, Task, Thresholds, Verdict,
 };
 use crate::infer::Model;
 use crate::review::{self, Recorded};
@@ -50,6 +49,7 @@ impl Line {
         let model = request.model.as_deref().map(|name| find_model(None, name)).transpose()?;
         if let Some(model) = &model
             && plan.classes.is_empty()
+            && plan.task != Task::Transcribe
         {
             plan.classes = classes_of(model);
         }
@@ -298,6 +298,10 @@ impl Line {
     /// yet), but none that the plan has not given a route.
     pub(super) fn check_fits(&self, model: &Model) -> Result<(), EngineError> {
         check_task(&self.plan, model)?;
+        if self.plan.task == Task::Transcribe {
+            // Words have no routes.
+            return Ok(());
+        }
         let unknown: Vec<&str> = model
             .manifest()
             .classes

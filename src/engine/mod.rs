@@ -46,7 +46,9 @@ pub use crate::decide::{
 };
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
-pub use crate::learn::{Analysis, Changed, Comparison as ModelComparison, Progress, SliceKind, ViewChoice};
+pub use crate::learn::{
+    Analysis, Changed, Comparison as ModelComparison, JoinRange, Progress, SliceKind, ViewChoice,
+};
 pub use crate::media::{Peak, Raster};
 pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
 pub use analysis::{AnalyseJob, AnalyseOver, AnalysisReport, TrainingOverlap, analyse, write_analysis};

@@ -1,11 +1,29 @@
 //! Finding a model package by name: in the line, among the shipped ones, or a folder.
 
 use super::EngineError;
+use crate::domain::{Plan, TranscriptRule};
 use crate::infer::{self, InferError, Model};
+use crate::store::Store;
 use std::path::Path;
 
-/// `name` is a package of the line, a shipped one, or a folder with a package, in this order.
+/// `name` is a package of the line, a shipped one, or a folder with a package, in this order. One that writes
+/// down what is said does it as the line's plan has it.
 pub fn find_model(line: Option<&Path>, name: &str) -> Result<Model, EngineError> {
+    let model = package(line, name)?;
+    match line {
+        Some(folder) if model.rule().is_some() => Ok(model.with_rule(&rule_of(folder)?)),
+        _ => Ok(model),
+    }
+}
+
+fn rule_of(folder: &Path) -> Result<TranscriptRule, EngineError> {
+    let path = Store::plan_path(folder);
+    let text = std::fs::read_to_string(&path).map_err(EngineError::io("cannot read the plan", &path))?;
+    let plan = Plan::from_toml(&text).map_err(|error| EngineError::Plan { error, path })?;
+    Ok(plan.transcript)
+}
+
+fn package(line: Option<&Path>, name: &str) -> Result<Model, EngineError> {
     let failed = |error: InferError| EngineError::Model { name: name.to_owned(), error };
     let is_plain_name = !name.contains(['/', '\\']) && name != "." && name != "..";
     if let Some(folder) = line.filter(|_| is_plain_name).map(|line| line.join("models").join(name))

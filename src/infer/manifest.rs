@@ -5,7 +5,7 @@
 use super::InferError;
 use crate::domain::{DataNorms, DataVersion, Label, MediaKind, Task};
 use crate::media::MelSpec;
-use crate::nn::{Graph, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE};
+use crate::nn::{FRAME_OUTPUT, FRAME_STRIDE, Graph, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,7 +107,8 @@ impl InputSpec {
 }
 
 /// The one scale of scores: `p = σ(slope · z + intercept)`, for a region's highest pixel logit
-/// and for the item alike.
+/// and for the item alike. Of a model that writes down what is said the temperature flattens readings, and
+/// the intercept is ln of what lies beside all of them beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -243,7 +244,8 @@ pub struct Manifest {
     pub format_version: u32,
     pub name: String,
     pub task: Task,
-    /// Of a model that finds defects the first is `good`.
+    /// Of a model that finds defects the first is `good`; of one that writes down what is said they are its
+    /// words.
     pub classes: Vec<String>,
     pub input: InputSpec,
     pub graph: Graph,
@@ -267,6 +269,11 @@ pub(crate) fn shown(task: Task, classes: &[String]) -> &[String] {
         Task::Defect => classes.get(1..).unwrap_or_default(),
         Task::Classify | Task::Transcribe => classes,
     }
+}
+
+/// The shortest side along which windows follow each other: of a sound it is time alone.
+fn shortest_way(input: &InputSpec) -> u32 {
+    if input.sound.is_some() { input.width_px } else { input.width_px.min(input.height_px) }
 }
 
 impl Manifest {
@@ -304,10 +311,10 @@ impl Manifest {
             Task::Classify if self.classes.len() < 2 => {
                 return Err(format!("a model that names items needs two classes, not {:?}", self.classes));
             }
-            Task::Transcribe => {
-                return Err("this program runs no model that writes down what is said".to_owned());
+            Task::Transcribe if self.classes.is_empty() || self.input.sound.is_none() => {
+                return Err("a model that writes down what is said needs words, and sounds".to_owned());
             }
-            Task::Defect | Task::Classify => {}
+            Task::Defect | Task::Classify | Task::Transcribe => {}
         }
         if self.classes.iter().collect::<BTreeSet<_>>().len() != self.classes.len() {
             return Err(format!("classes repeat: {:?}", self.classes));
@@ -329,7 +336,7 @@ impl Manifest {
             return Err(format!("input.mean and input.std need {count} values, and std positive ones"));
         }
         if let View::Tiles { overlap_px } = input.view
-            && overlap_px >= input.width_px.min(input.height_px)
+            && overlap_px >= shortest_way(input)
         {
             return Err(format!("input.view: an overlap of {overlap_px} px leaves tiles no way forward"));
         }
@@ -361,7 +368,11 @@ impl Manifest {
         let shapes = self.graph.shapes(height, width).map_err(|error| error.to_string())?;
         let stride = PIXEL_STRIDE as usize;
         let classes = self.shown().len();
-        for (role, rows, columns) in [(PIXEL_OUTPUT, height / stride, width / stride), (ITEM_OUTPUT, 1, 1)] {
+        let maps = [(PIXEL_OUTPUT, classes, height / stride, width / stride), (ITEM_OUTPUT, classes, 1, 1)];
+        // One more than words: nothing is said.
+        let frames = [(FRAME_OUTPUT, classes + 1, 1, width / FRAME_STRIDE as usize)];
+        let wanted = if self.task == Task::Transcribe { &frames[..] } else { &maps };
+        for &(role, classes, rows, columns) in wanted {
             let node =
                 self.graph.outputs.get(role).ok_or_else(|| format!("the graph has no output \"{role}\""))?;
             let shape = shapes[node.as_str()];

@@ -4,6 +4,7 @@
 //! between threads: [`Model::prepare`] runs where pictures are decoded, [`Model::predict`] where
 //! the network runs (its threads are rayon's global pool, see [`crate::nn`]).
 
+mod frames;
 mod local;
 mod manifest;
 mod model;
@@ -12,9 +13,12 @@ mod outline;
 mod package;
 mod predict;
 mod prepare;
+mod readings;
 mod regions;
 mod shipped;
+mod transcribe;
 
+pub use frames::frame_scores;
 pub(crate) use manifest::shown;
 pub use manifest::{
     Calibration, DataNote, EvidenceGroup, FORMAT_VERSION, InputSpec, Levels, Manifest, Metric, Naming,
@@ -26,8 +30,10 @@ pub use package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes, weights_to_by
 pub use predict::{Heat, Output};
 pub use prepare::{Input, prepare, seen};
 pub(crate) use prepare::{MID_GREY, computed_planes, normalisation};
+pub(crate) use readings::Grammar;
 pub use regions::{RawScores, raw_scores};
 pub use shipped::{shipped, shipped_names};
+pub(crate) use transcribe::{Said, said};
 
 use crate::domain::Reason;
 use crate::media::MediaError;

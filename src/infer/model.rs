@@ -1,8 +1,11 @@
 //! A loaded package: checked, hashed and ready to predict.
 
 use super::package::{MANIFEST_FILE, WEIGHTS_FILE, weights_from_bytes};
-use super::{Heat, InferError, Input, Manifest, Output, predict, prepare, raw_scores, seen};
-use crate::domain::ModelRef;
+use super::readings::Grammar;
+use super::{
+    Heat, InferError, Input, Manifest, Output, frame_scores, predict, prepare, raw_scores, seen, transcribe,
+};
+use crate::domain::{ModelRef, Task, TranscriptRule};
 use crate::media::{Decoded, Raster};
 use crate::nn::Plan;
 use std::path::Path;
@@ -11,6 +14,8 @@ use std::path::Path;
 pub struct Model {
     manifest: Manifest,
     plan: Plan,
+    /// Of a model that writes down what is said.
+    grammar: Option<Grammar>,
     named: ModelRef,
     manifest_bytes: Vec<u8>,
     weights_bytes: Vec<u8>,
@@ -20,6 +25,11 @@ impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Model").field("model_ref", &self.named).finish_non_exhaustive()
     }
+}
+
+/// Of a package on no line: whatever its words can say, also nothing.
+fn anything() -> TranscriptRule {
+    TranscriptRule { words_min: 0, ..TranscriptRule::default() }
 }
 
 /// The manifest holds the weights' hash, but the two are hashed together so that a reference does not rest
@@ -62,13 +72,28 @@ impl Model {
         let (height, width) = (parsed.input.height_px as usize, parsed.input.width_px as usize);
         let plan = Plan::new(&parsed.graph, &weights_from_bytes(weights)?, height, width)?;
         let model_ref = ModelRef { name: parsed.name.clone(), hash: package_hash(manifest, weights) };
+        let grammar = (parsed.task == Task::Transcribe).then(|| Grammar::new(&parsed.classes, anything()));
         Ok(Self {
             manifest: parsed,
             plan,
+            grammar,
             named: model_ref,
             manifest_bytes: manifest.to_vec(),
             weights_bytes: weights.to_vec(),
         })
+    }
+
+    /// The same for a line on which transcripts follow this rule; nothing changes for other tasks.
+    #[must_use]
+    pub fn with_rule(self, rule: &TranscriptRule) -> Self {
+        let grammar = self.grammar.as_ref().map(|_| Grammar::new(&self.manifest.classes, rule.clone()));
+        Self { grammar, ..self }
+    }
+
+    /// How what is said is written; only of models that write it down.
+    #[must_use]
+    pub fn rule(&self) -> Option<&TranscriptRule> {
+        self.grammar.as_ref().map(|grammar| &grammar.rule)
     }
 
     #[must_use]
@@ -123,12 +148,19 @@ impl Model {
 
     /// Network (on up to so many threads), calibration and regions.
     pub fn predict(&self, input: &Input, threads: usize) -> Result<Output, InferError> {
+        if let Some(grammar) = &self.grammar {
+            let frames = frame_scores(&self.plan, &self.manifest.input, input, threads)?;
+            return Ok(transcribe::output(&self.manifest, grammar, &frames, input));
+        }
         let raw = raw_scores(&self.plan, &self.manifest.input, input, threads)?;
         Ok(predict::output(&self.manifest, &raw, input))
     }
 
-    /// The same with the map that a person sees: a station has no use for it.
+    /// The same with the map that a person sees: a station has no use for it. What is said has none.
     pub fn predict_with_heat(&self, input: &Input, threads: usize) -> Result<(Output, Heat), InferError> {
+        if self.grammar.is_some() {
+            return Ok((self.predict(input, threads)?, Heat::none()));
+        }
         let raw = raw_scores(&self.plan, &self.manifest.input, input, threads)?;
         Ok((predict::output(&self.manifest, &raw, input), predict::heat(&self.manifest, &raw, input)))
     }

@@ -30,10 +30,17 @@ pub struct Heat {
     pub values: Vec<f32>,
 }
 
+impl Heat {
+    /// A map of nothing.
+    pub(super) fn none() -> Self {
+        Self { width: 0, height: 0, cell_px: [1.0; 2], classes: Vec::new(), values: Vec::new() }
+    }
+}
+
 /// What a model says of one item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
-    /// One entry for each class; they add up to 1.
+    /// One entry for each class, or for each reading and the rest; they add up to 1.
     pub probabilities: BTreeMap<String, Probability>,
     /// Highest score first. Where there is any region, the highest score is exactly 1 − P(good), or the
     /// probability of the item's name; there is none only where that is below the manifest's `score_min`, or
@@ -41,6 +48,8 @@ pub struct Output {
     pub regions: Vec<Region>,
     /// Whether the regions are no more than a suspicion: no cell reaches the manifest's pixel threshold.
     pub is_weak: bool,
+    /// The best reading, of a model that writes down what is said.
+    pub transcript: Option<String>,
     /// What the network's deepest features are like.
     pub features: Vec<f32>,
 }
@@ -60,6 +69,7 @@ pub(super) fn output(manifest: &Manifest, raw: &RawScores, input: &Input) -> Out
         is_weak: highest < manifest.regions.pixel_logit,
         probabilities: probabilities(manifest, raw),
         regions: regions(manifest, raw, cell_px(input), source),
+        transcript: None,
         features: raw.features.clone(),
     }
 }

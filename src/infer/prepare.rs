@@ -202,7 +202,8 @@ fn tile_layout(
     for axis in 0..2 {
         canvas[axis] = used[axis].next_multiple_of(stride).max(side[axis]);
         let last = canvas[axis] - side[axis];
-        let step = ((side[axis] - overlap) / stride * stride).max(stride);
+        // Along bands there is one window, and nothing to overlap.
+        let step = (side[axis].saturating_sub(overlap) / stride * stride).max(stride);
         starts[axis] = (0..last).step_by(step).chain([last]).collect();
     }
     if starts[0].len() * starts[1].len() > TILES_MAX {

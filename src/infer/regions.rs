@@ -120,6 +120,20 @@ fn highest(values: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// One tile as the network sees it; `tables` has the value of each level, by plane.
+pub(super) fn fill_tile(
+    values: &mut PlanInput<'_>,
+    tables: &[[f32; 256]],
+    spec: &InputSpec,
+    input: &Input,
+    corner: (usize, usize),
+) {
+    for (plane, y, row) in input.tile(spec, corner) {
+        let table = &tables[plane];
+        values.row(plane, y).iter_mut().zip(row).for_each(|(to, &v)| *to = table[usize::from(v)]);
+    }
+}
+
 /// Runs the network over every tile of an item, on up to so many threads.
 pub fn raw_scores(
     plan: &Plan,
@@ -132,12 +146,7 @@ pub fn raw_scores(
     let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new(), features: Vec::new() };
     let tables: Vec<[f32; 256]> = (0..spec.planes()).map(|plane| normalisation(spec, plane)).collect();
     for &corner in &input.tiles {
-        let fill = |values: &mut PlanInput<'_>| {
-            for (plane, y, row) in input.tile(spec, corner) {
-                let table = &tables[plane];
-                values.row(plane, y).iter_mut().zip(row).for_each(|(to, &v)| *to = table[usize::from(v)]);
-            }
-        };
+        let fill = |values: &mut PlanInput<'_>| fill_tile(values, &tables, spec, input, corner);
         plan.run(threads, fill, |outputs| raw.join(outputs, corner))?;
     }
     raw.features.iter_mut().for_each(|sum| *sum /= input.tiles.len() as f32);

@@ -2,7 +2,8 @@
 //! whenever their turn comes where there is not.
 
 use super::LearnError;
-use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task};
+use super::speech::Take;
+use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task, TranscriptRule};
 use crate::infer::{Input, InputSpec, prepare, seen};
 use crate::media::{Decoded, Raster, Sound, decode, resize};
 use rayon::prelude::*;
@@ -49,6 +50,8 @@ struct Source<'a> {
     item: &'a LabelledItem,
     spec: &'a InputSpec,
     classes: &'a [String],
+    /// Where the task is to write down what is said.
+    rule: Option<&'a TranscriptRule>,
 }
 
 /// What the network can see of an item, and where its classes are.
@@ -81,6 +84,8 @@ pub(super) struct Sample<'a> {
     pub unplaced: Vec<bool>,
     /// Of the item as it came.
     pub stats: InputStats,
+    /// Where the task is to write down what is said.
+    pub take: Option<Take>,
 }
 
 impl Sample<'_> {
@@ -107,7 +112,7 @@ impl Sample<'_> {
             return Ok(Cow::Borrowed(kept));
         }
         let gone = |reason| LearnError::Gone { reason, path: self.source.item.path.display().to_string() };
-        let (canvas, _, hash) = canvas(self.source).map_err(gone)?;
+        let (canvas, _, hash, _) = canvas(self.source).map_err(gone)?;
         if hash == self.hash { Ok(Cow::Owned(canvas)) } else { Err(gone("it has changed".to_owned())) }
     }
 }
@@ -160,6 +165,13 @@ pub(super) fn classes(items: &[&LabelledItem], task: Task) -> Vec<String> {
         Label::GOOD
     });
     first.into_iter().chain(names).map(str::to_owned).collect()
+}
+
+/// All words that are said.
+pub(super) fn words(items: &[&LabelledItem], rule: &TranscriptRule) -> Vec<String> {
+    let said = items.iter().map(|item| rule.truth(&item.label));
+    let words = said.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    words.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Where every item has a defect and a golden reference, some references stand for the good items
@@ -257,13 +269,15 @@ pub(super) struct Loaded<'a> {
     pub hash: String,
 }
 
+/// With a rule each item is a take of what is said.
 pub(super) fn load<'a>(
     items: &[&'a LabelledItem],
     spec: &'a InputSpec,
     classes: &'a [String],
+    rule: Option<&'a TranscriptRule>,
     cancel: &AtomicBool,
 ) -> Result<Loaded<'a>, LearnError> {
-    load_within(KEPT_BYTES_MAX, items, spec, classes, cancel)
+    load_within(KEPT_BYTES_MAX, items, spec, classes, rule, cancel)
 }
 
 /// Keeps no more than so many bytes of canvases. Which ones is left to chance and changes nothing.
@@ -272,6 +286,7 @@ pub(super) fn load_within<'a>(
     items: &[&'a LabelledItem],
     spec: &'a InputSpec,
     classes: &'a [String],
+    rule: Option<&'a TranscriptRule>,
     cancel: &AtomicBool,
 ) -> Result<Loaded<'a>, LearnError> {
     let kept_bytes = AtomicUsize::new(0);
@@ -283,7 +298,7 @@ pub(super) fn load_within<'a>(
             if cancel.load(Ordering::Relaxed) {
                 return Err("stopped".to_owned());
             }
-            let mut sample = sample(index, Source { item, spec, classes })?;
+            let mut sample = sample(index, Source { item, spec, classes, rule })?;
             sample.kept = sample.kept.filter(|canvas| has_room(canvas.bytes()));
             Ok(sample)
         })
@@ -315,7 +330,7 @@ pub(super) fn hash_item(hasher: &mut blake3::Hasher, item: &LabelledItem, bytes:
 }
 
 fn sample(index: usize, source: Source<'_>) -> Result<Sample<'_>, String> {
-    let (canvas, stats, hash) = canvas(source)?;
+    let (canvas, stats, hash, take) = canvas(source)?;
     let labels = source.item.label.classes();
     let positive: Vec<bool> = source.classes.iter().map(|c| labels.contains(c.as_str())).collect();
     let mut unplaced = positive.clone();
@@ -324,13 +339,21 @@ fn sample(index: usize, source: Source<'_>) -> Result<Sample<'_>, String> {
     }
     let (_, width, height) = canvas.input.canvas();
     let size = [width, height];
-    Ok(Sample { item: index, source, kept: Some(canvas), hash, size, positive, unplaced, stats })
+    Ok(Sample { item: index, source, kept: Some(canvas), hash, size, positive, unplaced, stats, take })
 }
 
-/// With what the item measures, and the hash of its bytes.
-fn canvas(source: Source<'_>) -> Result<(Canvas, InputStats, blake3::Hash), String> {
-    let Source { item, spec, classes } = source;
+/// With what the item measures, the hash of its bytes, and the take where it is one.
+type Decoding = (Canvas, InputStats, blake3::Hash, Option<Take>);
+
+fn canvas(source: Source<'_>) -> Result<Decoding, String> {
+    let Source { item, spec, classes, rule } = source;
     let (decoded, hash) = read(&item.path)?;
+    let take = match (rule, &decoded) {
+        (Some(rule), Decoded::Sound(sound)) => Some(Take::new(item, sound, classes, rule)?),
+        _ => None,
+    };
+    // Words have no place that anybody has drawn.
+    let classes = if rule.is_some() { &[] } else { classes };
     let image = seen(spec, &decoded).map_err(|error| error.to_string())?;
     let reference = match (&item.reference, spec.reference) {
         (Some(path), true) => Some(read_image(path)?),
@@ -350,7 +373,7 @@ fn canvas(source: Source<'_>) -> Result<(Canvas, InputStats, blake3::Hash), Stri
             masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
         }
     }
-    Ok((Canvas { input, masks }, decoded.stats(), hash))
+    Ok((Canvas { input, masks }, decoded.stats(), hash, take))
 }
 
 /// A place on the picture that the network sees.

@@ -9,8 +9,10 @@ use super::metrics::{
     reliability,
 };
 use super::suspects::suspects;
-use crate::domain::{BoxPx, InputStats, LabelledItem, ModelRef, Probability, Region, Shape, Task, Vote};
-use crate::infer::{Metric, Model};
+use crate::domain::{
+    BoxPx, Edits, InputStats, LabelledItem, ModelRef, Probability, Region, Shape, Task, Vote, word_edits,
+};
+use crate::infer::{Metric, Model, Output};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -75,8 +77,16 @@ pub struct Report {
     /// By kind and size, where defects have a place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_size: Vec<DefectMetrics>,
+    /// Wrong, missing and superfluous words for each word that was said; only of what is said, as are the
+    /// next two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word_error_rate: Option<Metric>,
+    /// Share of items whose whole reading is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub string_accuracy: Option<Metric>,
+    /// How often readings are wrong when only the surest are taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub risk_coverage: Vec<RiskPoint>,
     /// Labels to look at again, by confident learning.
     pub suspects: Vec<Suspect>,
     /// Preparation and network of one item.
@@ -112,12 +122,27 @@ impl Report {
             ("defect_iou", self.defect_iou),
             ("map_iou33", self.map_iou33),
             ("f_iou33", self.f_iou33),
+            ("word_error_rate", self.word_error_rate),
+            ("string_accuracy", self.string_accuracy),
         ]
         .into_iter()
         .filter_map(|(name, metric)| Some((name.to_owned(), metric?)))
         .collect()
     }
 }
+
+/// The surest readings of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RiskPoint {
+    /// Share of the items that are taken, and the largest doubt among them.
+    pub coverage: f64,
+    pub doubt: f64,
+    /// Share of these whose reading is wrong.
+    pub wrong: Metric,
+}
+
+/// Shares of a set that a risk is given for.
+const COVERAGES: [f64; 7] = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0];
 
 /// An item whose label is probably wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -225,24 +250,30 @@ pub(super) fn summary(
 
 fn row(measured: &Measured, item: &LabelledItem) -> PredictionRow {
     let output = &measured.output;
-    let label = answer(&output.probabilities);
+    let label = answered(output);
+    let own = measured.said.as_deref();
     PredictionRow {
         item: measured.item,
         media: item.name.clone(),
         group: item.group.clone(),
         probabilities: output.probabilities.clone(),
         label: label.to_owned(),
-        truth: item.label.main_class().to_owned(),
-        defective: !item.label.is_good(),
-        is_right: item.label.classes().contains(label),
+        truth: own.unwrap_or(item.label.main_class()).to_owned(),
+        defective: own.is_none() && !item.label.is_good(),
+        is_right: own.map_or_else(|| item.label.classes().contains(label), |own| own == label),
         regions: output.regions.iter().map(PredictedRegion::of).collect(),
-        transcript: None,
+        transcript: output.transcript.clone(),
         inputs: measured.inputs,
         secs: measured.secs,
         features: output.features.clone(),
         defect_px: measured.overlap.map(|overlap| overlap.truth),
         decision: None,
     }
+}
+
+/// The best reading, or the most probable class.
+fn answered(output: &Output) -> &str {
+    output.transcript.as_deref().unwrap_or_else(|| answer(&output.probabilities))
 }
 
 /// Truth and answer of the measured items, by position in `measured`.
@@ -254,6 +285,7 @@ struct Table<'a> {
     scores: Vec<(f64, bool)>,
     uncalibrated: Vec<(f64, bool)>,
     names_items: bool,
+    is_said: bool,
 }
 
 impl<'a> Table<'a> {
@@ -262,9 +294,11 @@ impl<'a> Table<'a> {
         for (at, m) in measured.iter().enumerate() {
             groups.entry(&items[m.item].group).or_default().push(at);
         }
-        let truth: Vec<std::collections::BTreeSet<&str>> =
-            measured.iter().map(|m| items[m.item].label.classes()).collect();
-        let answers: Vec<&str> = measured.iter().map(|m| answer(&m.output.probabilities)).collect();
+        let truth: Vec<std::collections::BTreeSet<&str>> = measured
+            .iter()
+            .map(|m| m.said.as_deref().map_or_else(|| items[m.item].label.classes(), |said| [said].into()))
+            .collect();
+        let answers: Vec<&str> = measured.iter().map(|m| answered(&m.output)).collect();
         let came_true = |at: usize, m: &Measured| {
             if m.names_items { truth[at].contains(answers[at]) } else { !items[m.item].label.is_good() }
         };
@@ -279,6 +313,7 @@ impl<'a> Table<'a> {
             scores,
             uncalibrated,
             names_items: measured.first().is_some_and(|m| m.names_items),
+            is_said: measured.first().is_some_and(|m| m.said.is_some()),
         }
     }
 
@@ -302,6 +337,37 @@ impl<'a> Table<'a> {
     fn accuracy(&self, at: &[usize]) -> Option<f64> {
         let hits = at.iter().filter(|&&i| self.truth[i].contains(self.answers[i])).count();
         (!at.is_empty()).then(|| hits as f64 / at.len() as f64)
+    }
+
+    /// Wrong words for each that was said; of what is said alone.
+    fn word_errors(&self, at: &[usize]) -> Option<f64> {
+        let mut edits = Edits::default();
+        for &i in at {
+            edits += word_edits(self.truth[i].first().copied().unwrap_or_default(), self.answers[i]);
+        }
+        (edits.of > 0).then(|| edits.rate())
+    }
+
+    /// How often the surest readings are wrong.
+    fn risks(&self, seed: u64) -> Vec<RiskPoint> {
+        let mut doubts: Vec<f64> = self.scores.iter().map(|(p, _)| 1.0 - p).collect();
+        doubts.sort_by(f64::total_cmp);
+        let point = |coverage: f64| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            let taken = (coverage * doubts.len() as f64).round() as usize;
+            let doubt = *doubts.get(taken.checked_sub(1)?)?;
+            let sure = |i: &usize| 1.0 - self.scores[*i].0 <= doubt;
+            let n = (0..self.scores.len()).filter(sure).count();
+            let wrong = bootstrap(&self.groups, seed, n, |at| {
+                let sure: Vec<usize> = at.iter().copied().filter(sure).collect();
+                self.accuracy(&sure).map(|right| 1.0 - right)
+            })?;
+            Some(RiskPoint { coverage: n as f64 / doubts.len() as f64, doubt, wrong })
+        };
+        let mut points: Vec<RiskPoint> = COVERAGES.into_iter().filter_map(point).collect();
+        // Of a few items several shares are the same ones.
+        points.dedup_by_key(|point| point.wrong.n);
+        points
     }
 
     /// Recall of a class; an item with several classes counts as found under any of them.
@@ -347,7 +413,11 @@ fn report(
     let table = Table::new(items, measured);
     let usable: Vec<&LabelledItem> = measured.iter().map(|m| &items[m.item]).collect();
     let task = if table.names_items { Task::Classify } else { Task::Defect };
-    let classes = data::classes(&usable, task);
+    // What is said is no class.
+    let classes = if table.is_said { Vec::new() } else { data::classes(&usable, task) };
+    let accuracy = bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at));
+    let words = table.truth.iter().flatten().map(|said| said.split_whitespace().count()).sum();
+    let word_errors = || bootstrap(&table.groups, seed, words, |at| table.word_errors(at));
     let present: Vec<&String> =
         classes.iter().filter(|c| table.truth.iter().any(|t| t.contains(c.as_str()))).collect();
     let balanced = |at: &[usize]| {
@@ -364,9 +434,8 @@ fn report(
         groups: table.groups.len(),
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
         balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
-        accuracy: bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at))
-            .filter(|_| table.names_items),
-        people: people(&usable, &table, seed),
+        accuracy: accuracy.filter(|_| table.names_items && !table.is_said),
+        people: if table.is_said { None } else { people(&usable, &table, seed) },
         auroc: table.of_defects(seed, auroc),
         average_precision: table.of_defects(seed, average_precision),
         ece: table.over(&table.scores, seed, calibration_error),
@@ -378,8 +447,10 @@ fn report(
         f_iou33: detection_score(&table, measured, seed),
         // Found is what is called defective, and that is not asked where items are named.
         by_size: if table.names_items { Vec::new() } else { by_size(&placed(items, measured), seed) },
-        word_error_rate: None,
-        suspects: suspect_labels(items, measured),
+        word_error_rate: if table.is_said { word_errors() } else { None },
+        string_accuracy: accuracy.filter(|_| table.is_said),
+        risk_coverage: if table.is_said { table.risks(seed) } else { Vec::new() },
+        suspects: if table.is_said { Vec::new() } else { suspect_labels(items, measured) },
         latency_ms: latency(measured),
         model,
         data_hash: hasher.finalize().to_hex().to_string(),

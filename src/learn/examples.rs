@@ -6,7 +6,7 @@ use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::set_up::{SetUp, set_up};
 use super::settings::window;
 use super::{LearnError, TrainSettings};
-use crate::domain::LabelledItem;
+use crate::domain::{LabelledItem, Task};
 use crate::infer::{InputSpec, normalisation, shown};
 use crate::media::Raster;
 use crate::nn::PIXEL_STRIDE;
@@ -21,10 +21,13 @@ const ITEMS_MAX: usize = 240;
 pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result<Raster, LearnError> {
     let goldens = data::goldens(items, settings.task);
     let SetUp { usable, classes, task, spec, .. } = set_up(items, &goldens, settings, None)?;
+    if task == Task::Transcribe {
+        return Err(LearnError::NoSheet);
+    }
     let shown = shown(task, &classes);
     let step = usable.len().div_ceil(ITEMS_MAX).max(1);
     let some: Vec<&LabelledItem> = usable.iter().copied().step_by(step).collect();
-    let loaded = data::load(&some, &spec, shown, &AtomicBool::new(false))?;
+    let loaded = data::load(&some, &spec, shown, None, &AtomicBool::new(false))?;
     let train: Vec<&Sample<'_>> = loaded.samples.iter().collect();
     let spec = window(&spec, settings.window_px);
     let recipe = Recipe {

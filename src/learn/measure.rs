@@ -4,7 +4,7 @@ use super::LearnError;
 use super::by_size::Overlap;
 use super::data::{decoded, drawn, unusable};
 use super::metrics::Detections;
-use crate::domain::{BoxPx, InputStats, Label, LabelledItem, Probability, Region, Task};
+use crate::domain::{BoxPx, InputStats, Label, LabelledItem, Prediction, Probability, Region, Task};
 use crate::infer::{InputSpec, Manifest, Model, Output, seen};
 use crate::media::{Decoded, Raster};
 use rayon::prelude::*;
@@ -22,10 +22,12 @@ pub(super) struct Measured {
     /// Position among the items.
     pub item: usize,
     pub output: Output,
-    /// What the model says is in doubt: of one that finds defects 1 − P(good), of one that names items that
-    /// name's probability. The second is as it would be without the package's calibration.
+    /// What the model says is in doubt: of one that finds defects 1 − P(good), of one that names items or
+    /// writes down what is said that name's or reading's probability. The second is as it would be without the package's calibration.
     pub scores: [f64; 2],
     pub names_items: bool,
+    /// What was said in the line's convention, where that is the task.
+    pub said: Option<String>,
     pub overlap: Option<Overlap>,
     /// By class; only where the truth has places.
     pub detections: Option<BTreeMap<String, Detections>>,
@@ -72,21 +74,26 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let output = model.predict(&input, 1).map_err(|error| error.to_string())?;
     let seconds = start.elapsed().as_secs_f64();
     let manifest = model.manifest();
-    let names_items = manifest.task == Task::Classify;
+    let names_items = manifest.task != Task::Defect;
+    let said = model.rule().map(|rule| rule.truth(&item.label));
     let image = seen(&manifest.input, &decoded).map_err(|error| error.to_string())?;
     let [truths, found] =
         [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
     let placed = item.label.is_good() || truths.iter().any(|r| r.shape.bounds().is_some());
+    let placed = placed && said.is_none();
     Ok(Measured {
         item: index,
         overlap: placed.then(|| overlap(&truths, if output.is_weak { &[] } else { &found }, &image)),
         detections: placed.then(|| detections(&truths, &found)),
-        scores: if names_items {
+        scores: if said.is_some() {
+            read(&output, manifest.calibration.class_temperature)
+        } else if names_items {
             named(&output, manifest.calibration.class_temperature)
         } else {
             suspected(manifest, &output)
         },
         names_items,
+        said,
         output,
         seconds,
         inputs: decoded.stats(),
@@ -111,6 +118,14 @@ fn named(output: &Output, temperature: f64) -> [f64; 2] {
     let (most, sum) = raw.fold((0.0_f64, 0.0), |(most, sum), p| (most.max(p), sum + p));
     let calibrated = output.probabilities.values().map(|p| p.get()).fold(0.0, f64::max);
     [calibrated, most / sum]
+}
+
+/// The probability of the best reading, and among the readings alone without the temperature.
+fn read(output: &Output, temperature: f64) -> [f64; 2] {
+    let named = || output.probabilities.iter().filter(|(text, _)| *text != Prediction::OTHER);
+    let best = named().map(|(_, p)| p.get()).fold(0.0, f64::max);
+    let sum: f64 = named().map(|(_, p)| p.get().powf(temperature)).sum();
+    [best, if sum > 0.0 { best.powf(temperature) / sum } else { 0.0 }]
 }
 
 /// Places in pixels of the picture that the network sees.

@@ -21,12 +21,15 @@ mod light;
 mod loss;
 mod measure;
 mod metrics;
+mod network;
 mod pack;
 mod paste;
 mod progress;
 mod set_up;
 mod settings;
+mod speech;
 mod split;
+mod spoken;
 mod surroundings;
 mod suspects;
 mod train;
@@ -40,12 +43,13 @@ pub use criteria::judge;
 pub use cross::{CrossValidation, cross_validate};
 pub use curve::{CurvePoint, learning_curve};
 pub use evaluate::{
-    ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, Suspect, evaluate,
+    ClassMetrics, Evaluation, LatencyMs, PredictedRegion, PredictionRow, Report, RiskPoint, Suspect, evaluate,
 };
 pub use examples::example_sheet;
 pub use metrics::ReliabilityBin;
 pub use progress::Progress;
-pub use settings::{Augmentation, DataTrail, Keep, LossParts, TrainSettings, ViewChoice};
+pub use settings::{Augmentation, DataTrail, Keep, LossParts, SpeechSettings, TrainSettings, ViewChoice};
+pub use speech::{JoinRange, join_takes};
 pub use split::{Part, split};
 pub use train::{TrainReport, train, train_kept};
 
@@ -69,6 +73,8 @@ pub enum LearnError {
     Gone { reason: String, path: String },
     #[error("no epoch was finished, so there is no model")]
     Stopped,
+    #[error("examples of what is said are no pictures to look at")]
+    NoSheet,
     #[error("stopped")]
     Cancelled,
     #[error("training diverged in epoch {epoch}: the loss is not a number; lower the learning rate")]

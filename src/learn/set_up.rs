@@ -3,7 +3,7 @@
 
 use super::LearnError;
 use super::data::{self, Loaded, Sample, unusable};
-use super::settings::{SIDE_PX, TrainSettings, choose_hearing, choose_input};
+use super::settings::{SIDE_PX, TrainSettings, choose_hearing, choose_input, choose_speech};
 use super::split::Part;
 use crate::domain::{Label, LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Model, shown};
@@ -63,7 +63,10 @@ pub(super) fn set_up<'a>(
         Task::Classify
     };
     let task = init.map(|init| init.manifest().task).or(settings.task).unwrap_or(by_itself);
-    let mut classes = data::classes(&usable, task);
+    let mut classes = match task {
+        Task::Transcribe => data::words(&usable, &settings.convention()),
+        Task::Defect | Task::Classify => data::classes(&usable, task),
+    };
     check_classes(&classes, task, has_good)?;
     if let Some(init) = init {
         // Classes of the initial model keep their places, so that its heads still fit.
@@ -74,6 +77,7 @@ pub(super) fn set_up<'a>(
     let spec = match (&settings.input, init) {
         (Some(spec), _) => spec.clone(),
         (None, Some(init)) => init.manifest().input.clone(),
+        (None, None) if task == Task::Transcribe => choose_speech(&data::listen(&usable, &[])?, settings),
         (None, None) if medium == MediaKind::Audio => {
             choose_hearing(&data::listen(&usable, shown(task, &classes))?, settings)
         }
@@ -96,13 +100,27 @@ fn check_init(init: &Model, task: Option<Task>, medium: MediaKind) -> Result<(),
         _ => {}
     }
     match (manifest.task, task) {
-        (Task::Classify, Some(Task::Defect)) => {
-            refused("it names items, and this training is to find defects")
-        }
-        (Task::Defect, Some(Task::Classify)) => {
-            refused("it finds defects, and this training is to name items")
+        (own, Some(wanted)) if own != wanted => {
+            refused(&format!("{}, and this training is to {}", does(own), wanted_text(wanted)))
         }
         _ => Ok(()),
+    }
+}
+
+/// What models of a task do, and what a training of it is for.
+const fn does(task: Task) -> &'static str {
+    match task {
+        Task::Defect => "it finds defects",
+        Task::Classify => "it names items",
+        Task::Transcribe => "it writes down what is said",
+    }
+}
+
+const fn wanted_text(task: Task) -> &'static str {
+    match task {
+        Task::Defect => "find defects",
+        Task::Classify => "name items",
+        Task::Transcribe => "write down what is said",
     }
 }
 
@@ -120,8 +138,11 @@ fn check_classes(classes: &[String], task: Task, has_good: bool) -> Result<(), L
         Task::Defect if classes.len() < 2 => {
             "it takes at least one class of defects, and found only good items".to_owned()
         }
-        Task::Classify | Task::Transcribe if classes.len() < 2 => {
+        Task::Classify if classes.len() < 2 => {
             format!("it takes items of at least two classes, and found only {found}")
+        }
+        Task::Transcribe if classes.len() < 2 => {
+            format!("it takes recordings of at least two words, and found only {found}")
         }
         _ => return Ok(()),
     };

@@ -1,7 +1,7 @@
 //! What a training can be told, and sensible choices from the data where it is told nothing.
 
 use super::data::{Listening, Look, medium};
-use crate::domain::{DataVersion, LabelledItem, MediaKind, Task};
+use crate::domain::{DataVersion, LabelledItem, MediaKind, Task, TranscriptRule};
 use crate::infer::{InputSpec, Levels, Manifest, View};
 use crate::media::MelSpec;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,65 @@ impl Default for Augmentation {
             mask: 0.0,
             colour: 0.0,
             paste_pose: 1.0,
+        }
+    }
+}
+
+/// Random changes of what is said, each drawn anew for every example; shares are 0 to 1, and what changes
+/// a voice is the largest change as a natural logarithm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeechSettings {
+    /// Most takes that are joined, and the longest pause between two.
+    pub words_max: usize,
+    pub pause_secs: f32,
+    /// Of a whole string: pace and voice together, pace alone, formants alone. Of a take beside the others
+    /// of its string: pace and voice together.
+    pub speed: f32,
+    pub pace: f32,
+    pub formants: f32,
+    pub unsteady: f32,
+    /// How much louder or lower a take of a string is, and how low the whole may be.
+    pub uneven_db: f32,
+    pub quiet_db: f32,
+    /// How often there is noise that matters, and how loud it may be beside what is said.
+    pub noise: f32,
+    pub snr_db_min: f32,
+    /// How often a room, a telephone, or other voices are heard.
+    pub room: f32,
+    pub telephone: f32,
+    pub voices: f32,
+    /// How often nothing is said, and how often something that is no word.
+    pub silence: f32,
+    pub foreign: f32,
+    /// Longest stretch and widest band that are hidden.
+    pub hidden_columns: usize,
+    pub hidden_bands: usize,
+    /// Strings of takes that do not train, for calibration.
+    pub held_out: usize,
+}
+
+impl Default for SpeechSettings {
+    fn default() -> Self {
+        Self {
+            words_max: 10,
+            pause_secs: 0.4,
+            speed: 0.17,
+            pace: 0.17,
+            formants: 0.12,
+            unsteady: 0.05,
+            uneven_db: 5.0,
+            quiet_db: 30.0,
+            noise: 0.7,
+            snr_db_min: 5.0,
+            room: 0.4,
+            telephone: 0.25,
+            voices: 0.2,
+            silence: 0.03,
+            foreign: 0.03,
+            hidden_columns: 10,
+            hidden_bands: 10,
+            held_out: 160,
         }
     }
 }
@@ -171,6 +230,12 @@ pub struct TrainSettings {
     pub refit: Option<bool>,
     /// To find defects or to name items; by itself to name them where none is called good.
     pub task: Option<Task>,
+    /// Of what is said; absent for other tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speech: Option<SpeechSettings>,
+    /// How transcripts are written; the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<TranscriptRule>,
     /// Chosen from the data when absent.
     pub input: Option<InputSpec>,
     /// One resized view of the whole item, or tiles; chosen from the data when absent.
@@ -242,6 +307,8 @@ impl Default for TrainSettings {
             keep: Keep::default(),
             refit: None,
             task: None,
+            speech: None,
+            transcript: None,
             input: None,
             view: None,
             side_px: SIDE_PX,
@@ -312,6 +379,25 @@ impl TrainSettings {
         }
     }
 
+    /// For what is said, in the convention of a line. Chosen on spoken digits, see `models/README.md`.
+    #[must_use]
+    pub fn for_speech(rule: &TranscriptRule) -> Self {
+        Self {
+            task: Some(Task::Transcribe),
+            speech: Some(SpeechSettings::default()),
+            transcript: Some(rule.clone()),
+            batch: 16,
+            rate: 4e-3,
+            augmentation: Augmentation { colour: 0.08, ..Self::for_sounds().augmentation },
+            ..Self::for_sounds()
+        }
+    }
+
+    /// What can be said in the convention of these settings.
+    pub(super) fn convention(&self) -> TranscriptRule {
+        self.transcript.clone().unwrap_or_default().convention()
+    }
+
     /// What suits these items, before anybody changes it.
     #[must_use]
     pub fn suited(items: &[LabelledItem]) -> Self {
@@ -344,8 +430,15 @@ const EXAMPLES_DEFAULT: usize = 45_000;
 const EPOCHS_MIN: usize = 40;
 const EPOCHS_MAX: usize = 500;
 
+/// Examples of what is said are strings of several items, drawn anew each time.
+const SPOKEN_DEFAULT: usize = 40_000;
+const SPOKEN_EPOCHS_MIN: usize = 4;
+
 /// Epochs for a training of so many items.
-pub(super) fn epochs_by_itself(items: usize) -> usize {
+pub(super) fn epochs_by_itself(task: Task, items: usize) -> usize {
+    if task == Task::Transcribe {
+        return SPOKEN_DEFAULT.div_ceil(items.max(1)).clamp(SPOKEN_EPOCHS_MIN, EPOCHS_MAX);
+    }
     EXAMPLES_DEFAULT.div_ceil(items.max(1)).clamp(EPOCHS_MIN, EPOCHS_MAX)
 }
 
@@ -462,5 +555,25 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
         local_px: settings.local_px.unwrap_or(0),
         sound: Some(sound),
         difference: false,
+    }
+}
+
+/// What is said lies below this, at every rate.
+const SPEECH_LOW_HZ: f64 = 60.0;
+const SPEECH_HIGH_HZ: f64 = 3800.0;
+/// One window, and how much of it two share: a word on the border of one is whole in another.
+const SPEECH_COLUMNS: u32 = 512;
+const SPEECH_OVERLAP: u32 = 96;
+
+/// The picture of what is said: the band that every telephone has, so that recordings at all rates look alike.
+pub(super) fn choose_speech(listening: &Listening, settings: &TrainSettings) -> InputSpec {
+    let heard = choose_hearing(listening, settings);
+    let high_hz = SPEECH_HIGH_HZ.min(USED_BAND * f64::from(listening.rate_hz) / 2.0);
+    InputSpec {
+        width_px: SPEECH_COLUMNS,
+        view: View::Tiles { overlap_px: SPEECH_OVERLAP },
+        local_px: 0,
+        sound: heard.sound.map(|sound| MelSpec { low_hz: SPEECH_LOW_HZ, high_hz, ..sound }),
+        ..heard
     }
 }

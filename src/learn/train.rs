@@ -8,17 +8,19 @@ use super::checkpoint::{FirstRun, Keeper, Numbers, RunState};
 use super::data::{self, Loaded, Sample};
 use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::loss::loss;
+use super::network::{graph_for, priors, silence_item};
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
 use super::set_up::{SetUp, beyond, set_up};
 use super::settings::{Keep, TrainSettings, epochs_by_itself, window};
+use super::speech::{Spoken, examples};
 use super::split::{Part, split};
+use super::spoken::Speech;
 use super::validate::{Checked, pixel_threshold, validation_score};
 use crate::domain::{LabelledItem, Task};
 use crate::infer::{InputSpec, Metric, Model, raw_scores, weights_from_bytes};
 use crate::nn::{
-    Graph, ITEM_OUTPUT, Op, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, defect_network,
-    event_network,
+    FRAME_OUTPUT, Graph, ITEM_OUTPUT, Optimiser, PIXEL_OUTPUT, Plan, Schedule, TrainNet, Weights, ctc_loss,
 };
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -33,11 +35,6 @@ const PATIENCE: usize = 20;
 /// Not before this share of the training: with few groups the score jumps by chance while the
 /// learning rate is high.
 const PATIENT_SHARE: f64 = 0.6;
-/// Logits at the start: defects are rare, and without this the first epoch only learns that.
-const PIXEL_PRIOR: f32 = -4.0;
-const ITEM_PRIOR: f32 = -2.0;
-/// Logit of an item's layer that was not trained: below every cell's.
-const SILENT: f32 = -30.0;
 
 /// What a training made.
 pub struct TrainReport {
@@ -86,7 +83,8 @@ pub fn train_kept(
     let goldens = data::goldens(items, init.map(|init| init.manifest().task).or(settings.task));
     let set_up = set_up(items, &goldens, settings, init)?;
     let SetUp { usable, spec, .. } = &set_up;
-    let loaded = data::load(usable, spec, set_up.shown(), cancel)?;
+    let rule = (set_up.task == Task::Transcribe).then(|| settings.convention());
+    let loaded = data::load(usable, spec, set_up.shown(), rule.as_ref(), cancel)?;
     let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
     let beyond = beyond(&set_up, &loaded, &parts)?;
@@ -115,7 +113,7 @@ pub fn train_kept(
         }
     }
     let Fitted { weights, best_epoch, epochs } = fitted;
-    let graph = graph_for(spec, set_up.shown().len(), init);
+    let graph = graph_for(set_up.task, spec, set_up.shown().len(), init);
     let candidate = Candidate { settings, set_up: &set_up, loaded: &loaded, judged };
     let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
@@ -156,6 +154,8 @@ struct Run<'a> {
     /// Those that may be heard beneath others.
     beds: Vec<&'a Sample<'a>>,
     draw: Vec<f64>,
+    /// Where the task is to write down what is said.
+    speech: Option<Speech<'a>>,
     graph: Graph,
     net: TrainNet,
     optimiser: Optimiser,
@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
         }
         let SetUp { spec, task, .. } = set_up;
         let shown = set_up.shown().len();
-        let graph = graph_for(spec, shown, init);
+        let graph = graph_for(*task, spec, shown, init);
         let mut net = TrainNet::new(&graph, settings.seed)?;
         // Only the whole view surely shows a defect that nobody has placed.
         let is_placed = train.iter().all(|sample| !sample.unplaced.contains(&true));
@@ -212,6 +212,9 @@ impl<'a> Run<'a> {
         let average = Average::new(&net, settings.average_steps)?;
         let donors = donors(&train);
         let beds = beds(*task, &train);
+        let takes = [&train, &validation].map(|part| part.iter().filter_map(|s| s.take.as_ref()).collect());
+        let is_speech = *task == Task::Transcribe;
+        let speech = is_speech.then(|| Speech::new(takes, set_up.shown(), spec, settings)).transpose()?;
         Ok(Self {
             settings,
             task: *task,
@@ -222,6 +225,7 @@ impl<'a> Run<'a> {
             donors,
             beds,
             draw,
+            speech,
             graph,
             net,
             optimiser,
@@ -239,7 +243,7 @@ impl<'a> Run<'a> {
 
     fn epochs_wanted(&self) -> Option<usize> {
         match (self.settings.epochs, self.minutes) {
-            (None, None) => Some(epochs_by_itself(self.train.len())),
+            (None, None) => Some(epochs_by_itself(self.task, self.train.len())),
             (epochs, _) => epochs,
         }
     }
@@ -330,6 +334,9 @@ impl<'a> Run<'a> {
         if self.validation.is_empty() {
             return Ok(None);
         }
+        if let Some(speech) = &self.speech {
+            return Ok(Some(speech.score(&self.plan(weights)?, self.spec)?));
+        }
         let scores = self.scores(&self.plan(weights)?, &self.validation)?;
         Ok(Some(validation_score(self.task, &scores, &self.validation)))
     }
@@ -372,6 +379,36 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, batch: &[usize], number: usize, done: f64) -> Result<f64, LearnError> {
+        let loss = if self.speech.is_some() {
+            self.spoken_loss(batch, number)?
+        } else {
+            self.seen_loss(batch, number)?
+        };
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        if !value.is_finite() {
+            return Err(LearnError::Diverged { epoch: self.epoch });
+        }
+        self.optimiser.step(&loss.backward()?, done)?;
+        self.average.follow(&self.net)?;
+        Ok(value)
+    }
+
+    /// Of what is said in a batch of strings.
+    fn spoken_loss(&mut self, batch: &[usize], number: usize) -> Result<Tensor, LearnError> {
+        let (Some(speech), Some(settings)) = (&self.speech, &self.settings.speech) else {
+            return Err(LearnError::TooLittle("there are no takes".to_owned()));
+        };
+        let settings = (settings, &self.settings.augmentation);
+        let key = [self.settings.seed, self.epoch as u64, number as u64];
+        let Spoken { values, width, labels } = examples(&speech.speakers, batch, self.spec, settings, key)?;
+        let shape = (batch.len(), self.spec.planes(), self.spec.height_px as usize, width as usize);
+        let outputs = self.net.forward(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+        let lacking = || LearnError::Initial("the graph lacks an output".to_owned());
+        Ok(ctc_loss(outputs.get(FRAME_OUTPUT).ok_or_else(lacking)?, labels)?)
+    }
+
+    /// Of what is seen in a batch of pictures.
+    fn seen_loss(&mut self, batch: &[usize], number: usize) -> Result<Tensor, LearnError> {
         let (seed, epoch) = (self.settings.seed, self.epoch as u64);
         let (train, settings) = (&self.train, self.settings);
         let spec = &self.window;
@@ -391,14 +428,7 @@ impl<'a> Run<'a> {
         let (Some(pixels), Some(item)) = (outputs.get(PIXEL_OUTPUT), outputs.get(ITEM_OUTPUT)) else {
             return Err(LearnError::Initial("the graph lacks an output".to_owned()));
         };
-        let loss = loss(pixels, item, &examples, &settings.loss, self.judges_items())?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        if !value.is_finite() {
-            return Err(LearnError::Diverged { epoch: self.epoch });
-        }
-        self.optimiser.step(&loss.backward()?, done)?;
-        self.average.follow(&self.net)?;
-        Ok(value)
+        loss(pixels, item, &examples, &settings.loss, self.judges_items())
     }
 
     fn progress(&self, within: f64, loss: f64) -> Progress {
@@ -435,6 +465,10 @@ impl<'a> Run<'a> {
     /// What the validation groups say of the kept weights.
     fn judge(&self, kept: &[&LabelledItem], parts: &[Part]) -> Result<Judged, LearnError> {
         let Some((_, weights)) = &self.best else { return Err(LearnError::Stopped) };
+        if let Some(speech) = &self.speech {
+            let calibration = speech.calibration(&self.plan(weights)?, self.spec)?;
+            return Ok(Judged { calibration, pixel_logit: 0.0, log_odds: Vec::new() });
+        }
         let scores = self.scores(&self.plan(weights)?, &self.validation)?;
         let items: Vec<&LabelledItem> =
             kept.iter().zip(parts).filter(|(_, p)| **p == Part::Validation).map(|(item, _)| *item).collect();
@@ -470,43 +504,6 @@ struct Fitted {
     weights: Weights,
     best_epoch: usize,
     epochs: usize,
-}
-
-/// The layers of the model that is begun with, so that all of them fit, with as many outputs as there are
-/// classes to show; a new network where there is none, or where it looks at other channels.
-fn graph_for(spec: &InputSpec, shown: usize, init: Option<&Model>) -> Graph {
-    let begun = init.map(|init| &init.manifest().graph).filter(|graph| graph.input_channels == spec.planes());
-    let network = if spec.sound.is_some() { event_network } else { defect_network };
-    let Some(begun) = begun else { return network(spec.planes(), shown) };
-    let mut graph = begun.clone();
-    for node in &mut graph.nodes {
-        if let (true, Op::Conv { out, .. } | Op::Linear { out, .. }) =
-            (graph.outputs.values().any(|head| *head == node.name), &mut node.op)
-        {
-            *out = shown;
-        }
-    }
-    graph
-}
-
-/// Biases of the two heads before training.
-fn priors(graph: &Graph, defects: usize) -> Weights {
-    [(PIXEL_OUTPUT, PIXEL_PRIOR), (ITEM_OUTPUT, ITEM_PRIOR)]
-        .into_iter()
-        .filter_map(|(role, bias)| {
-            Some((format!("{}.bias", graph.outputs.get(role)?), (vec![defects], vec![bias; defects])))
-        })
-        .collect()
-}
-
-/// The item's layer with nothing to say.
-fn silence_item(graph: &Graph, weights: &mut Weights) {
-    let Some(node) = graph.outputs.get(ITEM_OUTPUT) else { return };
-    for (parameter, value) in [("weight", 0.0), ("bias", SILENT)] {
-        if let Some((_, values)) = weights.get_mut(&format!("{node}.{parameter}")) {
-            values.fill(value);
-        }
-    }
 }
 
 #[cfg(test)]

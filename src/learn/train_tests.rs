@@ -2,6 +2,7 @@
 
 use super::super::augment::Recipe;
 use super::super::curve::learning_curve;
+use super::super::network::SILENT;
 use super::*;
 use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{EvidenceGroup, InferError, Levels, View, prepare};
@@ -334,7 +335,8 @@ fn what_does_not_fit_into_memory_is_decoded_again_and_looks_the_same() {
     let items: Vec<&LabelledItem> = items.iter().collect();
     let spec = small().input.unwrap();
     let classes = ["spot".to_owned()];
-    let load = |bytes| data::load_within(bytes, &items, &spec, &classes, &AtomicBool::new(false)).unwrap();
+    let load =
+        |bytes| data::load_within(bytes, &items, &spec, &classes, None, &AtomicBool::new(false)).unwrap();
     // Each is 4 kB, and as much again where it has a spot.
     let (all, some) = (load(usize::MAX), load(20_000));
     assert_eq!((all.hash.as_str(), all.samples.len()), (some.hash.as_str(), 24));

@@ -14,6 +14,7 @@ mod conv;
 mod conv_layer;
 #[cfg(test)]
 mod conv_tests;
+mod ctc;
 mod families;
 mod fold;
 mod graph;
@@ -40,7 +41,11 @@ mod tape;
 mod threads;
 mod train;
 
-pub use families::{FEATURE_OUTPUT, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network, event_network};
+pub use ctc::{LogFrames, align_labels, ctc_loss, log_softmax, log_sum};
+pub use families::{
+    FEATURE_OUTPUT, FRAME_OUTPUT, FRAME_STRIDE, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, defect_network,
+    event_network, speech_network,
+};
 pub use graph::{Act, Extent, Graph, INPUT, Node, Op, Shape3, WeightSpec};
 pub use loss::{LossAndGradients, loss_with_gradients};
 pub use onnx::{OPSET, to_onnx};

@@ -7,7 +7,9 @@
 
 use super::features::FeatureNorm;
 use crate::decide::smallest;
-use crate::domain::{Alarm, AlarmKind, DataNorms, InputStats, MediaKind, ModelRef, Norm, Plan, Prediction};
+use crate::domain::{
+    Alarm, AlarmKind, DataNorms, InputStats, MediaKind, ModelRef, Norm, Plan, Prediction, Task,
+};
 
 /// A shift of one normal deviation is found soonest with half of it.
 const SLACK: f64 = 0.5;
@@ -90,7 +92,12 @@ impl Norms {
 
 #[expect(clippy::cast_possible_truncation, reason = "within ±14")]
 fn log_odds(plan: &Plan, prediction: &Prediction) -> f32 {
-    prediction.divert_probability(plan).log_odds() as f32
+    let suspicion = match plan.task {
+        // What is said has no classes: what drifts is how sure readings are.
+        Task::Transcribe => prediction.doubt(),
+        Task::Defect | Task::Classify => prediction.divert_probability(plan),
+    };
+    suspicion.log_odds() as f32
 }
 
 /// The measure that is farthest from normal, and how far. The score is none: a surely defective part is no

@@ -82,7 +82,7 @@ fn inspection(plan: &Plan, items: &[CheckedItem]) -> Option<Verified> {
             }
             Task::Classify | Task::Transcribe => {
                 let named = plan.class_set([item.prediction.label()]);
-                (is_misnamed(label, &item.prediction), item.prediction.doubt(), named)
+                (is_misnamed(plan, label, &item.prediction), item.prediction.doubt(), named)
             }
         })
     });
@@ -112,6 +112,7 @@ fn is_known(plan: &Plan, item: &CheckedItem) -> bool {
         return false;
     };
     let contradicts = match item.outcome {
+        Outcome::Pass if plan.task == Task::Transcribe => is_misnamed(plan, label, &item.prediction),
         Outcome::Pass => is_bad(plan, label),
         Outcome::Divert => !is_bad(plan, label),
         Outcome::Review => false,
@@ -119,9 +120,12 @@ fn is_known(plan: &Plan, item: &CheckedItem) -> bool {
     !contradicts || item.looks >= 2
 }
 
-/// Whether a unit with this label must not pass: also where nobody could tell.
+/// Whether a unit with this label must not pass: also where nobody could tell. What is said is never bad.
 #[must_use]
 pub fn is_bad(plan: &Plan, label: &Label) -> bool {
+    if plan.task == Task::Transcribe {
+        return label.status != LabelStatus::Confirmed;
+    }
     label.status != LabelStatus::Confirmed
         || label.classes().iter().any(|class| plan.route(class) != Some(Route::Pass))
 }
@@ -132,10 +136,14 @@ fn classes_of(plan: &Plan, label: &Label) -> ClassSet {
     plan.class_set(label.classes().into_iter().filter(|_| is_known))
 }
 
-/// Whether a model gives an item another name than this label.
+/// Whether a model gives an item another name than this label, or reads something else in it.
 #[must_use]
-pub fn is_misnamed(label: &Label, prediction: &Prediction) -> bool {
-    label.status != LabelStatus::Confirmed || label.main_class() != prediction.label()
+pub fn is_misnamed(plan: &Plan, label: &Label, prediction: &Prediction) -> bool {
+    let is_wrong = match plan.task {
+        Task::Transcribe => plan.transcript.truth(label) != prediction.label(),
+        Task::Defect | Task::Classify => label.main_class() != prediction.label(),
+    };
+    label.status != LabelStatus::Confirmed || is_wrong
 }
 
 fn least(a: Probability, b: Probability) -> Probability {

@@ -2,13 +2,14 @@
 //! trains again as the plan says.
 
 use super::super::guard::Guard;
+use super::super::jobs::settings_for;
 use super::super::record::{Inspected, Recorded, record};
 use super::super::{EngineError, Line, steward};
 use super::score::{Scored, score};
 use super::{AlarmAt, LevelChange, Moment, ReplayOptions, ReplayRun, Reviewer, errs};
 use crate::domain::{Alarm, AlarmKind, DecidedBy, Label, LabelledItem, Level, Outcome, Plan, Route, Verdict};
 use crate::infer::Model;
-use crate::learn::{self, TrainSettings};
+use crate::learn;
 use crate::watch::is_bad;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -332,7 +333,7 @@ impl<'a> Player<'a> {
             .map(|(&place, said)| LabelledItem { label: said.clone(), ..stream[place].0.clone() })
             .collect();
         self.labels_trained = self.answered.len();
-        let mut settings = TrainSettings { task: Some(self.plan.task), ..TrainSettings::suited(&items) };
+        let mut settings = settings_for(&self.plan, &items);
         if self.init.is_some() {
             settings.rate *= RATE_SHARE;
         }
@@ -345,14 +346,15 @@ impl<'a> Player<'a> {
             Err(learn::LearnError::TooLittle(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
+        let model = report.model.with_rule(&self.plan.transcript);
         let from = self.line.store.view().settings()?.level;
-        self.line.promote(&report.model, ACTOR, "trained on the answers so far")?;
+        self.line.promote(&model, ACTOR, "trained on the answers so far")?;
         let to = self.line.store.view().settings()?.level;
         if to != from {
             self.note_level(at, from, to, ACTOR, "another model: its evidence begins anew");
         }
         self.run.trainings += 1;
-        self.trained = Some(report.model);
+        self.trained = Some(model);
         Ok(())
     }
 

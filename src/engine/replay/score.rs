@@ -76,7 +76,7 @@ fn predict(item: &LabelledItem, bytes: &[u8], model: Option<&Model>) -> Result<P
         model: model.model_ref().clone(),
         probabilities: output.probabilities,
         regions: output.regions,
-        transcript: None,
+        transcript: output.transcript,
         timing: Timing { decode_ms, prepare_ms, network_ms: millis(start) },
         inputs: Some(decoded.stats()),
         features: output.features,
@@ -99,6 +99,9 @@ struct Row {
     group: String,
     probabilities: BTreeMap<String, Probability>,
     truth: String,
+    /// Of what is said.
+    #[serde(default)]
+    transcript: Option<String>,
     #[serde(default)]
     inputs: Option<InputStats>,
     #[serde(default)]
@@ -132,7 +135,7 @@ pub(super) fn read_scores(
             model: model.clone(),
             probabilities: row.probabilities,
             regions: Vec::new(),
-            transcript: None,
+            transcript: row.transcript,
             timing: Timing::default(),
             inputs: row.inputs,
             features: row.features,

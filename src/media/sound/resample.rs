@@ -1,5 +1,6 @@
 //! Another rate, for devices that do not play a sound's own: a windowed sinc at exact positions. For
-//! listening only; no model and no picture sees it.
+//! listening, and for joining recordings of several rates to strings; what a station shows and decides is
+//! never resampled.
 
 use std::f64::consts::PI;
 
