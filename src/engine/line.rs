@@ -5,8 +5,7 @@ use super::evidence::{check_task, nothing_known, package_evidence, package_suppo
 use super::{EngineError, StationOptions, find_model, steward};
 use crate::decide::{Evidence, Requirement, Support, audit_rates, requirements, support};
 use crate::domain::{
-    AlarmKind, Canary, Class, Event, Label, Level, ModelRef, Plan, Policy, Route, Task,
-    Thresholds, Verdict,
+    AlarmKind, Canary, Class, Event, Label, Level, ModelRef, Plan, Policy, Route, Task, Thresholds, Verdict,
 };
 use crate::infer::Model;
 use crate::review::{self, Recorded};
