@@ -262,3 +262,47 @@ fn cell_box(raw: &RawScores, cells: &[usize], cell_px: [f32; 2], source: [f32; 2
         least(rows().fold(0.0, f32::max) + 1.0, 1),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::shipped;
+    use super::*;
+
+    #[test]
+    fn a_name_has_its_place_and_good_has_none() {
+        let mut manifest = shipped("motor-sound").unwrap().manifest().clone();
+        manifest.task = Task::Classify;
+        manifest.calibration.naming = super::super::Naming::Item;
+        let classes = manifest.classes.len();
+        let input = Input {
+            pixels: Vec::new(),
+            width: 32,
+            height: 64,
+            tiles: Vec::new(),
+            source_width: 32,
+            source_height: 64,
+            scale: [1.0; 2],
+            used: [32, 64],
+        };
+        // A hot corner in every map; the item's own logit gives the name.
+        let said = |named: usize, above: f32| {
+            let peak = manifest.regions.pixel_logit + above;
+            let map = (0..8 * 16).map(|at| if at % 8 < 2 && at < 16 { peak } else { peak - 9.0 });
+            let raw = RawScores {
+                width: 8,
+                height: 16,
+                pixels: (0..classes).flat_map(|_| map.clone()).collect(),
+                item: (0..classes).map(|class| if class == named { 5.0 } else { 0.0 }).collect(),
+                features: Vec::new(),
+            };
+            output(&manifest, &raw, &input)
+        };
+        assert!(said(0, 1.0).regions.is_empty(), "good is in no place");
+        for (above, is_weak) in [(1.0, false), (-1.0, true)] {
+            let output = said(1, above);
+            assert_eq!((output.regions.len(), output.is_weak), (1, is_weak));
+            assert_eq!(output.regions[0].class, manifest.classes[1]);
+            assert_eq!(output.regions[0].score, output.probabilities.get(&manifest.classes[1]).copied());
+        }
+    }
+}

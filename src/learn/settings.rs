@@ -33,7 +33,8 @@ pub struct Augmentation {
     pub noise: f32,
     /// How often the defect of another item is laid over a good one, 0 to 1.
     pub paste: f32,
-    /// Of sounds: the largest shift in time, as a share of the sound, which goes on at its other end; how often
+    /// Of sounds: the largest shift in time of those that are heard whole, as a share of the sound, which goes
+    /// on at its other end; how often
     /// another sound lies beneath, 0 to 1; the longest stretch and the widest band that are hidden, as
     /// shares; how differently another microphone hears, as a share of the full range.
     pub delay: f32,
