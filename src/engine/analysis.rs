@@ -40,6 +40,8 @@ pub struct AnalysisReport {
     pub analysis: Analysis,
     pub evaluation: Evaluation,
     pub items: Vec<LabelledItem>,
+    /// Of the items, where they are the line's own.
+    pub ids: Vec<ItemId>,
     pub training: TrainingOverlap,
     /// What was looked at.
     pub over: String,
@@ -72,7 +74,7 @@ pub fn analyse(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<AnalysisReport, EngineError> {
-    let (mut items, mut facts, over) = gather(line, job.over)?;
+    let Gathered { mut items, mut ids, mut facts, over } = gather(line, job.over)?;
     let learnt = Learnt::of(line, job.model)?;
     for (item, fact) in items.iter().zip(&mut facts) {
         fact.is_learnt = learnt.about(&item.group);
@@ -89,6 +91,8 @@ pub fn analyse(
         items.retain(|_| kept.next().copied().unwrap_or_default());
         let mut kept = keep.iter();
         facts.retain(|_| kept.next().copied().unwrap_or_default());
+        let mut kept = keep.iter();
+        ids.retain(|_| kept.next().copied().unwrap_or_default());
     }
     if items.is_empty() {
         return Err(EngineError::Usage("there is no labelled item to look at".into()));
@@ -121,10 +125,16 @@ pub fn analyse(
         units: units.len(),
         learnt_units: units.iter().filter(|unit| learnt.units.contains(**unit)).count(),
     };
-    Ok(AnalysisReport { analysis, evaluation, items, training, over })
+    Ok(AnalysisReport { analysis, evaluation, items, ids, training, over })
 }
 
-type Gathered = (Vec<LabelledItem>, Vec<Facts>, String);
+/// What is looked at; `ids` is empty where the items are no line's.
+struct Gathered {
+    items: Vec<LabelledItem>,
+    ids: Vec<ItemId>,
+    facts: Vec<Facts>,
+    over: String,
+}
 
 fn gather(line: &Line, over: AnalyseOver<'_>) -> Result<Gathered, EngineError> {
     match over {
@@ -143,7 +153,7 @@ fn gather(line: &Line, over: AnalyseOver<'_>) -> Result<Gathered, EngineError> {
                 ..Facts::default()
             };
             let facts = dataset.items.iter().map(fact).collect();
-            Ok((dataset.items.clone(), facts, dataset.name.clone()))
+            Ok(Gathered { items: dataset.items.clone(), ids: Vec::new(), facts, over: dataset.name.clone() })
         }
     }
 }
@@ -157,7 +167,8 @@ fn with_facts(line: &Line, all: Vec<Listed>, over: String) -> Result<Gathered, E
         is_learnt: None,
     };
     let facts = all.iter().map(fact).collect();
-    Ok((all.into_iter().map(|listed| listed.labelled).collect(), facts, over))
+    let ids = all.iter().map(|listed| listed.row.item).collect();
+    Ok(Gathered { items: all.into_iter().map(|listed| listed.labelled).collect(), ids, facts, over })
 }
 
 /// Whether the raters that a data set brings disagree.

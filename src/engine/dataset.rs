@@ -292,6 +292,13 @@ pub fn lock_audit(
     audit_set_report(line)
 }
 
+/// Units with labels.
+pub fn labelled_units(line: &Line) -> Result<usize, EngineError> {
+    let all = listed(line, Wanted::Labels(&Filter::default()))?;
+    let units: BTreeSet<&str> = all.iter().map(|listed| listed.row.unit.as_str()).collect();
+    Ok(units.len())
+}
+
 /// `None` where nothing is locked.
 pub fn audit_set_report(line: &Line) -> Result<Option<AuditSetReport>, EngineError> {
     let Some(locked) = Locked::of(line)? else { return Ok(None) };

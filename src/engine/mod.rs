@@ -56,7 +56,7 @@ pub use card::{Card, Sight};
 pub use compare::{CompareReport, Disagreement, Slice, compare};
 pub use cutting::{Clip, cut_recording};
 pub use data::{Dataset, DatasetSource};
-pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, freeze, lock_audit};
+pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, freeze, labelled_units, lock_audit};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
 pub use error::EngineError;
 pub use final_audit::{AuditReport, AuditRequest, final_audit};

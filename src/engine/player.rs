@@ -41,6 +41,8 @@ pub struct PlayRequest {
 pub struct Playing {
     pub media: Option<MediaHash>,
     pub is_playing: bool,
+    /// It was heard to its end, and nobody stopped it.
+    pub is_over: bool,
     /// Of the sound, as it leaves the loudspeaker.
     pub frame: Option<f64>,
     /// Highest sample of the left and right channel around now, full scale is 1.

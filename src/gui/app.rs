@@ -202,7 +202,7 @@ impl App {
             Ok(session) => {
                 self.config.last_line = Some(session.folder.clone());
                 self.keep();
-                self.review = ReviewPage::default();
+                self.review = self.review.anew();
                 self.labels = LabelsPage::default();
                 self.models = ModelsPage::default();
                 self.promise = PromisePage::default();
@@ -275,6 +275,9 @@ impl App {
             shell::top_bar_ui(ui, page);
             shell::status_ui(ui, page, place);
             shell::rail_ui(ui, page, place);
+            if place != Place::Review {
+                app.review.hush(page);
+            }
             match place {
                 Place::Review => app.review.ui(ui, page),
                 Place::Line => line_page::ui(ui, page),
@@ -321,6 +324,7 @@ impl App {
     /// The same line again; the station that runs ends first.
     fn reopen(&mut self, ctx: &egui::Context, folder: PathBuf, options: StationOptions) {
         if let Some(session) = self.session.take() {
+            session.player.stop();
             let place = self.place;
             match start::reopen(session, folder, options, &self.config.reviewer, ctx) {
                 Ok(opening) => self.opening = Some(opening),

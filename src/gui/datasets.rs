@@ -23,6 +23,8 @@ pub(super) struct Known {
     pub audits: Vec<Noted<AuditOutcome>>,
     pub uses: Vec<Noted<AuditUse>>,
     pub signatures: Vec<Noted<(EventId, String)>>,
+    /// Units with labels, while none are locked away.
+    units: usize,
     /// Between the two versions that are chosen.
     diff: Option<Box<DatasetDiff>>,
 }
@@ -34,6 +36,8 @@ pub(super) struct DataCard {
     name: String,
     /// Of the audit set to come, in percent.
     share: Option<f64>,
+    /// The first press of what cannot be taken back was made.
+    is_locking: bool,
     chosen: [Option<String>; 2],
 }
 
@@ -88,13 +92,15 @@ impl DataCard {
     pub fn ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
         let mut work = None;
+        let is_idle = self.working.is_none();
         card_ui(ui, tr("Versions of the labels"), |ui| {
             ui.label(note(
                 tr("A version never changes: a list of items and labels under a hash of its content"),
                 t,
             ));
             if let Some(known) = &self.known {
-                versions_ui(ui, known, &mut self.chosen, &mut work, t);
+                let chosen = &mut self.chosen;
+                ui.add_enabled_ui(is_idle, |ui| versions_ui(ui, known, chosen, &mut work, t));
             }
             ui.horizontal(|ui| {
                 let field = egui::TextEdit::singleline(&mut self.name)
@@ -103,9 +109,9 @@ impl DataCard {
                     .margin(vec2(8.0, 9.0));
                 ui.add(field)
                     .widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Name of the version")));
-                let is_named = !self.name.trim().is_empty();
+                let can_freeze = is_idle && !self.name.trim().is_empty();
                 if ui
-                    .add_enabled_ui(is_named, |ui| button_ui(ui, tr("Freeze the labels of today"), false))
+                    .add_enabled_ui(can_freeze, |ui| button_ui(ui, tr("Freeze the labels of today"), false))
                     .inner
                     .clicked()
                 {
@@ -120,10 +126,11 @@ impl DataCard {
         }
         card_ui(ui, tr("Units that no training sees"), |ui| {
             if let Some(known) = &self.known {
-                audit_set_ui(ui, known, &mut self.share, &mut work, t);
+                let asked = (&mut self.share, &mut self.is_locking);
+                ui.add_enabled_ui(is_idle, |ui| audit_set_ui(ui, known, asked, &mut work, t));
             }
         });
-        if let Some(work) = work.filter(|_| self.working.is_none()) {
+        if let Some(work) = work {
             self.start(ui.ctx(), page, work);
         }
     }
@@ -134,6 +141,7 @@ impl Known {
         Self {
             versions: Vec::new(),
             audit_set: None,
+            units: 0,
             audits: Vec::new(),
             uses: Vec::new(),
             signatures: Vec::new(),
@@ -160,11 +168,12 @@ fn work_on(
         _ => None,
     };
     let audit_set = engine::audit_set_report(&line)?;
+    let units = if audit_set.is_some() { 0 } else { engine::labelled_units(&line)? };
     let view = line.store.view();
     let mut versions = view.datasets()?;
     versions.reverse();
     let (audits, uses, signatures) = (view.final_audits()?, view.audit_uses()?, view.audit_signatures()?);
-    Ok(Known { versions, audit_set, audits, uses, signatures, diff })
+    Ok(Known { versions, audit_set, units, audits, uses, signatures, diff })
 }
 
 fn versions_ui(
@@ -214,12 +223,12 @@ fn versions_ui(
     });
 }
 
-const fn made_for(what: FrozenFor) -> &'static str {
-    match what {
+fn made_for(what: FrozenFor) -> &'static str {
+    tr(match what {
         FrozenFor::Person => "a person",
         FrozenFor::Training => "a training",
         FrozenFor::Audit => "a final audit",
-    }
+    })
 }
 
 fn diff_ui(ui: &mut Ui, diff: &DatasetDiff, t: Tokens) {
@@ -253,17 +262,42 @@ fn diff_ui(ui: &mut Ui, diff: &DatasetDiff, t: Tokens) {
     }
 }
 
-fn audit_set_ui(ui: &mut Ui, known: &Known, share: &mut Option<f64>, work: &mut Option<Work>, t: Tokens) {
+fn audit_set_ui(
+    ui: &mut Ui,
+    known: &Known,
+    (share, is_locking): (&mut Option<f64>, &mut bool),
+    work: &mut Option<Work>,
+    t: Tokens,
+) {
     let Some(set) = &known.audit_set else {
         let words = tr(
             "Nothing is locked away yet: without it no final audit is possible. It is drawn once, for the units to come too",
         );
         ui.label(secondary(words, t));
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             let percent = share.get_or_insert(AUDIT_SHARE * 100.0);
-            ui.add(DragValue::new(percent).range(1.0..=50.0).suffix(tr(" % of the units")));
+            let field = DragValue::new(percent).range(1.0..=50.0).suffix(tr(" % of the units"));
+            if ui.add(field).changed() {
+                *is_locking = false;
+            }
+            if !*is_locking {
+                *is_locking = button_ui(ui, tr("Lock them away…"), false).clicked();
+                return;
+            }
+            let words = format!(
+                "{} {percent:.0} % {} {} {}",
+                tr("For good: about"),
+                tr("of"),
+                known.units,
+                tr("units with labels, and of all to come, are never learnt from")
+            );
+            told_ui(ui, Mark::Ask, words);
             if button_ui(ui, tr("Lock them away"), false).clicked() {
                 *work = Some(Work::Lock(*percent / 100.0));
+                *is_locking = false;
+            }
+            if button_ui(ui, tr("Cancel"), false).clicked() {
+                *is_locking = false;
             }
         });
         return;

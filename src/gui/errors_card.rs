@@ -1,16 +1,17 @@
 //! Where a model errs: measured on the line's labels or on a frozen version of them, and taken apart.
 
-use super::album::paint_thumb;
+use super::album::{paint_sound_mark, paint_thumb};
 use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, NOTE, SECONDARY, SPACE, Tokens};
+use super::verbs::Verb;
 use super::widgets::{
     Mark, button_ui, card_ui, figure_ui, note, percent, probability, progress_ui, secondary, told_ui,
 };
-use crate::domain::Filter;
+use crate::domain::{Filter, MediaKind};
 use crate::engine::{
-    self, AnalyseJob, AnalyseOver, Analysis, AnalysisReport, Changed, EngineError, Line, ModelComparison,
-    SliceKind, Task, find_model,
+    self, AnalyseJob, AnalyseOver, Analysis, AnalysisReport, Ask, Changed, EngineError, Line,
+    ModelComparison, SliceKind, Task, find_model,
 };
 use eframe::egui::{self, Align2, Color32, FontId, Grid, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
@@ -233,7 +234,7 @@ pub(super) fn slice_word(kind: SliceKind) -> &'static str {
     }
 }
 
-/// Pictures, each with its unit and a few words below.
+/// Items, each with its unit and a few words below; a press opens it in review.
 fn gallery_ui<'a>(
     ui: &mut Ui,
     page: &mut Page<'_>,
@@ -246,11 +247,21 @@ fn gallery_ui<'a>(
         for (item, unit, words) in shots {
             is_empty = false;
             let size = vec2(THUMB_SIDE, THUMB_SIDE + 36.0);
-            let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
-            response.widget_info(|| WidgetInfo::labeled(Role::Image, true, format!("{unit}, {words}")));
+            let id = report.ids.get(item).copied();
+            let (sense, role) = match id {
+                Some(_) => (Sense::click(), Role::Button),
+                None => (Sense::hover(), Role::Image),
+            };
+            let is_sound = report.items.get(item).is_some_and(|item| item.kind == MediaKind::Audio);
+            let kind = if is_sound { tr(", sound") } else { "" };
+            let (rect, response) = ui.allocate_exact_size(size, sense);
+            response.widget_info(|| WidgetInfo::labeled(role, true, format!("{unit}{kind}, {words}")));
             let place = egui::Rect::from_min_size(rect.min, vec2(THUMB_SIDE, THUMB_SIDE));
             if let Some(media) = report.media(item) {
-                paint_thumb(ui.painter(), place, &page.session.album.thumb(&media), false, t);
+                paint_thumb(ui.painter(), place, &page.session.album.thumb(&media), response.has_focus(), t);
+            }
+            if is_sound {
+                paint_sound_mark(ui.painter(), place, t);
             }
             let painter = ui.painter().with_clip_rect(rect);
             let line = |y: f32, text: &str, color: Color32| {
@@ -259,6 +270,10 @@ fn gallery_ui<'a>(
             };
             line(4.0, &words, t.text[0]);
             line(20.0, unit, t.text[2]);
+            if let Some(id) = id.filter(|_| response.on_hover_text(tr("Opens it in review")).clicked()) {
+                page.ask(Ask::Show(id));
+                page.verbs.push(Verb::PageReview);
+            }
         }
     });
     if is_empty {

@@ -130,6 +130,8 @@ impl ModelsPage {
         if let Some(done) = self.training.as_mut().and_then(|training| training.task.result()) {
             self.training = None;
             self.packages = None;
+            // It has frozen what it learnt from.
+            self.data.forget();
             match done {
                 Ok(name) => self.done = Some(name),
                 Err(error) => page.toasts.trouble(error.to_string()),
@@ -272,10 +274,10 @@ impl ModelsPage {
                 progress_ui(ui, progress.share, &progress.what, training.task.seconds_left());
                 let curves = training.curves.lock().clone();
                 ui.columns(2, |columns| {
-                    let loss = Curve { name: "loss", points: curves.loss, color: t.text[0] };
+                    let loss = Curve { name: tr("loss"), points: curves.loss, color: t.text[0] };
                     plot_ui(&mut columns[0], "loss", "", vec![loss], None, t);
                     let validation =
-                        Curve { name: "validation score", points: curves.validation, color: t.accent };
+                        Curve { name: tr("validation score"), points: curves.validation, color: t.accent };
                     plot_ui(&mut columns[1], "validation", "", vec![validation], None, t);
                 });
                 ui.label(note(tr("Over epochs. Cancelling keeps the best so far."), t));
@@ -500,7 +502,7 @@ fn metrics_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
             t,
         ));
     }
-    ui.label(note(tr("Limits: only for parts, light and cameras like those it was trained on. Intervals are at 95 %, by unit."), t));
+    ui.label(note(tr("Limits: only for parts and surroundings like those it was trained on. Intervals are at 95 %, by unit."), t));
 }
 
 /// What the network sees of an item.

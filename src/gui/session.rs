@@ -182,6 +182,7 @@ impl Session {
 
     /// Closes the line without holding up the window: the station finishes what it has taken.
     pub fn close(self) {
+        self.player.stop();
         let closing = std::thread::Builder::new().name("closing".into()).spawn(move || drop(self));
         // Without a thread the session was dropped here, which took a moment.
         drop(closing);

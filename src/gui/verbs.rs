@@ -1,10 +1,7 @@
 //! Everything a person can do in the window, in one table: keys, tooltips, the command palette, the key
 //! sheet and the key settings are all made from it.
 
-use super::chord::Chord;
 use super::texts::tr;
-use eframe::egui;
-use std::collections::BTreeMap;
 
 /// Classes that have a digit.
 pub const CLASS_KEYS: u8 = 9;
@@ -73,6 +70,8 @@ pub enum Verb {
     Shrink,
     Merge,
     DeleteRegion,
+    BeginAtCursor,
+    EndAtCursor,
     Redo,
     PageReview,
     PageLine,
@@ -189,10 +188,17 @@ pub const TABLE: &[About] = &[
         Review,
         "0",
         "Cannot tell",
-        "The picture does not decide it; the unit is set aside",
+        "It does not decide the matter; the unit is set aside",
     ),
-    about(Verb::BadInput, Answer, Review, "B", "Bad input", "The picture shows nothing that could be judged"),
-    about(Verb::Keep, Answer, Review, "Enter", "Keep", "Keep the answer after the suggestion was shown"),
+    about(Verb::BadInput, Answer, Review, "B", "Bad input", "There is nothing in it that could be judged"),
+    about(
+        Verb::Keep,
+        Answer,
+        Review,
+        "Enter",
+        "Keep",
+        "Keep the answer after the suggestion was shown; else answer with the class of the regions",
+    ),
     about(Verb::Skip, Answer, Review, "S", "Skip", "Look at this item later"),
     about(Verb::Undo, Answer, Review, "Z", "Undo", "Take the last answer, skip or change of a region back"),
     about(Verb::Comment, Answer, Review, "T", "Comment", "Say why, with the next answer"),
@@ -201,14 +207,28 @@ pub const TABLE: &[About] = &[
         Answer,
         Review,
         "PageUp",
-        "Previous picture",
-        "The picture before, of the same unit",
+        "Previous item",
+        "The picture or sound before, of the same unit",
     ),
-    about(Verb::NextPicture, Answer, Review, "PageDown", "Next picture", "The next picture of the same unit"),
+    about(
+        Verb::NextPicture,
+        Answer,
+        Review,
+        "PageDown",
+        "Next item",
+        "The next picture or sound of the same unit",
+    ),
     about(Verb::Leave, Answer, Review, "Escape", "Back", "Leave the editor or the item, back to the queue"),
-    about(Verb::HideMarks, View, Review, "H", "Hide marks", "While held, nothing lies over the picture"),
+    about(
+        Verb::HideMarks,
+        View,
+        Review,
+        "H",
+        "Hide marks",
+        "While held, nothing lies over what is looked at",
+    ),
     about(Verb::Heat, View, Review, "M", "Heat map", "Where the model sees it, on the fixed scale"),
-    about(Verb::Fit, View, Review, "F", "Fit", "The whole picture"),
+    about(Verb::Fit, View, Review, "F", "Fit", "All of it"),
     about(
         Verb::OneToOne,
         View,
@@ -354,6 +374,22 @@ pub const TABLE: &[About] = &[
         "The chosen region and the nearest of its class become one",
     ),
     about(Verb::DeleteRegion, Regions, Scope::Edit, "Delete", "Delete region", "Take the chosen region away"),
+    about(
+        Verb::BeginAtCursor,
+        Regions,
+        Scope::Edit,
+        "Shift+I",
+        "Begin at the cursor",
+        "The chosen stretch of a sound, if the cursor is in it; else a new one",
+    ),
+    about(
+        Verb::EndAtCursor,
+        Regions,
+        Scope::Edit,
+        "Shift+O",
+        "End at the cursor",
+        "The stretch of a sound that was begun, or the chosen one",
+    ),
     about(Verb::Redo, Regions, Scope::Edit, "Shift+Z", "Redo", "Do again what undo took back"),
     about(Verb::PageReview, Pages, Everywhere, "F1", "Review", "What waits for a person"),
     about(Verb::PageLine, Pages, Everywhere, "F2", "Line", "What the line does now"),
@@ -464,113 +500,9 @@ impl Verb {
     }
 }
 
-/// Which key means which verb: the table's, and what a person has changed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Keymap {
-    changed: BTreeMap<Verb, Option<Chord>>,
-}
-
-impl Keymap {
-    /// From the settings file, where a verb's id has a chord, or nothing for no key. What cannot be
-    /// read, or would mean two things, is left out and told.
-    pub fn from_settings(settings: &BTreeMap<String, String>) -> (Self, Vec<String>) {
-        let mut keymap = Self::default();
-        let mut troubles = Vec::new();
-        for (id, text) in settings {
-            let Some(about) = TABLE.iter().find(|about| about.verb.id() == *id) else {
-                troubles.push(format!("there is no command \"{id}\""));
-                continue;
-            };
-            let chord = match text.as_str() {
-                "" => Ok(None),
-                text => text.parse().map(Some),
-            };
-            match chord.and_then(|chord| keymap.set(about.verb, chord)) {
-                Ok(()) => {}
-                Err(trouble) => troubles.push(format!("{}: {trouble}", about.label())),
-            }
-        }
-        (keymap, troubles)
-    }
-
-    pub fn to_settings(&self) -> BTreeMap<String, String> {
-        self.changed
-            .iter()
-            .map(|(verb, chord)| (verb.id(), chord.map(|chord| chord.to_string()).unwrap_or_default()))
-            .collect()
-    }
-
-    pub fn chord(&self, verb: Verb) -> Option<Chord> {
-        match self.changed.get(&verb) {
-            Some(chord) => *chord,
-            None => verb.about().key.parse().ok(),
-        }
-    }
-
-    /// The verb that has this chord already, where both could be meant.
-    pub fn clash(&self, verb: Verb, chord: Chord) -> Option<Verb> {
-        let scope = verb.about().scope;
-        TABLE
-            .iter()
-            .filter(|other| other.verb != verb && other.scope.overlaps(scope))
-            .find(|other| self.chord(other.verb) == Some(chord))
-            .map(|other| other.verb)
-    }
-
-    /// Gives a verb another key, or none; refused where the key means something else there.
-    pub fn set(&mut self, verb: Verb, chord: Option<Chord>) -> Result<(), String> {
-        if let Some(chord) = chord
-            && let Some(other) = self.clash(verb, chord)
-        {
-            return Err(format!("{} is the key of \"{}\"", chord.cap(), other.about().label()));
-        }
-        self.changed.insert(verb, chord);
-        if self.chord(verb) == verb.about().key.parse().ok() {
-            self.changed.remove(&verb);
-        }
-        Ok(())
-    }
-
-    /// Verbs whose keys were pressed since the last frame, in order. While a text is typed only keys
-    /// with Ctrl or Alt, and the function keys, mean verbs.
-    pub fn pressed(&self, ctx: &egui::Context, scopes: &[Scope]) -> Vec<Verb> {
-        let is_typing = ctx.text_edit_focused();
-        let mut pressed = Vec::new();
-        ctx.input_mut(|input| {
-            input.events.retain(|event| {
-                let egui::Event::Key { key, pressed: true, repeat, modifiers, .. } = event else {
-                    return true;
-                };
-                let is_command =
-                    modifiers.command || modifiers.alt || key.name().starts_with('F') && key.name().len() > 1;
-                if is_typing && !is_command {
-                    return true;
-                }
-                // The narrowest scope is asked first.
-                let found = scopes.iter().find_map(|scope| {
-                    TABLE.iter().filter(|about| about.scope == *scope).map(|about| about.verb).find(|verb| {
-                        self.chord(*verb).is_some_and(|chord| chord.is_pressed(*modifiers, *key))
-                    })
-                });
-                match found {
-                    Some(verb) if *repeat && !verb.repeats() => false,
-                    Some(verb) => {
-                        pressed.push(verb);
-                        false
-                    }
-                    None => true,
-                }
-            });
-        });
-        pressed
-    }
-
-    /// Whether the verb's key is held down now.
-    pub fn is_held(&self, ctx: &egui::Context, verb: Verb) -> bool {
-        !ctx.text_edit_focused()
-            && self.chord(verb).is_some_and(|chord| ctx.input(|input| input.key_down(chord.key)))
-    }
-}
+#[path = "keymap.rs"]
+mod keymap;
+pub use keymap::Keymap;
 
 #[cfg(test)]
 #[path = "verbs_tests.rs"]

@@ -1,5 +1,6 @@
 //! No two verbs on one key, and keys that a person changed.
 
+use super::super::chord::Chord;
 use super::*;
 use std::collections::BTreeSet;
 

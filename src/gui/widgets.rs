@@ -1,6 +1,7 @@
 //! The window's few building blocks, each with its accessibility label.
 
 use super::icon::Icon;
+use super::texts::tr;
 use super::theme::{
     BODY, CONTROL_HEIGHT, FIGURE, NOTE, RADIUS_CARD, RADIUS_CONTROL, RADIUS_SMALL, SECONDARY, SPACE, Tokens,
     tokens,
@@ -271,6 +272,17 @@ pub fn chip_ui(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Response {
     chip_frame(tokens(ui)).show(ui, |ui| ui.label(text)).response
 }
 
+/// A chip that can be pressed.
+pub fn chip_button_ui(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Response {
+    let t = tokens(ui);
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding = vec2(10.0, 6.0);
+        let button = egui::Button::new(text).fill(t.background[2]).stroke(Stroke::new(1.0, t.line));
+        ui.add(button.corner_radius(RADIUS_CONTROL))
+    })
+    .inner
+}
+
 /// The box of [`chip_ui`], for more than one text.
 pub fn chip_frame(t: Tokens) -> egui::Frame {
     egui::Frame::new()
@@ -300,7 +312,7 @@ pub fn progress_ui(ui: &mut Ui, share: Option<f64>, what: &str, seconds_left: Op
         ui.label(secondary(what, t));
         if let Some(left) = seconds_left {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.label(note(format!("{} left", duration(left)), t))
+                ui.label(note(format!("{} {}", duration(left), tr("left")), t))
             });
         }
     });

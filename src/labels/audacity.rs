@@ -5,30 +5,16 @@
 //! an empty one; what is not confirmed has none, since that would be read as good.
 
 use super::LabelsError;
+use super::beside::write_beside;
 use super::entry::{Entry, Tally};
-use super::export::{MEDIA_DIR, write_file};
-use super::marks::{BadLine, Clip, Mark, band, decimal, is_field_text, mark, number, numbered_lines};
+use super::marks::{BadLine, Clip, Mark, band, decimal, mark, number, numbered_lines};
 use std::fmt::Write as _;
 use std::path::Path;
 
 pub(super) const TRACK_ENDING: &str = ".txt";
 
 pub(super) fn write(dir: &Path, entries: &[Entry]) -> Result<Tally, LabelsError> {
-    let mut tally = Tally::default();
-    for entry in entries {
-        let said = match entry.audible(is_field_text) {
-            Ok(said) => said,
-            Err(reason) => {
-                tally.leave_out(reason);
-                continue;
-            }
-        };
-        tally.written += 1;
-        tally.simplify("region from end to end as the whole sound", entry.spans_that_are_whole(said.clip));
-        let path = dir.join(MEDIA_DIR).join(format!("{}{TRACK_ENDING}", entry.stem));
-        write_file(&path, track(&said.marks).as_bytes())?;
-    }
-    Ok(tally)
+    write_beside(dir, entries, TRACK_ENDING, |said, _| track(&said.marks))
 }
 
 fn track(marks: &[Mark]) -> String {
@@ -51,7 +37,9 @@ pub(super) fn parse(bytes: &[u8], clip: Clip) -> Result<Vec<Mark>, BadLine> {
     for (line, text) in numbered_lines(bytes)? {
         let bad = |reason| BadLine { line, reason };
         let Some(rest) = text.strip_prefix('\\') else {
-            marks.push(label_line(text).map_err(bad)?);
+            let found = label_line(text).map_err(bad)?;
+            clip.check(&found).map_err(bad)?;
+            marks.push(found);
             may_have_band = true;
             continue;
         };
@@ -60,6 +48,7 @@ pub(super) fn parse(bytes: &[u8], clip: Clip) -> Result<Vec<Mark>, BadLine> {
         };
         if std::mem::take(&mut may_have_band) {
             last.band_hz = band_line(rest, clip).map_err(bad)?;
+            clip.check(last).map_err(bad)?;
         }
     }
     Ok(marks)

@@ -27,6 +27,8 @@ struct Cut {
     mark: Mark,
     frames: Range<u64>,
     sound: Sound,
+    /// The mark goes on where the sound has ended.
+    is_short: bool,
 }
 
 pub(super) fn write(dir: &Path, entries: &[Entry]) -> Result<Tally, LabelsError> {
@@ -44,6 +46,8 @@ pub(super) fn write(dir: &Path, entries: &[Entry]) -> Result<Tally, LabelsError>
             }
         };
         tally.written += 1;
+        let short = cuts.iter().filter(|cut| cut.is_short).count();
+        tally.simplify("region that goes on behind the end as far as the sound goes", short);
         for (number, cut) in (1..).zip(cuts) {
             let folder = folders.of(&cut.mark.class);
             make_dir(&dir.join(folder))?;
@@ -73,7 +77,11 @@ fn cuts_of(entry: &Entry) -> Result<Vec<Cut>, &'static str> {
     }
     let sounds = read(&entry.item.path, clip, &places).map_err(|_| "unreadable sound")?;
     let cuts = marks.into_iter().zip(places).zip(sounds);
-    Ok(cuts.map(|((mark, frames), sound)| Cut { mark, frames, sound }).collect())
+    let cut = |((mark, frames), sound): ((Mark, Range<u64>), Sound)| {
+        let is_short = clip.is_cut_short(mark.span_secs);
+        Cut { mark, frames, sound, is_short }
+    };
+    Ok(cuts.map(cut).collect())
 }
 
 /// From the nearest sample to the nearest sample, as far as the sound goes.
@@ -135,8 +143,24 @@ struct Folders {
 
 impl Folders {
     fn of(&mut self, class: &str) -> &str {
-        // The dot keeps what looks like an ending of the name.
+        // Of a path only the end would stay; the dot keeps what looks like an ending of the name.
         let stems = &mut self.stems;
-        self.by_class.entry(class.to_owned()).or_insert_with(|| stems.take(&format!("{class}.")))
+        let name = || format!("{}.", class.replace(['/', '\\'], "_"));
+        self.by_class.entry(class.to_owned()).or_insert_with(|| stems.take(&name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_with_a_slash_keep_all_of_their_name_and_stay_apart() {
+        let mut folders = Folders::default();
+        let names: Vec<String> = ["bearing/hum", "fan/hum", "fan\\hum", "hum"]
+            .iter()
+            .map(|class| folders.of(class).to_owned())
+            .collect();
+        assert_eq!(names, ["bearing_hum", "fan_hum", "fan_hum-2", "hum"]);
     }
 }

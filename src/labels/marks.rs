@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Other programs round times, to the millisecond at the coarsest.
 const ROUNDING_SECS: f64 = 0.0005;
+/// And frequencies to a whole number.
+const ROUNDING_HZ: f64 = 1.0;
 
 /// Bytes of one file of labels; 100,000 labels stay below a tenth of it.
 const LABEL_FILE_BYTES_MAX: usize = 64 << 20;
@@ -42,6 +44,23 @@ impl Clip {
     pub fn is_whole(self, mark: &Mark) -> bool {
         let [start, end] = mark.span_secs;
         mark.band_hz.is_none() && start <= ROUNDING_SECS && end >= self.secs() - ROUNDING_SECS
+    }
+
+    /// Why a mark is none of this sound.
+    pub fn check(self, mark: &Mark) -> Result<(), String> {
+        let (end, high) = (mark.span_secs[1], mark.band_hz.map_or(0.0, |band| band[1]));
+        if self.is_cut_short(mark.span_secs) {
+            return Err(format!("ends at {end} s, and the sound at {} s", self.secs()));
+        }
+        if high > self.half_rate_hz() + ROUNDING_HZ {
+            return Err(format!("reaches {high} Hz, and the sound {} Hz", self.half_rate_hz()));
+        }
+        Ok(())
+    }
+
+    /// Whether a stretch goes on behind the end.
+    pub fn is_cut_short(self, span_secs: [f64; 2]) -> bool {
+        span_secs[1] > self.secs() + ROUNDING_SECS
     }
 
     /// From the first sample to the last.

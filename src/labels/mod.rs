@@ -6,6 +6,7 @@
 //! engine, of models or of the window; the store's labels are handed in by the caller.
 
 mod audacity;
+mod beside;
 mod check;
 mod class_masks;
 mod coco;

@@ -39,7 +39,14 @@ impl Stems {
                 .strip_prefix(device)
                 .is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
         });
-        if stem != last || is_device || stem.is_empty() || stem.starts_with(['.', '-']) || stem.ends_with('.')
+        // With the ending of a label track it would read as a selection table of another sound.
+        let is_table = lower.ends_with(".selections");
+        if stem != last
+            || is_device
+            || is_table
+            || stem.is_empty()
+            || stem.starts_with(['.', '-'])
+            || stem.ends_with('.')
         {
             let hash = blake3::hash(name.as_bytes()).to_hex();
             let kept = stem.trim_matches(['.', '-', '_']);
@@ -126,6 +133,7 @@ mod tests {
             assert_eq!(Stems::default().take(name), stem);
         }
         assert_eq!(stems.take("console.png"), "console");
+        assert!(stems.take("foo.selections.wav").starts_with("item_foo.selections-"));
     }
 
     #[test]

@@ -6,9 +6,9 @@
 //! sound has a table without rows.
 
 use super::LabelsError;
+use super::beside::write_beside;
 use super::entry::{Entry, Tally};
-use super::export::{MEDIA_DIR, write_file};
-use super::marks::{BadLine, Clip, Mark, band, decimal, is_field_text, mark, number, numbered_lines};
+use super::marks::{BadLine, Clip, Mark, band, decimal, mark, number, numbered_lines};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,23 +25,11 @@ const CLASS: &str = "Annotation";
 const ROUNDING_HZ: f64 = 1.0;
 
 pub(super) fn write(dir: &Path, entries: &[Entry]) -> Result<Tally, LabelsError> {
-    let mut tally = Tally::default();
-    for entry in entries {
-        let said = match entry.audible(is_field_text) {
-            Ok(said) => said,
-            Err(reason) => {
-                tally.leave_out(reason);
-                continue;
-            }
-        };
-        tally.written += 1;
-        tally.simplify("region from end to end as the whole sound", entry.spans_that_are_whole(said.clip));
+    write_beside(dir, entries, TABLE_ENDING, |said, tally| {
         let full = said.marks.iter().filter(|mark| mark.band_hz.is_some_and(|b| is_full(b, said.clip)));
         tally.simplify("band of all frequencies as none", full.count());
-        let path = dir.join(MEDIA_DIR).join(format!("{}{TABLE_ENDING}", entry.stem));
-        write_file(&path, table(&said.marks, said.clip).as_bytes())?;
-    }
-    Ok(tally)
+        table(&said.marks, said.clip)
+    })
 }
 
 fn table(marks: &[Mark], clip: Clip) -> String {
@@ -121,7 +109,9 @@ fn row(fields: &[&str], columns: &Columns, clip: Clip) -> Result<Mark, String> {
     let edges = columns.band.map(|band| band.map(|column| fields[column].trim()));
     mark.band_hz = match edges {
         None | Some(["", ""]) => None,
-        Some([low, high]) => Some(band(number(low)?, number(high)?)?).filter(|band| !is_full(*band, clip)),
+        Some([low, high]) => Some(band(number(low)?, number(high)?)?),
     };
+    clip.check(&mark)?;
+    mark.band_hz = mark.band_hz.filter(|band| !is_full(*band, clip));
     Ok(mark)
 }

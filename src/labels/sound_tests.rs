@@ -215,7 +215,26 @@ fn what_cannot_be_cut_is_left_out() {
     items[1].label.regions = vec![span("hum, low", [0.1, 0.1], None)];
     let sheet = export_and_check(&items, Format::Cuts, &dir.path().join("out"));
     assert_eq!(sheet.left_out, [("region without samples".to_owned(), 2)].into());
-    assert_eq!(export_and_check(&items, Format::Audacity, &dir.path().join("tracks")).written, 2);
+    let tracks = export_and_check(&items, Format::Audacity, &dir.path().join("tracks"));
+    assert_eq!((tracks.written, &tracks.left_out), (1, &[("region beyond the sound".to_owned(), 1)].into()));
+    // What only ends behind the sound is cut as far as that goes, and said.
+    items[0].label.regions[2] = span("knock", [0.7, 6.0], None);
+    let sheet = export_and_check(&items[..1], Format::Cuts, &dir.path().join("short"));
+    assert_eq!((sheet.written, sheet.simplified.values().sum::<u64>()), (1, 1));
+}
+
+#[test]
+fn a_sound_whose_name_looks_like_a_table_s_keeps_its_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut items = sounds(dir.path());
+    items.truncate(2);
+    items[0].name = "b.selections.wav".to_owned();
+    for format in [Format::Audacity, Format::Raven] {
+        let out = dir.path().join(format.as_str());
+        export_and_check(&items, format, &out);
+        let again = read(&out.join("media"), &Filter::default()).unwrap();
+        assert_eq!((again.items.len(), again.skipped), (2, Vec::new()), "{format}");
+    }
 }
 
 #[test]
@@ -365,6 +384,14 @@ fn bad_lines_of_labels_are_named() {
         ("s.selections.txt", String::new(), "line 1: has no column \"Begin Time (s)\""),
         ("s.selections.txt", table("1\t0.1\t0.2\t1\t2"), "line 2: has 5 fields, and the table 6 columns"),
         ("s.selections.txt", table("1\t0.1\t0.2\t1\t\ta"), "line 2: \"\" is not a number"),
+        ("s.txt", "0.1\t1.01\ta".to_owned(), "s.txt line 1: ends at 1.01 s, and the sound at 1 s"),
+        (
+            "s.txt",
+            "0.1\t0.2\ta\n\\\t3\t502\n".to_owned(),
+            "s.txt line 2: reaches 502 Hz, and the sound 500 Hz",
+        ),
+        ("s.selections.txt", table("1\t0.1\t1.2\t1\t2\ta"), "line 2: ends at 1.2 s"),
+        ("s.selections.txt", table("1\t0.1\t0.2\t1\t600\ta"), "line 2: reaches 600 Hz"),
         (
             "s.selections.txt",
             table("1\t0.1\t0.2\t1\t2\ta\n1\t0.1\t0.2\t1\t2\tb"),

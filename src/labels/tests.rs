@@ -57,8 +57,9 @@ pub(super) fn specs() -> impl Strategy<Value = Spec> {
 
 fn shape(kind: MediaKind, [w, h]: [u32; 2], number: u8, v: [u16; 6], bits: &[bool]) -> Shape {
     let px = |i: usize| f32::from(v[i] % 1600) / 100.0 - 1.5;
-    let secs = |i: usize| f64::from(v[i]) / 6.5e4;
-    let hz = |i: usize| f64::from(v[i]) / 70.0;
+    // Most lie inside the sound, some beyond it.
+    let secs = |i: usize| f64::from(v[i]) / 2.6e5;
+    let hz = |i: usize| f64::from(v[i]) / 240.0;
     match (kind, number) {
         (_, 0) => Shape::Whole,
         (MediaKind::Audio, _) => Shape::Span {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 /// The label that `verdicts` (standing ones, oldest first) settle; `None` when there are none.
 ///
 /// Each reviewer's newest answer counts. *Cannot tell* abstains where somebody else answered.
-/// A strict majority settles; without one the item is disputed. Regions and transcript come
-/// from the newest answer of the majority.
+/// A strict majority settles; without one the item is disputed. The transcript comes from the newest answer
+/// of the majority, regions from its newest that has some: whoever agrees with a class alone has not taken
+/// its places back.
 #[must_use]
 pub fn settle(verdicts: &[Verdict]) -> Option<Label> {
     let mut newest: BTreeMap<&str, (usize, &Verdict)> = BTreeMap::new();
@@ -31,7 +32,9 @@ pub fn settle(verdicts: &[Verdict]) -> Option<Label> {
     let Some(winner) = winner else {
         return Some(Label { status: LabelStatus::Disputed, class: None, regions: vec![], transcript: None });
     };
-    let chosen = standing.iter().rev().find(|v| answer_key(v) == *winner).copied().unwrap_or(last);
+    let majority = || standing.iter().rev().copied().filter(|v| answer_key(v) == *winner);
+    let chosen = majority().next().unwrap_or(last);
+    let located = majority().find(|v| !v.regions.is_empty()).unwrap_or(chosen);
     let status = match chosen.status {
         VerdictStatus::Answered => LabelStatus::Confirmed,
         VerdictStatus::CannotTell => LabelStatus::CannotTell,
@@ -41,7 +44,7 @@ pub fn settle(verdicts: &[Verdict]) -> Option<Label> {
     Some(Label {
         status,
         class: chosen.class.clone().filter(|_| confirmed),
-        regions: if confirmed { chosen.regions.clone() } else { vec![] },
+        regions: if confirmed { located.regions.clone() } else { vec![] },
         transcript: chosen.transcript.clone().filter(|_| confirmed),
     })
 }
@@ -110,5 +113,17 @@ mod tests {
         check(&[("a", "cannot tell"), ("b", "good")], Confirmed, Some("good"));
         check(&[("a", "bad input"), ("b", "good")], Disputed, None);
         check(&[("a", "bad input")], BadInput, None);
+    }
+
+    #[test]
+    fn places_stay_where_somebody_agrees_without_drawing() {
+        use crate::domain::{BoxPx, Region, Shape};
+        let place = |x: f32| vec![Region::new("crack", Shape::Box(BoxPx::new(x, 0.0, x + 9.0, 9.0)))];
+        let drawn = |who: &str, x: f32| Verdict { regions: place(x), ..verdict(who, "crack") };
+        let of = |verdicts: &[Verdict]| settle(verdicts).unwrap().regions;
+        assert_eq!(of(&[drawn("a", 1.0), verdict("b", "crack")]), place(1.0));
+        assert_eq!(of(&[drawn("a", 1.0), drawn("b", 2.0), verdict("c", "crack")]), place(2.0));
+        // One's own newest answer counts alone.
+        assert_eq!(of(&[drawn("a", 1.0), verdict("a", "crack")]), []);
     }
 }

@@ -78,9 +78,11 @@ impl Job {
             }
             if request.skips_silence && measured.frames() as u64 == span[1] - span[0] {
                 request.span = audible(&measured, span);
-                request.from = request.from.clamp(request.span[0], request.span[1]);
             }
         }
+        // From behind its audible part it begins anew: else nothing would be heard.
+        let [begin, end] = request.span;
+        request.from = if request.from >= end { begin } else { request.from.max(begin) };
         let resampled =
             (own != rate_hz).then(|| Resampler::new(own, rate_hz, u32::try_from(channels).unwrap_or(1)));
         let mut job = Self {
@@ -372,10 +374,12 @@ mod tests {
     fn silence_at_both_ends_is_left_out_where_that_is_asked_for() {
         let samples = (0..48_000).map(|i| if (16_000..32_000).contains(&i) { 0.5 } else { 0.0 });
         let sound = Sound { rate_hz: RATE, channels: 1, samples: samples.collect() };
-        let file = SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap();
-        let request = PlayRequest { skips_silence: true, ..request(0, [0, 48_000], false, 1.0) };
-        let job = Job::new(Arc::new(Clock::new()).want(), request, file, RATE, 2).unwrap();
-        assert_eq!((job.request.from, job.request.span), (16_000, [16_000, 32_000]));
+        for (from, begins) in [(0, 16_000), (20_000, 20_000), (32_000, 16_000), (47_000, 16_000)] {
+            let file = SoundFile::new(Cursor::new(encode_wav(&sound, WavFormat::Float32))).unwrap();
+            let request = PlayRequest { skips_silence: true, ..request(from, [0, 48_000], false, 1.0) };
+            let job = Job::new(Arc::new(Clock::new()).want(), request, file, RATE, 2).unwrap();
+            assert_eq!((job.request.from, job.request.span), (begins, [16_000, 32_000]));
+        }
         let silent = Sound { rate_hz: RATE, channels: 1, samples: vec![0.0; 100] };
         assert_eq!(audible(&silent, [20, 120]), [20, 120]);
     }

@@ -78,7 +78,13 @@ impl Player {
         Ok(Self { shared, thread: Some(thread) })
     }
 
+    /// Until it begins, what was asked for stands at its first frame.
     pub fn play(&self, request: PlayRequest) {
+        {
+            let mut status = self.shared.status.lock();
+            let (media, from) = (Some(request.media.clone()), request.from as f64);
+            *status = Status { media, from, gain_db: status.gain_db, ..Status::default() };
+        }
         self.ask(Ask::Play(request));
     }
 
@@ -110,11 +116,12 @@ impl Player {
         let heard = reading.frame as f64 + since * f64::from(status.rate_hz);
         let heard = heard.clamp(0.0, reading.written as f64);
         now.is_playing = status.total.is_none_or(|total| heard < total as f64);
+        now.is_over = !now.is_playing;
         let account = self.shared.account.lock();
         let part = account.iter().rev().find(|part| part.begin <= heard).or(account.front());
         if let Some(part) = part {
             now.frame = Some(part.source + (heard - part.begin).clamp(0.0, part.length) * part.step);
-            now.peak = part.peak;
+            now.peak = if now.is_playing { part.peak } else { [0.0; 2] };
         }
         now
     }

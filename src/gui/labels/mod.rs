@@ -172,7 +172,7 @@ impl LabelsPage {
     fn head_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
         ui.horizontal_wrapped(|ui| {
-            for (view, name) in [(View::Grid, tr("Pictures")), (View::Charts, tr("Balance"))] {
+            for (view, name) in [(View::Grid, tr("Items")), (View::Charts, tr("Balance"))] {
                 let face = Face { is_selected: self.view == view, is_small: true, ..Face::default() };
                 if row_ui(ui, 110.0, "", name, face).clicked() {
                     self.view = view;

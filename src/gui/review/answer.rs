@@ -79,6 +79,17 @@ pub fn overturned(card: &Card, plan: &Plan, answer: &Answer) -> Option<Route> {
     decided.flatten().filter(|route| *route != answer.route(plan))
 }
 
+/// Regions of an answer where nothing was drawn: whoever repeats an answer has not taken its places back.
+pub fn kept_regions(card: &Card, answer: &Answer) -> Vec<Region> {
+    let Answer::Class(class) = answer else { return Vec::new() };
+    let own = card.own.as_ref().filter(|own| own.class.as_ref() == Some(class)).map(|own| &own.regions);
+    // Of what others have settled only what was on the screen.
+    let label = card.label.as_ref().filter(|label| !card.is_waiting && label.main_class() == class);
+    let regions = own.filter(|regions| !regions.is_empty()).or(label.map(|label| &label.regions));
+    let fits = |region: &&Region| class != Label::GOOD || region.class == Label::GOOD;
+    regions.into_iter().flatten().filter(fits).cloned().collect()
+}
+
 /// Everything else that a verdict says of how it came about.
 pub struct Circumstances<'a> {
     pub card: &'a Card,

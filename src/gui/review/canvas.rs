@@ -6,12 +6,14 @@ use super::super::page::Page;
 use super::super::texts::tr;
 use super::super::theme::{BODY, DARK, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens};
 use super::super::verbs::Verb;
-use super::super::widgets::{chip_ui, icon_ui};
+use super::super::widgets::{chip_button_ui, chip_ui};
 use super::answer::is_revealed;
 use super::camera::{self, Camera, ZOOM_STEP};
+use super::drafts::{Draft, Drawn};
 use super::edit::{self, Preview, Tool};
+use super::edit_bar::{edit_chip_ui, tool_ui};
 use super::heat::{heat_image, legend};
-use super::marks::{Pen, paint_shape};
+use super::marks::{Pen, other_regions, paint_shape};
 use super::shapes;
 use super::{ReferenceView, ReviewPage, heat_want};
 use crate::domain::{MediaHash, MediaKind};
@@ -206,7 +208,7 @@ impl ReviewPage {
         let camera = self.camera;
         let reach = REACH / camera.scale(area, size);
         let point = |at: Pos2| camera::clamped(camera.image_from_screen(area, size, at), size);
-        let Some(editor) = &mut self.editor else { return };
+        let Some(Draft { drawn: Drawn::Picture(editor), .. }) = &mut self.draft else { return };
         if editor.tool != Tool::Select {
             ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         }
@@ -238,19 +240,25 @@ impl ReviewPage {
             thresholds: card.thresholds,
             chosen: None,
             is_label: false,
+            is_dashed: false,
         };
         if self.shows_heat && is_revealed {
             self.heat_ui(ui, page, card, area, size);
         }
-        if let Some(editor) = &self.editor {
+        if let Some(Draft { drawn: Drawn::Picture(editor), .. }) = &self.draft {
+            let own = editor.regions.list();
+            if let Some(prediction) = card.prediction.as_ref().filter(|_| is_revealed) {
+                // What a verdict says was seen is seen, beside what was drawn.
+                self.model_marks.set(&other_regions(&prediction.regions, own));
+                self.model_marks.paint(ui.painter(), Pen { is_dashed: true, ..pen }, t);
+            }
             let preview = editor.preview();
-            let chosen = editor.chosen.filter(|_| self.is_editing);
+            let chosen = editor.regions.chosen().filter(|_| self.is_editing);
             let pen = Pen { chosen, is_label: true, ..pen };
             if !matches!(preview, Some(Preview::Stroke(_))) || chosen.is_none() {
-                self.marks.set(&editor.regions);
+                self.marks.set(own);
             } else {
-                let rest: Vec<_> = editor
-                    .regions
+                let rest: Vec<_> = own
                     .iter()
                     .enumerate()
                     .filter(|(i, _)| Some(*i) != chosen)
@@ -339,7 +347,7 @@ impl ReviewPage {
                     if card.item.reference.is_some() {
                         let name =
                             format!("{}: {}  {}", tr("Reference"), view.name(), page.cap(Verb::Reference));
-                        if chip_ui(ui, text(name)).interact(Sense::click()).clicked() {
+                        if chip_button_ui(ui, text(name)).clicked() {
                             page.verbs.push(Verb::Reference);
                         }
                     }
@@ -399,7 +407,7 @@ impl ReviewPage {
     }
 
     fn tools_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, area: Rect) {
-        let Some(editor) = &self.editor else { return };
+        let Some(Draft { drawn: Drawn::Picture(editor), .. }) = &self.draft else { return };
         let tools = [
             (Verb::ToolSelect, Icon::Pointer, Some(Tool::Select)),
             (Verb::ToolBox, Icon::Box, Some(Tool::Box)),
@@ -414,35 +422,15 @@ impl ReviewPage {
         ui.scope_builder(UiBuilder::new().max_rect(column), |ui| {
             ui.spacing_mut().item_spacing.y = SPACE[0];
             for (verb, icon, tool) in tools {
-                let about = verb.about();
-                let name = format!("{} ({})", about.label(), page.cap(verb));
-                let response = icon_ui(ui, icon, &name, tool == Some(editor.tool));
-                if response.on_hover_text(about.hint()).clicked() {
-                    page.verbs.push(verb);
-                }
+                tool_ui(ui, page, verb, icon, tool == Some(editor.tool));
             }
         });
-        let t = page.tokens;
         let brush = if matches!(editor.tool, Tool::Brush | Tool::Eraser) {
             format!(" · {} {:.0} px", tr("radius"), editor.brush_px)
         } else {
             String::new()
         };
-        let words = format!(
-            "{} {} · {} {}{brush} · {} {}",
-            editor.regions.len(),
-            tr("regions"),
-            tr("new ones are"),
-            editor.class,
-            page.cap(Verb::Keep),
-            tr("ends")
-        );
-        let galley = ui.painter().layout_no_wrap(words.clone(), FontId::proportional(SECONDARY), t.text[1]);
-        let room = galley.size() + vec2(22.0, 14.0);
-        let place = Align2::CENTER_BOTTOM.anchor_size(area.center_bottom() - vec2(0.0, SPACE[2]), room);
-        ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
-            chip_ui(ui, RichText::new(words).size(SECONDARY).color(t.text[1]));
-        });
+        edit_chip_ui(ui, page, area, &editor.regions, &brush);
     }
 }
 
@@ -456,10 +444,10 @@ fn is_references_turn(ui: &Ui) -> bool {
 fn editor_ui(ui: &Ui, editor: &edit::Editor, preview: Option<Preview>, pen: Pen, t: Tokens) {
     let place = |p: &[f32; 2]| pen.camera.screen_from_image(pen.area, pen.size, vec2(p[0], p[1]));
     let painter = ui.painter().with_clip_rect(pen.area);
-    if let Some(region) = editor.chosen.and_then(|chosen| editor.regions.get(chosen))
+    if let Some(shape) = editor.regions.chosen_shape()
         && editor.tool == Tool::Select
     {
-        for corner in shapes::corners(&region.shape) {
+        for corner in shapes::corners(shape) {
             let handle = Rect::from_center_size(place(&corner), vec2(9.0, 9.0));
             painter.rect(handle, 1.0, t.background[0], Stroke::new(1.5, t.accent), StrokeKind::Inside);
         }

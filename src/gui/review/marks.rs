@@ -10,7 +10,7 @@ use eframe::egui::{
 };
 
 /// Labels are left out beyond this many regions on the screen, where they would only hide each other.
-const LABELS_MAX: usize = 60;
+pub const LABELS_MAX: usize = 60;
 pub const LINE: f32 = 2.0;
 
 /// Regions with their outlines, which are found once and drawn in every frame.
@@ -30,6 +30,13 @@ pub struct Pen {
     pub chosen: Option<usize>,
     /// Drawn by people: no score says how sure it is.
     pub is_label: bool,
+    /// The model's, beside what a person has drawn.
+    pub is_dashed: bool,
+}
+
+/// Those of the model's regions that a person did not take over as they are.
+pub fn other_regions(model: &[Region], own: &[Region]) -> Vec<Region> {
+    model.iter().filter(|region| !own.contains(region)).cloned().collect()
 }
 
 impl Marks {
@@ -50,6 +57,7 @@ impl Marks {
         for (at, (region, rings)) in self.of.iter().zip(&self.rings).enumerate() {
             let is_chosen = pen.chosen == Some(at);
             let (color, is_dashed) = ink(region, pen.thresholds, pen.is_label, t);
+            let is_dashed = is_dashed || pen.is_dashed;
             let color = if is_chosen { t.accent } else { color };
             if rings.is_empty() {
                 let text = label(region);

@@ -6,13 +6,17 @@
 mod answer;
 mod camera;
 mod canvas;
+mod drafts;
 mod edit;
+mod edit_bar;
+mod editing;
 mod filter;
 mod heat;
 mod look;
 mod marks;
 mod panel;
 mod patch;
+mod regions;
 mod shapes;
 mod sound;
 mod strip;
@@ -21,15 +25,15 @@ mod tiles;
 use super::page::Page;
 use super::texts::tr;
 use super::verbs::{Scope, Verb};
-use crate::domain::{ItemId, Label, Level, MediaHash, MediaKind, Region};
+use crate::domain::{ItemId, Label, Level, MediaHash, MediaKind};
 use crate::engine::{Ask, Card, Pyramid, Want};
-use answer::{Answer, Circumstances, defect_classes, is_revealed, needs_reveal, overturned, verdict};
+use answer::{Answer, Circumstances, defect_classes, needs_reveal, overturned, verdict};
 use camera::Camera;
-use edit::{Editor, Tool};
+use drafts::{Draft, Drafts, Drawn};
 use eframe::egui::{self, Pos2, Rect, Ui, Vec2, vec2};
 use look::{Look, STEPS};
 use marks::Marks;
-use sound::{SoundView, SpanEditor};
+use sound::SoundView;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -85,6 +89,8 @@ pub struct ReviewPage {
     tiles: [Tiles; 2],
     heat: Option<(MediaHash, egui::TextureHandle)>,
     marks: Marks,
+    /// The model's regions beside a person's own.
+    model_marks: Marks,
     /// Which item the fields below belong to.
     of: Option<(ItemId, u64)>,
     /// Since when it is wholly on the screen.
@@ -96,7 +102,9 @@ pub struct ReviewPage {
     /// undo nor a skip makes such an item unseen again.
     revealed: BTreeMap<ItemId, Answer>,
     reviewer: String,
-    editor: Option<Editor>,
+    /// What was drawn on the item, and on those that were left.
+    draft: Option<Draft>,
+    drafts: Drafts,
     sound: SoundView,
     /// The item is heard, not seen.
     is_sound: bool,
@@ -135,29 +143,52 @@ impl ReviewPage {
         let Some(board) = &page.session.board else { return };
         let now = board.current.as_ref().map(|card| (card.item.id, board.turn));
         if self.reviewer != board.reviewer {
-            // What one person has seen says nothing of another.
+            // What one person has seen and drawn says nothing of another.
             self.reviewer.clone_from(&board.reviewer);
             self.revealed.clear();
-            self.of = None;
+            self.drafts.clear();
+            (self.of, self.draft) = (None, None);
         }
         if now == self.of {
             return;
         }
+        self.put_draft_by();
         self.of = now;
+        self.draft = board.current.as_ref().and_then(|card| self.drafts.take(card.item.id, card.is_waiting));
         self.is_sound = board.current.as_ref().is_some_and(|card| card.item.kind == MediaKind::Audio);
-        if self.sound.has_played() {
-            page.session.player.stop();
-        }
+        self.hush(page);
         self.sound.reset();
         self.camera = Camera::default();
         self.shown_at = None;
         self.first = now.and_then(|(item, _)| self.revealed.get(&item).cloned());
-        self.editor = None;
         self.is_editing = false;
         self.comment.clear();
         self.is_commenting = false;
         self.overturning = None;
         self.is_saving = false;
+    }
+
+    /// Another line, or the same again: what was seen and drawn of its items stays known.
+    pub fn anew(&mut self) -> Self {
+        self.put_draft_by();
+        Self {
+            reviewer: std::mem::take(&mut self.reviewer),
+            revealed: std::mem::take(&mut self.revealed),
+            drafts: std::mem::take(&mut self.drafts),
+            ..Self::default()
+        }
+    }
+
+    /// Nothing is heard of what is not on the screen.
+    pub fn hush(&mut self, page: &Page<'_>) {
+        if self.sound.take_played() {
+            page.session.player.stop();
+        }
+    }
+
+    #[cfg(test)]
+    pub fn has_played(&self) -> bool {
+        self.sound.has_played()
     }
 
     /// The desk refused what was asked.
@@ -169,10 +200,7 @@ impl ReviewPage {
         let answer = match verb {
             Verb::Class(number) if self.is_editing => {
                 if let Some(class) = class_of(page, number) {
-                    self.with_editor(|editor| editor.set_class(&class));
-                    if let Some(editor) = &mut self.sound.editor {
-                        editor.set_class(&class);
-                    }
+                    self.set_class(&class);
                 }
                 None
             }
@@ -181,22 +209,24 @@ impl ReviewPage {
             Verb::CannotTell => Some(Answer::CannotTell),
             Verb::BadInput => Some(Answer::BadInput),
             Verb::Keep if self.is_editing => {
-                self.close_editor();
+                self.close_editor(true);
                 None
             }
-            Verb::Keep => self.overturning.take().or_else(|| self.first.clone()),
+            Verb::Keep => {
+                let kept = self.overturning.take().or_else(|| self.first.clone());
+                kept.or_else(|| self.class_of_regions().map(Answer::Class))
+            }
             _ => None,
         };
         match (answer, verb) {
             (Some(answer), _) => self.answer(answer, page),
             (None, Verb::Skip) => page.ask(Ask::Skip),
             (None, Verb::Undo) if self.is_editing => {
-                let has_undone = self.editor.as_mut().is_some_and(Editor::undo)
-                    || self.sound.editor.as_mut().is_some_and(SpanEditor::undo);
-                if !has_undone {
+                if !self.undo_region() {
                     page.toasts.note(tr("No change of a region is left to take back"));
                 }
             }
+            (None, Verb::Undo) if self.undo_region() => {}
             (None, Verb::Undo) => page.ask(Ask::Undo),
             (None, Verb::Leave) => self.leave(page),
             (None, Verb::Comment) => self.is_commenting = !self.is_commenting,
@@ -209,9 +239,14 @@ impl ReviewPage {
                 let Some(card) = page.card() else { return };
                 let highlight = self.highlight(&card);
                 self.sound.perform_view(verb, highlight);
+                if matches!(verb, Verb::CursorLeft | Verb::CursorRight) {
+                    self.sound.seek(page, &card.item.media);
+                }
                 self.sound.perform_play(verb, page, &card.item.media, highlight);
-                if self.is_editing {
-                    self.sound.perform_edit(verb);
+                if self.is_editing
+                    && let Some(Draft { drawn: Drawn::Sound(editor), .. }) = &mut self.draft
+                {
+                    self.sound.perform_edit(verb, editor);
                 }
             }
             (None, verb) => {
@@ -221,15 +256,19 @@ impl ReviewPage {
         }
     }
 
-    /// An answer of a class beyond the nine keys.
+    /// A class beyond the nine keys: like those that have one, the answer, or the class of a region.
     pub fn answer_class(&mut self, class: String, page: &mut Page<'_>) {
-        self.answer(Answer::Class(class), page);
+        if self.is_editing {
+            self.set_class(&class);
+        } else {
+            self.answer(Answer::Class(class), page);
+        }
     }
 
     fn leave(&mut self, page: &mut Page<'_>) {
         let is_waiting = page.card().is_none_or(|card| card.is_waiting);
         if self.is_editing {
-            self.close_editor();
+            self.close_editor(false);
         } else if self.overturning.take().is_some() || std::mem::take(&mut self.is_commenting) {
             self.comment.clear();
         } else if std::mem::take(&mut self.shows_filter) || std::mem::take(&mut self.shows_history) {
@@ -246,7 +285,7 @@ impl ReviewPage {
             return;
         }
         let Some(shown_at) = self.shown_at else {
-            page.toasts.note(tr("The picture is not there yet"));
+            page.toasts.note(tr("It is not there yet"));
             return;
         };
         if needs_reveal(&card, &answer, self.first.as_ref()) {
@@ -254,7 +293,7 @@ impl ReviewPage {
             self.first = Some(answer);
             return;
         }
-        let regions = self.regions_of_answer();
+        let regions = self.regions_of_answer(&card, &answer);
         let says_good = matches!(&answer, Answer::Class(class) if class == Label::GOOD);
         if says_good && regions.iter().any(|region| region.class != Label::GOOD) {
             page.toasts.trouble(tr("Regions are drawn on it: delete them, or answer with their class"));
@@ -272,20 +311,15 @@ impl ReviewPage {
                 card: &card,
                 reviewer: page.session.board.as_ref().map_or("", |board| &board.reviewer),
                 first: self.first.as_ref(),
-                regions,
+                regions: regions.clone(),
                 comment: Some(self.comment.clone()),
                 seconds: shown_at.elapsed().as_secs_f64(),
             },
         );
+        self.keep_answered(regions);
         self.is_saving = true;
         self.answered_at = Some(Instant::now());
         page.ask(Ask::Answer(Box::new(verdict)));
-    }
-
-    /// What was drawn, where something was.
-    fn regions_of_answer(&self) -> Vec<Region> {
-        let drawn = self.editor.as_ref().map(|editor| &editor.regions);
-        drawn.or(self.sound.editor.as_ref().map(|editor| &editor.regions)).cloned().unwrap_or_default()
     }
 
     fn step_picture(page: &mut Page<'_>, forward: bool) {
@@ -326,103 +360,6 @@ impl ReviewPage {
             Verb::PanUp => self.camera.pan(area, size, vec2(0.0, PAN)),
             Verb::PanDown => self.camera.pan(area, size, vec2(0.0, -PAN)),
             _ => {}
-        }
-    }
-
-    fn perform_edit(&mut self, verb: Verb) {
-        let Some((area, size)) = self.area else { return };
-        let scale = self.camera.scale(area, size);
-        // A step that can be seen, and never less than a pixel.
-        let step = (4.0 / scale).max(1.0).round();
-        let middle = self.camera.image_from_screen(area, size, area.center());
-        let side = (area.width().min(area.height()) / scale / 6.0).max(2.0);
-        self.with_editor(|editor| match verb {
-            Verb::ToolSelect => editor.set_tool(Tool::Select),
-            Verb::ToolBox if editor.tool == Tool::Box => editor.add_box(camera::clamped(middle, size), side),
-            Verb::ToolBox => editor.set_tool(Tool::Box),
-            Verb::ToolPolygon => editor.set_tool(Tool::Polygon),
-            Verb::ToolBrush => editor.set_tool(Tool::Brush),
-            Verb::ToolEraser => editor.set_tool(Tool::Eraser),
-            Verb::ToolCut => editor.set_tool(Tool::Cut),
-            Verb::BrushLarger => editor.scale_brush(1.25),
-            Verb::BrushSmaller => editor.scale_brush(0.8),
-            Verb::NextRegion => editor.step(true),
-            Verb::PreviousRegion => editor.step(false),
-            Verb::MoveLeft => editor.shift(-step, 0.0),
-            Verb::MoveRight => editor.shift(step, 0.0),
-            Verb::MoveUp => editor.shift(0.0, -step),
-            Verb::MoveDown => editor.shift(0.0, step),
-            #[expect(clippy::cast_possible_truncation, reason = "a few pixels")]
-            Verb::Grow => editor.grow(step as i32),
-            #[expect(clippy::cast_possible_truncation, reason = "a few pixels")]
-            Verb::Shrink => editor.grow(-(step as i32)),
-            Verb::Merge => editor.merge(),
-            Verb::DeleteRegion => editor.delete(),
-            Verb::Redo => {
-                editor.redo();
-            }
-            _ => {}
-        });
-    }
-
-    fn with_editor(&mut self, change: impl FnOnce(&mut Editor)) {
-        if let Some(editor) = self.editor.as_mut().filter(|_| self.is_editing) {
-            change(editor);
-        }
-    }
-
-    fn toggle_editor(&mut self, page: &mut Page<'_>) {
-        if self.is_editing {
-            self.close_editor();
-            return;
-        }
-        let Some(card) = page.card().filter(|_| self.shown_at.is_some()) else { return };
-        let class = match (&self.first, defect_classes(&page.session.plan).first()) {
-            (Some(Answer::Class(class)), _) if class != Label::GOOD => class.clone(),
-            (_, first) => first.map_or_else(|| Label::GOOD.to_owned(), |class| (*class).to_owned()),
-        };
-        let regions = self.known_regions(&card);
-        if self.is_sound {
-            self.is_editing = self.sound.edit(regions, &class);
-            return;
-        }
-        let Some((_, size)) = self.area else { return };
-        self.is_editing = true;
-        if self.editor.is_none() {
-            let placed = regions.into_iter().filter(|region| region.shape.bounds().is_some()).collect();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a picture's sides")]
-            let size = [size.x as u32, size.y as u32];
-            self.editor = Some(Editor::new(placed, size, &class));
-        }
-    }
-
-    /// What an editor begins with: the person's own regions, else the label's, else the model's where
-    /// they may be seen.
-    fn known_regions(&self, card: &Card) -> Vec<Region> {
-        let label = card.label.as_ref().map(|label| label.regions.clone());
-        let model = card.prediction.as_ref().filter(|_| is_revealed(card, self.first.as_ref()));
-        match (&card.own, label, model) {
-            (Some(own), ..) if !own.regions.is_empty() => own.regions.clone(),
-            (_, Some(regions), _) if !regions.is_empty() => regions,
-            (_, _, Some(prediction)) => prediction.regions.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn close_editor(&mut self) {
-        if self.is_sound {
-            self.is_editing = false;
-            self.sound.editor.take_if(|editor| !editor.is_changed());
-            return;
-        }
-        let Some(editor) = &mut self.editor else { return };
-        if !editor.corners.is_empty() {
-            editor.close_polygon();
-            return;
-        }
-        self.is_editing = false;
-        if !editor.is_changed() {
-            self.editor = None;
         }
     }
 

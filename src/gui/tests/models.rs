@@ -159,6 +159,10 @@ fn a_model_is_taken_apart_and_audited_by_criteria_that_were_there_before() {
     bench.harness.run_steps(3);
     bench.harness.get_by_label("Measure").click();
     bench.see("What it says of what");
+    // A worst item is opened by a press.
+    bench.harness.query_all_by_label_contains(": good ").last().unwrap().click();
+    bench.wait("its picture", |app| app.place() == Place::Review);
+    bench.press(Key::F4);
     bench.harness.get_by_label("Final audit").click();
     bench.harness.run_steps(3);
     bench.type_into("Signed by", "ann");
@@ -172,4 +176,20 @@ fn a_model_is_taken_apart_and_audited_by_criteria_that_were_there_before() {
     assert_eq!(audits[0].what.results.len(), 3);
     assert_eq!(view.audit_signatures().unwrap()[0].what, (audits[0].event, "ann".to_owned()));
     assert!(bench.shows(if audits[0].what.passed { "Passed" } else { "Failed" }));
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_asked_twice_with_its_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = answered_line(dir.path(), 4).store.folder().to_owned();
+    let mut bench = Bench::open(dir, folder);
+    bench.harness.key_press(Key::F4);
+    bench.see("twin, candidate");
+    bench.harness.get_by_label_contains("Data sets").click();
+    bench.see("Lock them away…");
+    bench.harness.get_by_label("Lock them away…").click();
+    bench.see("20 % of 4 units");
+    assert!(bench.store().audit_set().unwrap().is_none());
+    bench.harness.get_by_label("Lock them away").click();
+    bench.see("looks at them so far");
 }

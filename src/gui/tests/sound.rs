@@ -133,7 +133,9 @@ fn stretches_are_drawn_split_and_merged_by_keys_alone() {
     let mut bench = mixed(ReviewMode::Hidden, 2..=2);
     bench.press(Key::E);
     bench.press(Key::Q);
-    assert!(bench.shows("1 regions"));
+    assert!(bench.shows("0 regions ·"), "the first press chooses the tool, as for pictures");
+    bench.press(Key::Q);
+    assert!(bench.shows("1 region ·"));
     for _ in 0..60 {
         bench.harness.key_press_modifiers(Modifiers::ALT, Key::ArrowRight);
         bench.harness.key_press_modifiers(Modifiers::SHIFT, Key::ArrowRight);
@@ -147,7 +149,7 @@ fn stretches_are_drawn_split_and_merged_by_keys_alone() {
     bench.press(Key::K);
     assert!(bench.shows("2 regions"));
     bench.press(Key::J);
-    assert!(bench.shows("1 regions"));
+    assert!(bench.shows("1 region ·"));
     bench.press(Key::Z);
     assert!(bench.shows("2 regions"));
     bench.press(Key::N);
@@ -175,7 +177,7 @@ fn a_box_on_the_spectrogram_is_a_stretch_with_its_band() {
     bench.harness.step();
     bench.harness.drop_at(to);
     bench.harness.run_steps(2);
-    assert!(bench.shows("1 regions"));
+    assert!(bench.shows("1 region ·"));
     bench.press(Key::Enter);
     bench.answer(Key::Num1);
     let shape = label_of(&bench, "U002").regions[0].shape.clone();
@@ -226,6 +228,97 @@ fn a_broken_sound_says_so_and_is_answered_like_any_other() {
     bench.answer(Key::G);
     assert_eq!(label_of(&bench, "U002").status, LabelStatus::BadInput);
     assert_eq!(label_of(&bench, "U004"), Label::confirmed("good"));
+}
+
+#[test]
+fn nothing_of_one_sound_is_left_on_the_next_and_nothing_plays_on_another_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("line");
+    let request = LineRequest { plan: plan(ReviewMode::Hidden), level: Level::Assist, model: None };
+    let mut line = Line::create(&folder, request, "test").unwrap();
+    arrive_sound(&mut line.store, 2, &wav(2));
+    arrive_sound(&mut line.store, 4, &wav(4)[..1000]);
+    drop(line);
+    let mut bench = Bench::open(dir, folder);
+    bench.press(Key::Space);
+    assert!(bench.harness.state().review.has_played());
+    bench.press(Key::F3);
+    bench.harness.run_steps(2);
+    assert!(!bench.harness.state().review.has_played(), "it plays on where nobody sees it");
+    bench.press(Key::F1);
+    bench.answer(Key::G);
+    bench.wait("broken sound", |app| app.review.is_ready());
+    assert!(!bench.shows("Fit 1.00 s"), "the length of the sound before");
+    bench.press(Key::E);
+    assert!(!bench.shows("regions ·"), "a sound that is not there is edited");
+}
+
+#[test]
+fn a_stretch_is_marked_in_and_out_at_the_cursor() {
+    let mut bench = mixed(ReviewMode::Hidden, 2..=2);
+    bench.press(Key::E);
+    for key in [Key::I, Key::O] {
+        for _ in 0..10 {
+            bench.harness.key_press_modifiers(Modifiers::ALT, Key::ArrowRight);
+            bench.harness.step();
+        }
+        bench.harness.key_press_modifiers(Modifiers::SHIFT, key);
+        bench.harness.step();
+    }
+    bench.press(Key::Enter);
+    bench.answer(Key::Enter);
+    let label = label_of(&bench, "U002");
+    let Shape::Span { span_secs: [from, to], .. } = label.regions[0].shape else { panic!() };
+    assert!(from > 0.05 && (to / from - 2.0).abs() < 1e-6, "{from} {to}");
+}
+
+#[test]
+fn the_bar_below_fits_small_windows_and_large_text_and_nothing_in_it_jumps() {
+    let mut bench = mixed(ReviewMode::Shown, 2..=2);
+    bench.harness.set_size(vec2(1024.0, 720.0));
+    bench.press(Key::E);
+    bench.harness.run_steps(3);
+    let sound = bench.harness.get_by_label_contains("Sound of unit").rect();
+    let names = ["Play or pause (", "Loop (", "Speed 1 ×", "Level −", "Select (", "Delete region ("];
+    let rects = |bench: &Bench| {
+        names.map(|name| {
+            let found = bench.harness.query_all_by_label_contains(name).next();
+            found.map_or(egui::Rect::NOTHING, |node| node.rect())
+        })
+    };
+    let before = rects(&bench);
+    for (name, rect) in names.iter().zip(before) {
+        if *name != "Level −" {
+            assert!(sound.contains_rect(rect), "{name} at {rect:?} is cut off: {sound:?}");
+        }
+    }
+    // The device's trouble appears; everything else stays where it was.
+    bench.press(Key::Space);
+    let start = Instant::now();
+    while bench.harness.state().session().is_some_and(|s| s.player.now().trouble.is_none()) {
+        if start.elapsed() > Duration::from_secs(2) {
+            break; // Here sounds are heard.
+        }
+        bench.harness.step();
+    }
+    bench.harness.run_steps(3);
+    assert_eq!(before, rects(&bench));
+}
+
+#[test]
+fn who_does_not_see_hears_where_cursor_view_and_region_are() {
+    let mut bench = mixed(ReviewMode::Shown, 2..=2);
+    bench.wait("sound", |app| app.review.is_ready());
+    bench.harness.run_steps(2);
+    let value = |bench: &Bench| {
+        let node = bench.harness.get_by_label_contains("Sound of unit");
+        node.accesskit_node().value().unwrap_or_default()
+    };
+    assert!(value(&bench).starts_with("cursor 0.000 s, view 0.000 s to 1.000 s"), "{}", value(&bench));
+    bench.harness.get_by_role_and_label(egui::Role::Button, "Speed 1 ×");
+    bench.harness.get_by_role_and_label(egui::Role::Button, "Fit 1.00 s").focus();
+    bench.press(Key::E);
+    assert!(value(&bench).contains("region 0.400 s to 0.700 s"), "{}", value(&bench));
 }
 
 #[test]

@@ -143,6 +143,12 @@ pub fn moment(secs: f64, step: f64) -> String {
     }
 }
 
+/// A moment with its unit: minutes and hours say by themselves what they are.
+pub fn spoken(secs: f64, step: f64) -> String {
+    let text = moment(secs, step);
+    if text.contains(':') { text } else { format!("{text} s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,5 +206,6 @@ mod tests {
         assert_eq!(moment(61.5, 0.1), "1:01.5");
         assert_eq!(moment(7384.004, 0.001), "2:03:04.004");
         assert_eq!(moment(59.999_9, 0.1), "1:00.0");
+        assert_eq!([3.25, 75.0, 7384.0].map(|secs| spoken(secs, 1.0)), ["3 s", "1:15", "2:03:04"]);
     }
 }

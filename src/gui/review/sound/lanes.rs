@@ -3,9 +3,9 @@
 
 use super::super::super::texts::tr;
 use super::super::super::theme::{DARK, NOTE, RADIUS_SMALL, Tokens};
-use super::super::marks::{LINE, free_place, ink, label, label_at, outline};
+use super::super::marks::{LABELS_MAX, LINE, free_place, ink, label, label_at, outline};
 use super::Placed;
-use super::axis::moment;
+use super::axis::{moment, spoken};
 use super::wave::LANES_MAX;
 use crate::domain::{Region, Shape, Thresholds};
 use eframe::egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
@@ -20,6 +20,8 @@ pub struct Mark {
     pub thresholds: Thresholds,
     /// Drawn by people: no score says how sure it is.
     pub is_label: bool,
+    /// The model's, beside what a person has drawn.
+    pub is_dashed: bool,
     pub chosen: Option<usize>,
 }
 
@@ -32,8 +34,7 @@ pub fn axes(ui: &Ui, placed: &Placed, channels: u32, t: Tokens) {
         let x = placed.ruled.x_at(at);
         painter.vline(x, placed.ruler.top()..=placed.ruler.top() + 5.0, Stroke::new(1.0, t.text[2]));
         painter.vline(x, placed.ruler.bottom() - 5.0..=placed.ruler.bottom(), Stroke::new(1.0, t.text[2]));
-        let last = if step < 1.0 || placed.secs < 60.0 { " s" } else { "" };
-        let text = moment(at, step) + if placed.ruled.end() < 60.0 { last } else { "" };
+        let text = if placed.ruled.end() < 60.0 { spoken(at, step) } else { moment(at, step) };
         let anchor = match x {
             x if x < placed.ruler.left() + 20.0 => Align2::LEFT_CENTER,
             x if x > placed.ruler.right() - 24.0 => Align2::RIGHT_CENTER,
@@ -87,11 +88,14 @@ pub fn regions(ui: &Ui, placed: &Placed, regions: &[Region], mark: Mark, theme: 
         // The ground of the spectrogram is dark in both themes, that of the waveform is the theme's.
         let [(over, is_dashed), (above, _)] =
             [DARK, theme].map(|t| ink(region, mark.thresholds, mark.is_label, t));
+        let is_dashed = is_dashed || mark.is_dashed;
         let colors = if is_chosen { [DARK.accent, theme.accent] } else { [over, above] };
         let text = label(region);
         let Some(place) = span_rect(placed, &region.shape) else {
             let at = pos2(placed.spectrum.left() + 12.0, beneath);
-            label_at(painter, at, Align2::LEFT_TOP, &text, colors[0], DARK);
+            if at.y < placed.spectrum.bottom() {
+                label_at(painter, at, Align2::LEFT_TOP, &text, colors[0], DARK);
+            }
             beneath += 26.0;
             continue;
         };
@@ -102,10 +106,12 @@ pub fn regions(ui: &Ui, placed: &Placed, regions: &[Region], mark: Mark, theme: 
         if is_chosen {
             handles(painter, placed, place);
         }
-        let seen = place.intersect(placed.spectrum);
-        let rect = free_place(painter, seen, &text, &labels, placed.spectrum);
-        label_at(painter, rect.left_top(), Align2::LEFT_TOP, &text, colors[0], DARK);
-        labels.push(rect);
+        if labels.len() < LABELS_MAX {
+            let seen = place.intersect(placed.spectrum);
+            let rect = free_place(painter, seen, &text, &labels, placed.spectrum);
+            label_at(painter, rect.left_top(), Align2::LEFT_TOP, &text, colors[0], DARK);
+            labels.push(rect);
+        }
     }
 }
 
@@ -155,7 +161,7 @@ pub fn cursor(ui: &Ui, placed: &Placed, at: f64, hover: Option<Pos2>, t: Tokens)
     let painter = ui.painter();
     let step = placed.ruled.step() / 100.0;
     if let Some(pointer) = hover.filter(|pointer| placed.lanes().contains(*pointer)) {
-        let time = format!("{} s", moment(placed.ruled.secs_at(pointer.x).max(0.0), step));
+        let time = spoken(placed.ruled.secs_at(pointer.x).max(0.0), step);
         let text = if placed.spectrum.contains(pointer) {
             format!("{time} · {}", hz_text(placed.hz_at(pointer.y)))
         } else {

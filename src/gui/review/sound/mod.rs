@@ -17,6 +17,10 @@ use super::super::theme::{DARK, SPACE};
 use super::super::verbs::Verb;
 use super::answer::is_revealed;
 use super::canvas::message;
+use super::drafts::{Draft, Drawn};
+use super::edit_bar::edit_chip_ui;
+use super::editing::perform_on;
+use super::marks::other_regions;
 use super::{ReviewPage, camera};
 use crate::domain::{MediaHash, Region, Shape};
 use crate::engine::{Card, SoundHead, SpectrumAxis};
@@ -24,7 +28,7 @@ use axis::{Ruled, TimeAxis};
 use eframe::egui::{CursorIcon, PointerButton, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use lanes::Mark;
 pub use spans::SpanEditor;
-use spans::{Reach, SpanTool, Spot, Stretch};
+use spans::{Extent, Reach, SpanTool, Spot, Stretch};
 use spectrum::Spectrogram;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +36,9 @@ use transport::Transport;
 
 /// Points of the screen within which an edge is still meant.
 const REACH: f32 = 8.0;
+/// A shorter stroke is a slip of the hand, and a lower one has no band.
+const SLIP: f32 = 4.0;
+const BAND_MIN: f32 = 6.0;
 /// Points that one key moves the sound, the cursor or a region.
 const PAN: f32 = 120.0;
 const NUDGE: f32 = 8.0;
@@ -50,9 +57,14 @@ pub struct SoundView {
     look: LevelLook,
     /// In seconds.
     cursor: f64,
-    pub editor: Option<SpanEditor>,
+    /// The hand has put the cursor where it is, or moved the view, since it last played.
+    is_cursor_set: bool,
+    is_view_set: bool,
     spectrogram: Spectrogram,
+    /// Of the sound on the screen, once it is there.
     placed: Option<Placed>,
+    /// Of the lanes, of whatever sound was last on the screen.
+    width: f32,
     transport: Transport,
     /// The held pointer went down on the spectrogram: it draws bands too.
     is_in_band: bool,
@@ -76,6 +88,12 @@ impl Placed {
         self.wave.union(self.spectrum)
     }
 
+    fn frame(&self, secs: f64) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+        let frame = (secs * f64::from(self.rate_hz)).round().max(0.0) as u64;
+        frame
+    }
+
     fn hz_at(&self, y: f32) -> f64 {
         self.bands.hz_of(f64::from((y - self.spectrum.top()) / self.spectrum.height()))
     }
@@ -95,23 +113,24 @@ impl SoundView {
             transport: self.transport.clone(),
             look: self.look,
             spectrogram: std::mem::take(&mut self.spectrogram),
-            placed: self.placed,
+            width: self.width,
             ..Self::default()
         };
     }
 
-    /// Begins an editor with these regions, if it is known how long the sound is.
-    pub fn edit(&mut self, regions: Vec<Region>, class: &str) -> bool {
-        let Some(placed) = &self.placed else { return false };
-        let spans = |region: &Region| matches!(region.shape, Shape::Span { .. });
-        let regions = regions.into_iter().filter(spans).collect();
-        if self.editor.is_none() {
-            self.editor = Some(SpanEditor::new(regions, placed.secs, placed.bands.high_hz(), class));
-        }
-        true
+    /// An editor of these regions, if it is known how long the sound is.
+    pub fn editor(&self, regions: Vec<Region>, class: &str) -> Option<SpanEditor> {
+        let Placed { secs, bands, rate_hz, .. } = self.placed?;
+        let sample_secs = 1.0 / f64::from(rate_hz.max(1));
+        Some(SpanEditor::new(regions, Extent { secs, high_hz: bands.high_hz(), sample_secs }, class))
     }
 
-    /// Whether anything of it was played, so that it may have to stop.
+    /// Whether anything of it was played, so that it may have to stop; asked once.
+    pub fn take_played(&mut self) -> bool {
+        self.transport.take_played()
+    }
+
+    #[cfg(test)]
     pub fn has_played(&self) -> bool {
         self.transport.has_played()
     }
@@ -124,7 +143,8 @@ impl SoundView {
             Verb::MoreContrast => LevelLook::step(&mut self.look.contrast, 1),
             Verb::LessContrast => LevelLook::step(&mut self.look.contrast, -1),
             Verb::ResetLook => self.look = LevelLook::default(),
-            Verb::Fit => self.axis = TimeAxis::default(),
+            Verb::Fit => (self.axis, self.is_view_set) = (TimeAxis::default(), false),
+            Verb::PanLeft | Verb::PanRight | Verb::ZoomToRegion => self.is_view_set = true,
             _ => {}
         }
         let Some(Placed { ruled, secs, rate_hz, .. }) = self.placed else { return };
@@ -142,36 +162,37 @@ impl SoundView {
             Verb::ZoomToRegion => {
                 if let Some(span) = highlight {
                     self.axis.show(ruled, span, secs, rate_hz);
-                    self.cursor = span[0];
+                    (self.cursor, self.is_cursor_set) = (span[0], true);
                 }
             }
             _ => {}
         }
     }
 
+    /// By hand, so that it is in sight.
     fn set_cursor(&mut self, secs: f64) {
         let Some(placed) = self.placed else { return };
-        self.cursor = secs.clamp(0.0, placed.secs);
+        (self.cursor, self.is_cursor_set) = (secs.clamp(0.0, placed.secs), true);
         self.axis.follow(placed.ruled, self.cursor, placed.secs);
     }
 
     /// What a key does to the regions under work.
-    pub fn perform_edit(&mut self, verb: Verb) {
+    pub fn perform_edit(&mut self, verb: Verb, editor: &mut SpanEditor) {
         let Some(Placed { ruled, .. }) = self.placed else { return };
         let cursor = self.cursor;
         let step = f64::from(NUDGE) * ruled.secs_per_point;
-        let Some(editor) = &mut self.editor else { return };
         match verb {
             Verb::ToolSelect => editor.tool = SpanTool::Select,
-            Verb::ToolBox if editor.tool == SpanTool::Draw => {
-                editor.add(cursor.max(ruled.start), (ruled.end() - ruled.start) / 8.0);
+            Verb::ToolBox => {
+                if editor.choose_draw() {
+                    editor.add(cursor, [ruled.start, ruled.end()]);
+                }
             }
-            Verb::ToolBox => editor.tool = SpanTool::Draw,
             Verb::ToolCut => {
                 editor.split_at(cursor);
             }
-            Verb::NextRegion => editor.step(true),
-            Verb::PreviousRegion => editor.step(false),
+            Verb::BeginAtCursor => editor.begin_at(cursor),
+            Verb::EndAtCursor => editor.end_at(cursor),
             Verb::MoveLeft => editor.shift(-step, 0.0),
             Verb::MoveRight => editor.shift(step, 0.0),
             Verb::MoveUp => editor.shift(0.0, 0.1),
@@ -179,11 +200,7 @@ impl SoundView {
             Verb::Grow => editor.grow(step),
             Verb::Shrink => editor.grow(-step),
             Verb::Merge => editor.merge(),
-            Verb::DeleteRegion => editor.delete(),
-            Verb::Redo => {
-                editor.redo();
-            }
-            _ => {}
+            verb => perform_on(&mut editor.regions, verb),
         }
         if matches!(verb, Verb::NextRegion | Verb::PreviousRegion)
             && let Some([from, _]) = editor.chosen_span()
@@ -205,12 +222,12 @@ impl ReviewPage {
         self.area = None;
         ui.painter().rect_filled(whole, 0.0, page.tokens.background[0]);
         let response = ui.allocate_rect(whole, Sense::click_and_drag());
-        let name = format!("{} {}", tr("Sound of unit"), card.item.unit);
-        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
-        match page.session.recordings.head(&card.item.media) {
+        let shown = page.session.recordings.head(&card.item.media);
+        match shown {
             Shown::Ready(head) => self.lanes_ui(ui, page, card, &head, &response),
-            Shown::Loading => {}
+            Shown::Loading => self.sound.placed = None,
             Shown::Failed(why) => {
+                self.sound.placed = None;
                 let erased = card.expired.as_ref();
                 let text =
                     erased.map_or(why, |rule| format!("{} \"{rule}\"", tr("Erased by the retention rule")));
@@ -218,7 +235,31 @@ impl ReviewPage {
                 self.shown_at.get_or_insert_with(Instant::now);
             }
         }
+        let name = format!("{} {}", tr("Sound of unit"), card.item.unit);
+        let value = self.spoken_place();
+        response.widget_info(|| WidgetInfo {
+            current_text_value: Some(value.clone()),
+            ..WidgetInfo::labeled(Role::Image, true, &name)
+        });
         self.sound_chips_ui(ui, page, card, whole);
+    }
+
+    /// Cursor, view and chosen region, for those who do not see them.
+    fn spoken_place(&self) -> String {
+        let Some(placed) = &self.sound.placed else { return String::new() };
+        let at = |secs: f64| axis::spoken(secs, placed.ruled.step() / 100.0);
+        let span = |[from, to]: Stretch| format!("{} {} {}", at(from), tr("to"), at(to));
+        let view = span([placed.ruled.start, placed.ruled.end().min(placed.secs)]);
+        let chosen = self.spans().and_then(SpanEditor::chosen_span);
+        let chosen = chosen.map_or_else(String::new, |chosen| format!(", {} {}", tr("region"), span(chosen)));
+        format!("{} {}, {} {view}{chosen}", tr("cursor"), at(self.sound.cursor), tr("view"))
+    }
+
+    fn spans(&self) -> Option<&SpanEditor> {
+        match &self.draft {
+            Some(Draft { drawn: Drawn::Sound(editor), .. }) => Some(editor),
+            _ => None,
+        }
     }
 
     fn lanes_ui(
@@ -231,7 +272,7 @@ impl ReviewPage {
     ) {
         let now = page.session.player.now();
         let placed = self.sound.place(ui.max_rect(), head);
-        self.sound.placed = Some(placed);
+        (self.sound.placed, self.sound.width) = (Some(placed), placed.spectrum.width());
         self.sound.follow_sound(ui, &now, &card.item.media);
         if self.sound_hand(ui, response, &placed) {
             self.sound.seek(page, &card.item.media);
@@ -249,6 +290,9 @@ impl ReviewPage {
         }
         lanes::cursor(ui, &placed, self.sound.cursor, response.hover_pos(), page.tokens);
         self.sound_tools_ui(ui, page, &placed, &now);
+        if let Some(editor) = self.spans().filter(|_| self.is_editing) {
+            edit_chip_ui(ui, page, placed.spectrum, &editor.regions, "");
+        }
     }
 
     /// Wheel, drag and tools. Whether a moment was pointed at.
@@ -259,9 +303,11 @@ impl ReviewPage {
             let factor = f64::from(pinch * camera::ZOOM_STEP.powf(wheel.y / 25.0));
             if factor != 1.0 {
                 self.sound.axis.zoom(ruled, factor, ruled.secs_at(at.x), secs, rate_hz);
+                self.sound.is_view_set = true;
             }
             if wheel.x != 0.0 {
                 self.sound.axis.pan(ruled, wheel.x, secs);
+                self.sound.is_view_set = true;
             }
         }
         let is_drawing = self.is_editing;
@@ -269,6 +315,7 @@ impl ReviewPage {
             response.dragged_by(PointerButton::Middle) || response.dragged_by(PointerButton::Secondary);
         if by_other || (!is_drawing && response.dragged()) {
             self.sound.axis.pan(ruled, response.drag_delta().x, secs);
+            self.sound.is_view_set = true;
             ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
             return false;
         }
@@ -276,32 +323,45 @@ impl ReviewPage {
         let pointed = at.filter(|_| response.clicked());
         if let Some(at) = pointed {
             self.sound.cursor = ruled.secs_at(at.x).clamp(0.0, secs);
+            self.sound.is_cursor_set = true;
         }
-        if is_drawing {
-            self.sound.draw(ui, response, placed);
+        if is_drawing && let Some(Draft { drawn: Drawn::Sound(editor), .. }) = &mut self.draft {
+            self.sound.draw(ui, response, placed, editor);
         }
         pointed.is_some()
     }
 
     /// The regions that may be seen now.
     fn sound_marks(&mut self, ui: &Ui, page: &Page<'_>, card: &Card, placed: &Placed) {
-        let mark = |is_label, chosen| Mark { thresholds: card.thresholds, is_label, chosen };
+        let plain = Mark { thresholds: card.thresholds, is_label: false, is_dashed: false, chosen: None };
+        let mark = |is_label| Mark { is_label, ..plain };
         let theme = page.tokens;
-        if let Some(editor) = &self.sound.editor {
-            let chosen = editor.chosen.filter(|_| self.is_editing);
-            lanes::regions(ui, placed, &editor.regions, mark(true, chosen), theme);
-            if let Some(shape) = editor.preview() {
-                lanes::outline_span(ui.painter(), placed, &shape, [DARK.accent, theme.accent], false);
+        if let Some(editor) = self.spans() {
+            let own = editor.regions.list();
+            if let Some(prediction) =
+                card.prediction.as_ref().filter(|_| is_revealed(card, self.first.as_ref()))
+            {
+                // What a verdict says was seen is seen, beside what was drawn.
+                let others = other_regions(&prediction.regions, own);
+                lanes::regions(ui, placed, &others, Mark { is_dashed: true, ..plain }, theme);
+            }
+            let chosen = editor.regions.chosen().filter(|_| self.is_editing);
+            lanes::regions(ui, placed, own, Mark { chosen, ..mark(true) }, theme);
+            let begun = editor
+                .begun
+                .map(|from| Shape::Span { span_secs: [from, self.sound.cursor.max(from)], band_hz: None });
+            for shape in editor.preview().iter().chain(&begun) {
+                lanes::outline_span(ui.painter(), placed, shape, [DARK.accent, theme.accent], false);
             }
             return;
         }
         match (&card.prediction, &card.label) {
             // What people settled stands before what a model says.
             (_, Some(label)) if !card.is_waiting && !label.regions.is_empty() => {
-                lanes::regions(ui, placed, &label.regions, mark(true, None), theme);
+                lanes::regions(ui, placed, &label.regions, mark(true), theme);
             }
             (Some(prediction), _) if is_revealed(card, self.first.as_ref()) => {
-                lanes::regions(ui, placed, &prediction.regions, mark(false, None), theme);
+                lanes::regions(ui, placed, &prediction.regions, mark(false), theme);
             }
             _ => {}
         }
@@ -309,7 +369,7 @@ impl ReviewPage {
 
     /// The stretch that matters most now: the chosen one, else the likeliest of those that may be seen.
     pub(super) fn highlight(&self, card: &Card) -> Option<Stretch> {
-        if let Some(editor) = &self.sound.editor {
+        if let Some(editor) = self.spans() {
             return editor.chosen_span();
         }
         let regions = match (&card.prediction, &card.label) {
@@ -372,29 +432,18 @@ impl SoundView {
     }
 
     /// The tools' pointer.
-    fn draw(&mut self, ui: &Ui, response: &Response, placed: &Placed) {
+    fn draw(&mut self, ui: &Ui, response: &Response, placed: &Placed, editor: &mut SpanEditor) {
         let (pressed, released, at) = ui.input(|input| {
             (input.pointer.primary_pressed(), input.pointer.primary_released(), input.pointer.interact_pos())
         });
         if let Some(at) = at {
             if pressed && response.hovered() && placed.lanes().contains(at) {
                 self.is_in_band = placed.spectrum.contains(at);
-                let reach = Reach {
-                    secs: f64::from(REACH) * placed.ruled.secs_per_point,
-                    band_hz: [placed.hz_at(at.y + REACH), placed.hz_at(at.y - REACH)],
-                };
-                let spot = self.spot(placed, at.x, at.y);
-                if let Some(editor) = &mut self.editor {
-                    editor.press(spot, reach);
-                }
+                editor.press(self.spot(placed, at.x, at.y), reach(placed, at.y));
             } else if response.is_pointer_button_down_on() {
-                let spot = self.spot(placed, at.x, at.y);
-                if let Some(editor) = &mut self.editor {
-                    editor.drag(spot);
-                }
+                editor.drag(self.spot(placed, at.x, at.y));
             }
         }
-        let Some(editor) = &mut self.editor else { return };
         if released {
             editor.release();
         }
@@ -404,11 +453,20 @@ impl SoundView {
     }
 }
 
+/// What points of the screen are worth at this height.
+fn reach(placed: &Placed, y: f32) -> Reach {
+    let secs = |points: f32| f64::from(points) * placed.ruled.secs_per_point;
+    let around = |points: f32| [placed.hz_at(y + points), placed.hz_at(y - points)];
+    Reach { secs: secs(REACH), band_hz: around(REACH), slip_secs: secs(SLIP), slip_hz: around(BAND_MIN) }
+}
+
 /// Asks for what a sound will need first, as far as that is known.
 pub(super) fn prefetch(page: &mut Page<'_>, view: &SoundView, media: &MediaHash, per_point: f32) {
     let Shown::Ready(head) = page.session.recordings.head(media) else { return };
-    let Some(placed) = &view.placed else { return };
-    let ruled = TimeAxis::default().ruled(0.0, placed.spectrum.width(), head.secs());
+    if view.width == 0.0 {
+        return;
+    }
+    let ruled = TimeAxis::default().ruled(0.0, view.width, head.secs());
     let level = spectrum::level(head.rate_hz, ruled.secs_per_point / f64::from(per_point));
     let length = spectrum::tile_secs(head.rate_hz, level, 0)[1];
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tiles on a screen")]

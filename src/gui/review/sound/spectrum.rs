@@ -15,12 +15,19 @@ const TEXTURES_MAX: usize = 64;
 /// Tiles coloured in one frame: about 3 ms.
 const PER_FRAME: usize = 6;
 
-/// The textures of one sound under one look.
+/// The textures of one sound. Those of another look stay until theirs are made.
 #[derive(Default)]
 pub struct Spectrogram {
-    of: Option<(MediaHash, LevelLook)>,
-    textures: HashMap<(u8, u64), (TextureHandle, u64)>,
+    of: Option<MediaHash>,
+    textures: HashMap<(u8, u64), Colored>,
     frame: u64,
+}
+
+/// A tile under the look that it was coloured for.
+struct Colored {
+    texture: TextureHandle,
+    look: LevelLook,
+    used: u64,
 }
 
 /// The level whose columns are no wider than a pixel, as far as levels go.
@@ -48,9 +55,8 @@ impl Spectrogram {
         ruled: Ruled,
         area: Rect,
     ) -> bool {
-        let of = (media.clone(), look);
-        if self.of.as_ref() != Some(&of) {
-            self.of = Some(of);
+        if self.of.as_ref() != Some(media) {
+            self.of = Some(media.clone());
             self.textures.clear();
         }
         self.frame += 1;
@@ -69,15 +75,15 @@ impl Spectrogram {
         for key in drawn {
             let [from, to] = tile_secs(head.rate_hz, key.0, key.1).map(|secs| ruled.x_at(secs));
             let place = Rect::from_min_max(pos2(from, area.top()), pos2(to, area.bottom()));
-            if let Some((texture, used)) = self.textures.get_mut(&key).filter(|_| place.intersects(area)) {
-                *used = self.frame;
+            if let Some(tile) = self.textures.get_mut(&key).filter(|_| place.intersects(area)) {
+                tile.used = self.frame;
                 let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-                painter.image(texture.id(), place, whole, Color32::WHITE);
+                painter.image(tile.texture.id(), place, whole, Color32::WHITE);
             }
         }
         if self.textures.len() > TEXTURES_MAX {
             let frame = self.frame;
-            self.textures.retain(|_, (_, used)| *used == frame);
+            self.textures.retain(|_, tile| tile.used == frame);
         }
         is_whole
     }
@@ -93,7 +99,8 @@ impl Spectrogram {
     ) -> bool {
         let (mut is_whole, mut made) = (true, 0);
         for index in tiles {
-            if self.textures.contains_key(&(level, index)) {
+            let before = self.textures.get(&(level, index)).map(|tile| tile.look);
+            if before == Some(look) {
                 continue;
             }
             let pixels = match recordings.tile(media, level, index) {
@@ -101,14 +108,15 @@ impl Spectrogram {
                 // What cannot be read stays dark; the station has told why.
                 Shown::Failed(_) => continue,
                 _ => {
-                    is_whole = false;
+                    // Under another look it is there all the same.
+                    is_whole &= before.is_some();
                     continue;
                 }
             };
             made += 1;
             let image = look.image(&pixels, [TILE_COLUMNS, TILE_ROWS]);
             let texture = ctx.load_texture("spectrum", image, TextureOptions::LINEAR);
-            self.textures.insert((level, index), (texture, self.frame));
+            self.textures.insert((level, index), Colored { texture, look, used: self.frame });
         }
         if made == PER_FRAME {
             ctx.request_repaint();

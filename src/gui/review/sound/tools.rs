@@ -1,16 +1,18 @@
 //! Above and below the lanes: what is looked at and how, and the tools for regions.
 
+use super::super::super::album::Shown;
 use super::super::super::icon::Icon;
 use super::super::super::page::Page;
 use super::super::super::texts::tr;
 use super::super::super::theme::{SECONDARY, SPACE};
 use super::super::super::verbs::Verb;
-use super::super::super::widgets::{chip_ui, icon_ui, secondary};
+use super::super::super::widgets::{chip_button_ui, chip_ui, note, percent};
 use super::super::ReviewPage;
-use super::Placed;
+use super::super::edit_bar::tool_ui;
 use super::spans::SpanTool;
+use super::{Placed, transport};
 use crate::engine::{Card, Playing};
-use eframe::egui::{Align, Layout, Rect, RichText, Sense, Ui, UiBuilder, vec2};
+use eframe::egui::{Align, Label, Layout, Rect, RichText, Ui, UiBuilder, vec2};
 
 impl ReviewPage {
     pub(super) fn sound_chips_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, card: &Card, whole: Rect) {
@@ -31,12 +33,18 @@ impl ReviewPage {
                     } else {
                         format!("{} {} {}", secs_text(shown), tr("of"), secs_text(placed.secs))
                     };
-                    if chip_ui(ui, text(zoom)).interact(Sense::click()).clicked() {
+                    if chip_button_ui(ui, text(zoom)).on_hover_text(Verb::Fit.about().hint()).clicked() {
                         page.verbs.push(Verb::Fit);
                     }
                     chip_ui(ui, text(rate_text(placed.rate_hz)));
                 }
                 chip_ui(ui, text(self.sound.look.text()));
+                if let Shown::Ready(head) = page.session.recordings.head(&card.item.media) {
+                    let known = head.peaks.share();
+                    if known < 1.0 {
+                        chip_ui(ui, text(format!("{} {}", tr("waveform"), percent(known))));
+                    }
+                }
             });
         });
     }
@@ -52,13 +60,20 @@ impl ReviewPage {
         ui.scope_builder(UiBuilder::new().max_rect(placed.tools).layout(layout), |ui| {
             ui.spacing_mut().item_spacing.x = SPACE[0];
             self.sound.transport_ui(ui, page, now);
-            ui.add_space(SPACE[3]);
+            ui.add_space(SPACE[1]);
             self.span_tools_ui(ui, page);
+            let words = transport::news(now);
+            // What comes and goes takes only the room that nothing else needs.
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if !words.is_empty() {
+                    ui.add(Label::new(note(&words, page.tokens)).truncate()).on_hover_text(&words);
+                }
+            });
         });
     }
 
     fn span_tools_ui(&self, ui: &mut Ui, page: &mut Page<'_>) {
-        let Some(editor) = self.sound.editor.as_ref().filter(|_| self.is_editing) else { return };
+        let Some(editor) = self.spans().filter(|_| self.is_editing) else { return };
         let tools = [
             (Verb::ToolSelect, Icon::Pointer, Some(SpanTool::Select)),
             (Verb::ToolBox, Icon::Box, Some(SpanTool::Draw)),
@@ -67,23 +82,8 @@ impl ReviewPage {
             (Verb::DeleteRegion, Icon::Delete, None),
         ];
         for (verb, icon, tool) in tools {
-            let name = format!("{} ({})", verb.about().label(), page.cap(verb));
-            let response = icon_ui(ui, icon, &name, tool == Some(editor.tool));
-            if response.on_hover_text(verb.about().hint()).clicked() {
-                page.verbs.push(verb);
-            }
+            tool_ui(ui, page, verb, icon, tool == Some(editor.tool));
         }
-        ui.add_space(SPACE[1]);
-        let words = format!(
-            "{} {} · {} {} · {} {}",
-            editor.regions.len(),
-            tr("regions"),
-            tr("new ones are"),
-            editor.class,
-            page.cap(Verb::Keep),
-            tr("ends")
-        );
-        ui.label(secondary(words, page.tokens));
     }
 }
 
@@ -98,6 +98,6 @@ fn secs_text(secs: f64) -> String {
     match secs {
         secs if secs < 0.1 => format!("{:.1} ms", secs * 1e3),
         secs if secs < 60.0 => format!("{secs:.2} s"),
-        secs => super::axis::moment(secs, 1.0),
+        secs => super::axis::spoken(secs, 1.0),
     }
 }

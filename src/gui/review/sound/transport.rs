@@ -3,11 +3,11 @@
 use super::super::super::icon::Icon;
 use super::super::super::page::Page;
 use super::super::super::texts::tr;
-use super::super::super::theme::{BODY, NOTE, SPACE, Tokens};
+use super::super::super::theme::{BODY, NOTE, Tokens};
 use super::super::super::verbs::Verb;
-use super::super::super::widgets::{icon_ui, note};
-use super::SoundView;
+use super::super::edit_bar::tool_ui;
 use super::spans::Stretch;
+use super::{Placed, SoundView};
 use crate::domain::MediaHash;
 use crate::engine::{PlayRequest, Playing};
 use eframe::egui::{self, Rect, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
@@ -17,6 +17,17 @@ const SPEEDS: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
 const PLAIN: usize = 2;
 /// The level meter begins here.
 const METER_DB: f32 = -60.0;
+/// So much room has the speed, and the meter.
+const SPEED_WIDTH: f32 = 60.0;
+const METER_WIDTH: f32 = 112.0;
+/// Beginnings of what the engine says of devices, in the order of their translations.
+const TROUBLES: [&str; 5] = [
+    "No sound device: sounds are seen, but not heard",
+    "This build has no sound (feature audio)",
+    "The sound device does not begin",
+    "The sound device is gone",
+    "The sound device cannot be opened",
+];
 /// Nearer to the end than this, playing begins anew.
 const END_SECS: f64 = 0.02;
 
@@ -41,8 +52,13 @@ impl Transport {
         self.request = None;
     }
 
+    #[cfg(test)]
     pub fn has_played(&self) -> bool {
         self.request.is_some()
+    }
+
+    pub fn take_played(&mut self) -> bool {
+        self.request.take().is_some()
     }
 }
 
@@ -60,8 +76,7 @@ impl SoundView {
         match verb {
             Verb::Play if now.is_playing => page.session.player.stop(),
             Verb::Play => {
-                let is_first = !transport.has_played();
-                let at = highlight.filter(|_| is_first).map_or(self.cursor, |span| span[0]);
+                let at = self.begin(&now, media, highlight);
                 self.play(page, media, at, highlight.filter(|_| self.transport.is_looped));
             }
             Verb::PlayRegion => {
@@ -85,6 +100,20 @@ impl SoundView {
                 self.play_on(page, media, &now, span);
             }
             _ => {}
+        }
+    }
+
+    /// Where playing begins: where the hand has put the cursor, else anew after the end, else where the
+    /// first look should go.
+    fn begin(&self, now: &Playing, media: &MediaHash, highlight: Option<Stretch>) -> f64 {
+        let of_all =
+            |request: &PlayRequest| self.placed.is_some_and(|p| request.span == [0, p.frame(p.secs)]);
+        let is_over = now.is_over && now.media.as_ref() == Some(media);
+        match &self.transport.request {
+            _ if self.is_cursor_set => self.cursor,
+            None => highlight.map_or(self.cursor, |span| span[0]),
+            Some(request) if is_over && of_all(request) => 0.0,
+            Some(_) => self.cursor,
         }
     }
 
@@ -114,48 +143,44 @@ impl SoundView {
         let skips_silence = review.skip_silence && span.is_none();
         let span = span.unwrap_or([0.0, placed.secs]);
         let at = if (span[0]..span[1] - END_SECS).contains(&at) { at } else { span[0] };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
-        let frame = |secs: f64| (secs * f64::from(placed.rate_hz)).round().max(0.0) as u64;
         let request = PlayRequest {
             media: media.clone(),
-            from: frame(at),
-            span: span.map(frame),
+            from: placed.frame(at),
+            span: span.map(|secs| placed.frame(secs)),
             is_looped: self.transport.is_looped,
             speed: SPEEDS[self.transport.speed],
             is_evened: review.even_loudness,
             skips_silence,
         };
         self.cursor = at;
+        (self.is_cursor_set, self.is_view_set) = (false, false);
         self.transport.request = Some(request.clone());
         page.session.player.play(request);
     }
 
-    /// Takes the cursor to what is heard.
+    /// Takes the cursor to what is heard, and the view with it unless the hand has moved that.
     pub fn follow_sound(&mut self, ui: &Ui, now: &Playing, media: &MediaHash) {
         let Some(placed) = self.placed.filter(|_| now.media.as_ref() == Some(media)) else { return };
-        if let Some(frame) = now.frame.filter(|_| now.is_playing) {
-            self.set_cursor(frame / f64::from(placed.rate_hz));
-            ui.ctx().request_repaint();
+        let Some(frame) = now.frame.filter(|_| now.is_playing) else { return };
+        self.take_cursor_to(&placed, frame, ui.input(|input| input.pointer.any_down()));
+        ui.ctx().request_repaint();
+    }
+
+    fn take_cursor_to(&mut self, placed: &Placed, frame: f64, is_pointer_down: bool) {
+        self.cursor = (frame / f64::from(placed.rate_hz)).clamp(0.0, placed.secs);
+        self.is_cursor_set = false;
+        if !self.is_view_set && !is_pointer_down {
+            self.axis.follow(placed.ruled, self.cursor, placed.secs);
         }
     }
 
     pub(super) fn transport_ui(&self, ui: &mut Ui, page: &mut Page<'_>, now: &Playing) {
-        let t = page.tokens;
         let play = if now.is_playing { Icon::Pause } else { Icon::Play };
-        let tools = [
-            (Verb::Play, play, now.is_playing),
-            (Verb::PlayRegion, Icon::Highlight, false),
-            (Verb::Loop, Icon::Loop, self.transport.is_looped),
-        ];
-        for (verb, icon, is_lit) in tools {
-            let name = format!("{} ({})", verb.about().label(), page.cap(verb));
-            if icon_ui(ui, icon, &name, is_lit).on_hover_text(verb.about().hint()).clicked() {
-                page.verbs.push(verb);
-            }
-        }
-        ui.add_space(SPACE[1]);
+        tool_ui(ui, page, Verb::Play, play, now.is_playing);
+        tool_ui(ui, page, Verb::PlayRegion, Icon::Highlight, false);
+        tool_ui(ui, page, Verb::Loop, Icon::Loop, self.transport.is_looped);
         let speed = format!("{} ×", SPEEDS[self.transport.speed]);
-        let button = egui::Button::new(RichText::new(speed).size(BODY)).frame(false);
+        let button = egui::Button::new(RichText::new(&speed).size(BODY)).frame(false);
         let hint = format!(
             "{} {} · {} {}",
             page.cap(Verb::Slower),
@@ -163,27 +188,46 @@ impl SoundView {
             page.cap(Verb::Faster),
             tr("faster")
         );
-        let pressed = ui.add_sized(vec2(60.0, 40.0), button).on_hover_text(hint);
+        let pressed = ui.add_sized(vec2(SPEED_WIDTH, 40.0), button);
+        pressed.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{} {speed}", tr("Speed"))));
+        let pressed = pressed.on_hover_text(hint);
         if pressed.clicked() {
             page.verbs.push(Verb::Faster);
         } else if pressed.secondary_clicked() {
             page.verbs.push(Verb::Slower);
         }
-        meter_ui(ui, now.peak, t);
-        let text = match (&now.trouble, now.gain_db) {
-            (Some(trouble), _) => trouble.clone(),
-            (None, gain) if gain.abs() >= 0.5 => format!("{gain:+.0} dB {}", tr("for listening")),
-            _ => String::new(),
-        };
-        if !text.is_empty() {
-            ui.label(note(text, t));
-        }
+        meter_ui(ui, now.peak, page.tokens);
     }
+}
+
+/// What is to be said of listening, if anything.
+pub(super) fn news(now: &Playing) -> String {
+    match (&now.trouble, now.gain_db) {
+        (Some(trouble), _) => trouble_text(trouble),
+        (None, gain) if gain.abs() >= 0.5 => format!("{gain:+.0} dB {}", tr("for listening")),
+        _ => String::new(),
+    }
+}
+
+/// The engine knows nothing of the window's language; what follows a colon is the system's own.
+fn trouble_text(trouble: &str) -> String {
+    let known = [
+        tr("No sound device: sounds are seen, but not heard"),
+        tr("This build has no sound (feature audio)"),
+        tr("The sound device does not begin"),
+        tr("The sound device is gone"),
+        tr("The sound device cannot be opened"),
+    ];
+    TROUBLES
+        .iter()
+        .zip(known)
+        .find_map(|(english, here)| Some(format!("{here}{}", trouble.strip_prefix(english)?)))
+        .unwrap_or_else(|| trouble.to_owned())
 }
 
 /// The highest sample of both sides around now, in decibels of full scale.
 fn meter_ui(ui: &mut Ui, peak: [f32; 2], t: Tokens) {
-    let (rect, response) = ui.allocate_exact_size(vec2(132.0, 40.0), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(METER_WIDTH, 40.0), Sense::hover());
     let db = peak.map(|peak| 20.0 * peak.max(1e-6).log10());
     let spoken = format!("{} {:.0} dB", tr("Level"), db[0].max(db[1]).max(METER_DB));
     response.widget_info(|| WidgetInfo::labeled(Role::Meter, true, &spoken));
@@ -206,5 +250,87 @@ fn meter_ui(ui: &mut Ui, peak: [f32; 2], t: Tokens) {
         };
         let text = if mark == 0 { "0 dB".to_owned() } else { mark.to_string() };
         ui.painter().text(pos2(x, y + 3.0), anchor, text, egui::FontId::proportional(NOTE - 2.0), t.text[2]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TimeAxis;
+    use super::*;
+    use crate::engine::SpectrumAxis;
+
+    /// A sound of ten seconds at 1 kHz on the screen.
+    fn view() -> SoundView {
+        let lane = Rect::from_min_size(pos2(0.0, 0.0), vec2(500.0, 100.0));
+        let ruled = TimeAxis::default().ruled(0.0, 500.0, 10.0);
+        let bands = SpectrumAxis::new(1000, 1);
+        let placed = Placed {
+            wave: lane,
+            ruler: lane,
+            spectrum: lane,
+            tools: lane,
+            ruled,
+            bands,
+            secs: 10.0,
+            rate_hz: 1000,
+        };
+        SoundView { placed: Some(placed), ..SoundView::default() }
+    }
+
+    fn asked(media: &MediaHash, span: [u64; 2]) -> PlayRequest {
+        let media = media.clone();
+        PlayRequest {
+            media,
+            from: 0,
+            span,
+            is_looped: false,
+            speed: 1.0,
+            is_evened: false,
+            skips_silence: false,
+        }
+    }
+
+    #[test]
+    fn playing_begins_where_the_hand_was_else_at_the_highlight_and_anew_after_the_end() {
+        let media = MediaHash::of(b"sound");
+        let mut view = view();
+        let silent = Playing::default();
+        assert_eq!(view.begin(&silent, &media, Some([4.0, 5.0])), 4.0);
+        (view.cursor, view.is_cursor_set) = (2.0, true);
+        assert_eq!(view.begin(&silent, &media, Some([4.0, 5.0])), 2.0, "the first sound ignores the click");
+        // At twice the speed it ends some way before the end.
+        (view.cursor, view.is_cursor_set) = (9.96, false);
+        view.transport.request = Some(asked(&media, [0, 10_000]));
+        assert_eq!(view.begin(&silent, &media, None), 9.96);
+        let over = Playing { media: Some(media.clone()), is_over: true, ..Playing::default() };
+        assert_eq!(view.begin(&over, &media, None), 0.0);
+        view.transport.request = Some(asked(&media, [9_000, 9_960]));
+        assert_eq!(view.begin(&over, &media, None), 9.96, "after a region it goes on");
+    }
+
+    #[test]
+    fn the_view_goes_with_the_sound_unless_the_hand_holds_or_has_moved_it() {
+        let mut view = view();
+        let whole = view.placed.unwrap();
+        view.axis.zoom(whole.ruled, 10.0, 0.0, 10.0, 1000);
+        let placed = Placed { ruled: view.axis.ruled(0.0, 500.0, 10.0), ..whole };
+        let start = |view: &SoundView| view.axis.ruled(0.0, 500.0, 10.0).start;
+        view.take_cursor_to(&placed, 5_000.0, true);
+        assert_eq!((view.cursor, start(&view)), (5.0, 0.0));
+        view.is_view_set = true;
+        view.take_cursor_to(&placed, 6_000.0, false);
+        assert_eq!(start(&view), 0.0);
+        view.is_view_set = false;
+        view.take_cursor_to(&placed, 7_000.0, false);
+        assert!(start(&view) > 6.5);
+    }
+
+    #[test]
+    fn what_the_device_says_keeps_the_systems_own_words() {
+        let gone =
+            Playing { trouble: Some("The sound device is gone: unplugged".into()), ..Playing::default() };
+        assert_eq!(news(&gone), "The sound device is gone: unplugged");
+        assert_eq!(news(&Playing { gain_db: 6.2, ..Playing::default() }), "+6 dB for listening");
+        assert_eq!(news(&Playing::default()), "");
     }
 }
