@@ -378,8 +378,11 @@ pub struct Answer {
     pub line: PathBuf,
     pub item: String,
     /// A class of the line, "cannot tell" or "bad input"
-    #[arg(long)]
-    pub class: String,
+    #[arg(long, required_unless_present = "transcript")]
+    pub class: Option<String>,
+    /// What is said, on lines that write it down
+    #[arg(long, conflicts_with_all = ["class", "region"])]
+    pub transcript: Option<String>,
     /// X1,Y1,X2,Y2 in pixels, with another class in front where it differs: CLASS:X1,Y1,X2,Y2
     #[arg(long)]
     pub region: Vec<String>,

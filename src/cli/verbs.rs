@@ -301,13 +301,14 @@ pub fn answer(args: &Answer) -> Result<Report, EngineError> {
     let mut line = Line::open(&args.line, ACTOR)?;
     let item: ItemId =
         args.item.parse().map_err(|_| usage(format!("\"{}\" is not an item's id", args.item)))?;
-    let (status, class) = match args.class.as_str() {
-        "cannot tell" | "cannot_tell" => (VerdictStatus::CannotTell, None),
-        "bad input" | "bad_input" => (VerdictStatus::BadInput, None),
-        class => (VerdictStatus::Answered, Some(class.to_owned())),
+    let (status, class) = match args.class.as_deref() {
+        Some("cannot tell" | "cannot_tell") => (VerdictStatus::CannotTell, None),
+        Some("bad input" | "bad_input") => (VerdictStatus::BadInput, None),
+        class => (VerdictStatus::Answered, class.map(str::to_owned)),
     };
+    let of_class = args.class.as_deref().unwrap_or_default();
     let regions =
-        args.region.iter().map(|text| parse_region(text, &args.class)).collect::<Result<Vec<_>, _>>()?;
+        args.region.iter().map(|text| parse_region(text, of_class)).collect::<Result<Vec<_>, _>>()?;
     let settings = line.store.view().settings()?;
     let verdict = Verdict {
         item,
@@ -315,7 +316,7 @@ pub fn answer(args: &Answer) -> Result<Report, EngineError> {
         status,
         class,
         regions,
-        transcript: None,
+        transcript: args.transcript.clone(),
         // The command line shows nothing of the model beside the question.
         mode: VerdictMode::Hidden,
         class_before: None,

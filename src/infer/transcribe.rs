@@ -58,6 +58,7 @@ pub(super) fn output(manifest: &Manifest, grammar: &Grammar, frames: &LogFrames,
         regions: regions.unwrap_or_default(),
         transcript: Some(said.readings.first().map_or_else(String::new, |best| best.text.clone())),
         features: Vec::new(),
+        is_weak: false,
     }
 }
 

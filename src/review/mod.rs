@@ -42,9 +42,12 @@ pub struct Recorded {
     pub event: EventId,
 }
 
-/// Records one verdict, durably, with the label and the decisions that follow from it.
+/// Records one verdict, durably, with the label and the decisions that follow from it. A transcript is
+/// written in the line's convention, so that people agree where they heard the same.
 pub fn answer(store: &mut Store, plan: &Plan, verdict: &Verdict) -> Result<Recorded, ReviewError> {
     check(plan, verdict)?;
+    let transcript = verdict.transcript.as_ref().map(|said| plan.transcript.normalise(said));
+    let verdict = &Verdict { transcript, ..verdict.clone() };
     if let Err(holder) = store.lease(verdict.item, &verdict.reviewer, plan.review.lease_secs)? {
         return Err(ReviewError::Leased { holder });
     }
@@ -185,6 +188,12 @@ fn consequence(plan: &Plan, label: &Label) -> (Outcome, Reason) {
         LabelStatus::Disputed => (Outcome::Review, Reason::Disputed),
         LabelStatus::CannotTell => (Outcome::Divert, Reason::CannotTell),
         LabelStatus::BadInput => (Outcome::Divert, Reason::BadInput),
+        LabelStatus::Confirmed if plan.task == Task::Transcribe => {
+            // Words have no routes. What the line's rule does not allow was misread from the part, or misheard.
+            let said = label.transcript.as_deref().unwrap_or_default();
+            let reason = Reason::Answered { class: said.to_owned() };
+            (if plan.transcript.allows(said) { Outcome::Pass } else { Outcome::Divert }, reason)
+        }
         LabelStatus::Confirmed => {
             let good = label.classes().iter().all(|class| plan.route(class) == Some(Route::Pass));
             let reason = Reason::Answered { class: label.main_class().to_owned() };

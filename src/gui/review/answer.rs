@@ -9,6 +9,8 @@ use crate::engine::{Card, Sight};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Class(String),
+    /// In the line's convention.
+    Said(String),
     CannotTell,
     BadInput,
 }
@@ -16,7 +18,7 @@ pub enum Answer {
 impl Answer {
     pub fn status(&self) -> VerdictStatus {
         match self {
-            Self::Class(_) => VerdictStatus::Answered,
+            Self::Class(_) | Self::Said(_) => VerdictStatus::Answered,
             Self::CannotTell => VerdictStatus::CannotTell,
             Self::BadInput => VerdictStatus::BadInput,
         }
@@ -25,7 +27,7 @@ impl Answer {
     /// As it stands in the log before a reveal.
     pub fn text(&self) -> &str {
         match self {
-            Self::Class(class) => class,
+            Self::Class(text) | Self::Said(text) => text,
             Self::CannotTell => "cannot tell",
             Self::BadInput => "bad input",
         }
@@ -35,6 +37,8 @@ impl Answer {
     pub fn route(&self, plan: &Plan) -> Route {
         match self {
             Self::Class(class) => plan.route(class).unwrap_or(Route::Divert),
+            Self::Said(text) if plan.transcript.allows(text) => Route::Pass,
+            Self::Said(_) => Route::Divert,
             Self::CannotTell | Self::BadInput => Route::Divert,
         }
     }
@@ -61,7 +65,7 @@ pub fn needs_reveal(card: &Card, answer: &Answer, first: Option<&Answer>) -> boo
     card.is_waiting
         && card.sight == Sight::AfterAnswer
         && first.is_none()
-        && *answer != Answer::Class(prediction.label().to_owned())
+        && answer.text() != prediction.label()
 }
 
 /// The route that the model had decided by itself, where this answer overturns it.
@@ -116,7 +120,7 @@ pub fn verdict(answer: &Answer, of: Circumstances<'_>) -> Verdict {
         status: answer.status(),
         class: if let Answer::Class(class) = answer { Some(class.clone()) } else { None },
         regions: if matches!(answer, Answer::Class(_)) { of.regions } else { Vec::new() },
-        transcript: None,
+        transcript: if let Answer::Said(text) = answer { Some(text.clone()) } else { None },
         mode,
         class_before: of.first.map(|first| first.text().to_owned()),
         model: prediction.map(|prediction| prediction.model.clone()),

@@ -21,6 +21,7 @@ mod shapes;
 mod sound;
 mod strip;
 mod tiles;
+mod transcript;
 
 use super::page::Page;
 use super::texts::tr;
@@ -38,6 +39,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tiles::Tiles;
+use transcript::Writing;
 
 pub use panel::label_text;
 
@@ -109,6 +111,7 @@ pub struct ReviewPage {
     /// The item is heard, not seen.
     is_sound: bool,
     is_editing: bool,
+    writing: Writing,
     comment: String,
     is_commenting: bool,
     /// Waits for a reason before it overturns an automatic decision.
@@ -162,6 +165,7 @@ impl ReviewPage {
         self.shown_at = None;
         self.first = now.and_then(|(item, _)| self.revealed.get(&item).cloned());
         self.is_editing = false;
+        self.writing = Writing::default();
         self.comment.clear();
         self.is_commenting = false;
         self.overturning = None;
@@ -204,6 +208,7 @@ impl ReviewPage {
                 }
                 None
             }
+            Verb::Class(_) | Verb::Good if transcript::is_asked(page) => self.reading_of(page, verb),
             Verb::Class(number) => class_of(page, number).map(Answer::Class),
             Verb::Good => Some(Answer::Class(good_class(page))),
             Verb::CannotTell => Some(Answer::CannotTell),
@@ -214,6 +219,7 @@ impl ReviewPage {
             }
             Verb::Keep => {
                 let kept = self.overturning.take().or_else(|| self.first.clone());
+                self.writing.is_on = kept.is_none() && transcript::is_asked(page);
                 kept.or_else(|| self.class_of_regions().map(Answer::Class))
             }
             _ => None,
@@ -269,6 +275,8 @@ impl ReviewPage {
         let is_waiting = page.card().is_none_or(|card| card.is_waiting);
         if self.is_editing {
             self.close_editor(false);
+        } else if std::mem::take(&mut self.writing.is_on) {
+            // The field is left, and what was written stays.
         } else if self.overturning.take().is_some() || std::mem::take(&mut self.is_commenting) {
             self.comment.clear();
         } else if std::mem::take(&mut self.shows_filter) || std::mem::take(&mut self.shows_history) {

@@ -9,6 +9,7 @@ use super::super::verbs::Verb;
 use super::super::widgets::{Face, Mark, cap_ui, note, percent, probability, row_ui, secondary, verb_ui};
 use super::ReviewPage;
 use super::answer::{defect_classes, is_revealed};
+use super::transcript::is_asked;
 use crate::domain::{Event, Label, LabelStatus, MediaKind, Probability, Route, VerdictMode, VerdictStatus};
 use crate::engine::{Ask, Card, Sight};
 use crate::store::InspectedItem;
@@ -59,7 +60,9 @@ impl ReviewPage {
         };
         ui.label(RichText::new(text).size(BODY));
         if let (true, Some(prediction)) = (is_revealed, &card.prediction) {
-            scale_ui(ui, prediction.divert_probability(&page.session.plan), card, t);
+            if !is_asked(page) {
+                scale_ui(ui, prediction.divert_probability(&page.session.plan), card, t);
+            }
         }
         self.reveal_ui(ui, page, card);
     }
@@ -81,7 +84,63 @@ impl ReviewPage {
         });
     }
 
-    fn answers_ui(&self, ui: &mut Ui, page: &mut Page<'_>, card: &Card, width: f32) {
+    fn answers_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, card: &Card, width: f32) {
+        if is_asked(page) {
+            self.transcript_ui(ui, page, card, width);
+        } else {
+            self.classes_ui(ui, page, card, width);
+        }
+        let own = card.own.as_ref();
+        let half = (width - 6.0) / 2.0;
+        let status =
+            |wanted| Face { is_selected: own.is_some_and(|own| own.status == wanted), ..Face::default() };
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 6.0;
+            for (verb, face) in [
+                (Verb::CannotTell, status(VerdictStatus::CannotTell)),
+                (Verb::BadInput, status(VerdictStatus::BadInput)),
+            ] {
+                if verb_ui(ui, half, page.keymap, verb, face) {
+                    page.verbs.push(verb);
+                }
+            }
+        });
+        ui.add_space(SPACE[0]);
+        let third = (width - 12.0) / 3.0;
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 6.0;
+            for verb in [Verb::Skip, Verb::Undo, Verb::Edit] {
+                let face = Face {
+                    is_selected: verb == Verb::Edit && self.is_editing,
+                    is_small: true,
+                    ..Face::default()
+                };
+                let label = if verb == Verb::Edit { tr("Edit") } else { verb.about().label() };
+                if row_ui(ui, third, &page.cap(verb), label, face)
+                    .on_hover_text(verb.about().hint())
+                    .clicked()
+                {
+                    page.verbs.push(verb);
+                }
+            }
+        });
+        if !card.is_waiting {
+            ui.add_space(SPACE[0]);
+            if row_ui(
+                ui,
+                width,
+                &page.cap(Verb::Leave),
+                tr("Back to the queue"),
+                Face { is_small: true, ..Face::default() },
+            )
+            .clicked()
+            {
+                page.ask(Ask::Next);
+            }
+        }
+    }
+
+    fn classes_ui(&self, ui: &mut Ui, page: &mut Page<'_>, card: &Card, width: f32) {
         let t = page.tokens;
         ui.spacing_mut().item_spacing.y = 6.0;
         ui.label(secondary(tr("What is it?"), t).strong());
@@ -135,53 +194,6 @@ impl ReviewPage {
                     // A class beyond the nine keys is answered with the pointer alone.
                     None => page.answers.push(class.clone()),
                 }
-            }
-        }
-        let half = (width - 6.0) / 2.0;
-        let status =
-            |wanted| Face { is_selected: own.is_some_and(|own| own.status == wanted), ..Face::default() };
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 6.0;
-            for (verb, face) in [
-                (Verb::CannotTell, status(VerdictStatus::CannotTell)),
-                (Verb::BadInput, status(VerdictStatus::BadInput)),
-            ] {
-                if verb_ui(ui, half, page.keymap, verb, face) {
-                    page.verbs.push(verb);
-                }
-            }
-        });
-        ui.add_space(SPACE[0]);
-        let third = (width - 12.0) / 3.0;
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 6.0;
-            for verb in [Verb::Skip, Verb::Undo, Verb::Edit] {
-                let face = Face {
-                    is_selected: verb == Verb::Edit && self.is_editing,
-                    is_small: true,
-                    ..Face::default()
-                };
-                let label = if verb == Verb::Edit { tr("Edit") } else { verb.about().label() };
-                if row_ui(ui, third, &page.cap(verb), label, face)
-                    .on_hover_text(verb.about().hint())
-                    .clicked()
-                {
-                    page.verbs.push(verb);
-                }
-            }
-        });
-        if !card.is_waiting {
-            ui.add_space(SPACE[0]);
-            if row_ui(
-                ui,
-                width,
-                &page.cap(Verb::Leave),
-                tr("Back to the queue"),
-                Face { is_small: true, ..Face::default() },
-            )
-            .clicked()
-            {
-                page.ask(Ask::Next);
             }
         }
     }

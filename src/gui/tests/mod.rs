@@ -5,6 +5,7 @@ mod pages;
 mod raster;
 mod review;
 mod sound;
+mod transcript;
 
 use super::app::{App, Places};
 use super::shell::Place;

@@ -7,7 +7,7 @@ use crate::media::{Sound, WavFormat, encode_wav};
 const RATE: u32 = 16_000;
 
 /// A second of quiet noise with a tone from 0.4 to 0.7 s.
-fn wav(number: u8) -> Vec<u8> {
+pub(super) fn wav(number: u8) -> Vec<u8> {
     let mut seed = u32::from(number) + 1;
     let samples = (0..RATE)
         .map(|i| {
@@ -21,7 +21,7 @@ fn wav(number: u8) -> Vec<u8> {
     encode_wav(&Sound { rate_hz: RATE, channels: 1, samples }, WavFormat::Pcm16)
 }
 
-fn heard(number: u8, media: MediaHash) -> Arrival {
+pub(super) fn heard(number: u8, media: MediaHash) -> Arrival {
     let arrival = arrival(number, media, None);
     Arrival { kind: MediaKind::Audio, name: format!("U{number:03}.wav"), ..arrival }
 }

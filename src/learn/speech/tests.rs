@@ -112,7 +112,7 @@ fn strings_are_learnt_from_single_words() {
     }
 
     // A line's rule restricts, and writes: regions are the words in order of time.
-    let (decoded, _) = crate::learn::data::decoded(&joined[0]).unwrap();
+    let (decoded, ..) = crate::learn::data::decoded(&joined[0]).unwrap();
     let Decoded::Sound(sound) = &decoded else { panic!() };
     let secs = sound.secs();
     let input = report.model.prepare(&decoded, None).unwrap();
