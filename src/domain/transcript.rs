@@ -306,8 +306,11 @@ impl CheckDigit {
             Self::Mod11 => {
                 let sum: u32 = (2..).zip(before.iter().rev()).map(|(weight, &digit)| weight * digit).sum();
                 let wanted = (11 - sum % 11) % 11;
-                let shown =
-                    if wanted == 10 { SYMBOLS.find('X').map_or(wanted, |x| x as u32) } else { wanted };
+                let shown = if wanted == 10 {
+                    SYMBOLS.find('X').and_then(|x| u32::try_from(x).ok()).unwrap_or(wanted)
+                } else {
+                    wanted
+                };
                 digits(9) && last == shown
             }
         }

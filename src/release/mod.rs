@@ -3,7 +3,7 @@
 //! Works on the store alone. Whether a move is wise — evidence, speed, classes — is the engine's to ask;
 //! that there is one live model at any time holds whatever is asked.
 
-use crate::domain::{Alarm, Canary, Event, ModelRef, Plan, ReleaseState};
+use crate::domain::{Alarm, Canary, Event, ModelRef, Plan, Release, ReleaseState};
 use crate::store::{StoreError, Tx};
 use thiserror::Error;
 
@@ -39,7 +39,9 @@ pub fn give_share(
     evidence: Option<serde_json::Value>,
     reason: &str,
 ) -> Result<(), ReleaseError> {
-    if let Some(other) = tx.canary()?.filter(|other| other.model != *model) {
+    // Whatever else is written in the log: nobody gets a share beside another.
+    let is_other = |other: &Release| other.state == ReleaseState::Canary && other.model != *model;
+    if let Some(other) = tx.releases()?.into_iter().find(is_other) {
         return Err(ReleaseError::ShareTaken(other.model.name));
     }
     let from = allowed(tx, model, ReleaseState::Canary)?;

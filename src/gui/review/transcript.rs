@@ -98,8 +98,8 @@ impl ReviewPage {
         }
         let is_done = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         self.writing.is_on = response.has_focus() || (self.writing.is_on && !response.lost_focus());
-        if is_done {
-            self.write(page);
+        if is_done && !self.write(page) {
+            response.request_focus();
         }
         ui.horizontal(|ui| {
             cap_ui(ui, &page.cap(Verb::Keep));
@@ -107,15 +107,17 @@ impl ReviewPage {
         });
     }
 
-    /// Enter in the field: the text is the answer, unless it cannot be right and nobody was told yet.
-    fn write(&mut self, page: &mut Page<'_>) {
+    /// Enter in the field: the text is the answer, unless it cannot be right and nobody was told yet. `false`
+    /// where it has only been told.
+    fn write(&mut self, page: &mut Page<'_>) -> bool {
         let rule = &page.session.plan.transcript;
         let said = rule.normalise(&self.writing.text);
         if !rule.allows(&said) && !std::mem::replace(&mut self.writing.is_warned, true) {
             self.writing.is_on = true;
-            return;
+            return false;
         }
         self.answer(Answer::Said(said), page);
+        true
     }
 }
 

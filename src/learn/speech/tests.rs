@@ -95,7 +95,7 @@ fn strings_are_learnt_from_single_words() {
     let cancel = AtomicBool::new(false);
     let report = train(&items, &settings, None, &cancel, &mut |_| {}).unwrap();
     assert_eq!(report.model.manifest().classes, ["one", "three", "two"]);
-    assert!(report.model.manifest().evidence.iter().all(|group| group.classes.is_some()));
+    assert!(report.model.manifest().evidence.iter().all(|group| group.names.is_some()));
     let strings = tempfile::tempdir().unwrap();
     let range = "2..5".parse().unwrap();
     let (joined, failed) = join_takes(&items, range, Some(20.0), &rule, 3, strings.path()).unwrap();
