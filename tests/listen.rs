@@ -21,6 +21,8 @@ const RATE: u32 = 44_100;
 const NOISE_SECS: u32 = 8;
 /// Of hours only the end is kept and compared.
 const KEPT_SECS: u32 = 60;
+/// Clocks drift apart by less than a sample in so short a time.
+const NEAR_SECS: f64 = 0.05;
 /// Runs the test, and says how many seconds are played, at least three: it measures in real time, which a
 /// busy machine does not give.
 const ASKED: &str = "SECONDLOOK_LISTEN";
@@ -150,9 +152,27 @@ fn player() {
     std::fs::write(folder.join("said.txt"), log).unwrap();
 }
 
-/// The end of what the sink's monitor heard, left channel, and when the first sample of it came. `listens` is
-/// told once it hears: a sink that nobody has asked for anything sleeps for seconds.
-fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> (Vec<f32>, f64) {
+/// What the sink's monitor heard.
+struct Recording {
+    /// The end of it, left channel, and how many frames came before that.
+    heard: Vec<f32>,
+    before: usize,
+    /// When each piece came, and how many frames there were then.
+    pieces: Vec<(f64, usize)>,
+}
+
+impl Recording {
+    /// The frame that was recorded at a moment: by the piece around it that came with the least delay, since
+    /// the server's clock and the machine's drift apart.
+    fn frame_at(&self, at: f64) -> f64 {
+        let near = self.pieces.iter().skip_while(|(secs, _)| *secs < at - NEAR_SECS);
+        let near = near.take_while(|(secs, _)| *secs < at + NEAR_SECS);
+        near.map(|(secs, frames)| *frames as f64 + (at - secs) * f64::from(RATE)).fold(0.0, f64::max)
+    }
+}
+
+/// `listens` is told once it hears: a sink that nobody has asked for anything sleeps for seconds.
+fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> Recording {
     let child = Command::new("parec")
         .args(["--device=ear.monitor", "--format=float32le", "--channels=2", "--latency-msec=2", "--raw"])
         .arg(format!("--rate={RATE}"))
@@ -162,7 +182,8 @@ fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> (V
     let mut child = Ended(child.unwrap());
     let mut out = child.0.stdout.take().unwrap();
     let kept_bytes = 8 * (RATE * (KEPT_SECS + 10)) as usize;
-    let (mut bytes, mut buffer, mut least) = (Vec::new(), vec![0; 1 << 12], f64::INFINITY);
+    let (mut bytes, mut buffer, mut before) = (Vec::new(), vec![0; 1 << 12], 0);
+    let mut pieces = Vec::new();
     while !until() {
         let count = out.read(&mut buffer).unwrap();
         if count == 0 {
@@ -170,15 +191,16 @@ fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> (V
         }
         bytes.extend_from_slice(&buffer[..count]);
         if bytes.len() > 2 * kept_bytes {
-            bytes.drain(..bytes.len() - kept_bytes);
-            least = f64::INFINITY;
+            let gone = (bytes.len() - kept_bytes) / 8;
+            before += gone;
+            bytes.drain(..8 * gone);
+            pieces.retain(|(_, frames)| *frames > before);
         }
         listens.store(bytes.len() > 8 * RATE as usize / 5, Ordering::Relaxed);
-        // The piece that came with the least delay tells when the first sample was heard.
-        least = least.min(now_secs() - (bytes.len() / 8) as f64 / f64::from(RATE));
+        pieces.push((now_secs(), before + bytes.len() / 8));
     }
     let left = bytes.chunks_exact(8).map(|frame| f32::from_le_bytes(frame[..4].try_into().unwrap()));
-    (left.collect(), least)
+    Recording { heard: left.collect(), before, pieces }
 }
 
 /// Where `wanted` stands in `heard`, and how alike it is there.
@@ -252,18 +274,19 @@ fn listen() {
     });
     let start = Instant::now();
     let patience = Duration::from_secs(u64::from(play_secs()) + 40);
-    let (heard, first_secs) = recorded(&socket, &listens, || said.exists() || start.elapsed() > patience);
+    let recording = recorded(&socket, &listens, || said.exists() || start.elapsed() > patience);
     assert!(playing.unwrap().join().unwrap().success());
     let said = std::fs::read_to_string(said).unwrap();
     if let Some(trouble) = said.lines().find_map(|line| line.strip_prefix("trouble ")) {
         let _ = writeln!(std::io::stderr(), "SKIPPED: {trouble} (libasound2-plugins?)");
         return;
     }
-    compare(&heard, first_secs, &said);
+    compare(&recording, &said);
 }
 
 /// The stretch, all of it (or its last minute) and nothing else, and how far the cursor was from it.
-fn compare(heard: &[f32], first_secs: f64, said: &str) {
+fn compare(recording: &Recording, said: &str) {
+    let heard = &recording.heard;
     let noise = noise();
     let end = heard.iter().rposition(|v| v.abs() > 1e-4).expect("nothing is heard") + 1;
     let kept = u64::from(KEPT_SECS * RATE).min(span()[1] - span()[0]);
@@ -290,7 +313,7 @@ fn compare(heard: &[f32], first_secs: f64, said: &str) {
         .filter_map(|(at, frame)| Some((at.parse::<f64>().ok()?, frame.parse::<f64>().ok()?)))
         .filter(|(_, frame)| (from as f64 + 4_000.0..span()[1] as f64 - 4_000.0).contains(frame))
         .map(|(at, frame)| {
-            let truly = from as f64 + (at - first_secs) * f64::from(RATE) - zero as f64;
+            let truly = from as f64 + recording.frame_at(at) - (recording.before + zero) as f64;
             1e3 * (frame - truly) / f64::from(RATE)
         })
         .collect();
