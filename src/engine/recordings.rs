@@ -7,6 +7,7 @@ use crate::domain::{FolderSource, RecordingRule};
 use crate::ingest::appear;
 use crate::ingest::folder::{FolderWatcher, FoundFile};
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -69,8 +70,15 @@ fn take(shared: &Shared, rule: &RecordingRule, watcher: &mut FolderWatcher, file
     }
 }
 
-/// What cannot be cut becomes an item, so that it ends at a person with its reason.
-fn hand_on(recording: &Path, folder: &Path) -> std::io::Result<()> {
+/// What cannot be cut becomes an item, so that it ends at a person with its reason. Another file of its name
+/// that still waits is never replaced: then the recording stays where it is until the next start.
+fn hand_on(recording: &Path, folder: &Path) -> io::Result<()> {
     let path = folder.join(recording.file_name().unwrap_or_default());
+    if path.exists() {
+        return Err(io::Error::new(
+            ErrorKind::AlreadyExists,
+            "a file of its name waits in the watched folder",
+        ));
+    }
     appear(&path, |hidden| fs::copy(recording, hidden).map(|_| ()))
 }
