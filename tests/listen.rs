@@ -1,8 +1,7 @@
 //! What is heard: a real sound server with a sink that only records plays a stretch of a file, and what it
 //! recorded is compared with the file and with where the program said it was.
 
-#![cfg(all(feature = "audio", target_os = "linux"))]
-
+use crate::sound_server::{Ended, alsa_config, client, place_of, server};
 use secondlook::domain::MediaHash;
 use secondlook::engine::{PlayRequest, Player};
 use secondlook::media::{Sound, WavFormat, encode_wav};
@@ -11,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -80,43 +79,6 @@ fn write_file(path: &Path) {
     file.flush().unwrap();
 }
 
-/// A child that ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A sound server of this test's own, if the machine has the program.
-fn server(dir: &Path) -> Result<(Ended, PathBuf), String> {
-    let socket = dir.join("pulse.socket");
-    let log = std::fs::File::create(dir.join("pulse.log")).unwrap();
-    let child = Command::new("pulseaudio")
-        .args(["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"])
-        .arg(format!("--load=module-native-protocol-unix auth-anonymous=1 socket={}", socket.display()))
-        .arg(format!("--load=module-null-sink sink_name=ear rate={RATE} channels=2"))
-        .env("HOME", dir)
-        .env("PULSE_RUNTIME_PATH", dir)
-        .env("XDG_RUNTIME_DIR", dir)
-        .stderr(log)
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("pulseaudio: {error}"))?;
-    let child = Ended(child);
-    let start = Instant::now();
-    while !socket.exists() {
-        if start.elapsed() > Duration::from_secs(20) {
-            let log = std::fs::read_to_string(dir.join("pulse.log")).unwrap_or_default();
-            return Err(format!("pulseaudio does not start: {log}"));
-        }
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-    Ok((child, socket))
-}
-
 /// Plays, and writes down where it says it is: seconds of the clock and frames of the file.
 #[test]
 #[ignore = "the part of the test below that plays"]
@@ -173,10 +135,9 @@ impl Recording {
 
 /// `listens` is told once it hears: a sink that nobody has asked for anything sleeps for seconds.
 fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> Recording {
-    let child = Command::new("parec")
+    let child = client("parec", socket)
         .args(["--device=ear.monitor", "--format=float32le", "--channels=2", "--latency-msec=2", "--raw"])
         .arg(format!("--rate={RATE}"))
-        .env("PULSE_SERVER", format!("unix:{}", socket.display()))
         .stdout(Stdio::piped())
         .spawn();
     let mut child = Ended(child.unwrap());
@@ -203,20 +164,6 @@ fn recorded(socket: &Path, listens: &AtomicBool, until: impl Fn() -> bool) -> Re
     Recording { heard: left.collect(), before, pieces }
 }
 
-/// Where `wanted` stands in `heard`, and how alike it is there.
-fn place_of(wanted: &[f32], heard: &[f32]) -> (usize, f32) {
-    let energy = |samples: &[f32]| samples.iter().map(|v| v * v).sum::<f32>();
-    let own = energy(wanted);
-    (0..heard.len().saturating_sub(wanted.len()))
-        .map(|at| {
-            let there = &heard[at..at + wanted.len()];
-            let both: f32 = wanted.iter().zip(there).map(|(a, b)| a * b).sum();
-            (at, both / (own * energy(there)).sqrt().max(1e-9))
-        })
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .unwrap()
-}
-
 /// A machine that is busy elsewhere starves the sound server, too: one of these attempts has to be right.
 const ATTEMPTS: usize = 3;
 
@@ -234,24 +181,14 @@ fn the_right_samples_are_heard_and_the_cursor_is_where_the_sound_is() {
 
 fn listen() {
     let dir = tempfile::tempdir().unwrap();
-    let tools = ["pulseaudio", "parec"].map(|tool| Command::new(tool).arg("--version").output().is_ok());
-    if tools != [true; 2] {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no pulseaudio with parec on this machine");
-        return;
-    }
-    let (_server, socket) = match server(dir.path()) {
+    let (_server, socket) = match server(dir.path(), RATE, 2) {
         Ok(server) => server,
         Err(why) => {
             let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
             return;
         }
     };
-    let config = dir.path().join("asound.conf");
-    std::fs::write(
-        &config,
-        "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n",
-    )
-    .unwrap();
+    let config = alsa_config(dir.path());
     write_file(&Blobs::of_line(dir.path()).path(&media()));
     let said = dir.path().join("said.txt");
     let listens = Arc::new(AtomicBool::new(false));

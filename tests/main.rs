@@ -9,13 +9,18 @@ mod hostile;
 #[cfg(unix)]
 mod kill;
 mod lines;
+#[cfg(all(feature = "audio", target_os = "linux"))]
 mod listen;
 mod log;
+#[cfg(all(feature = "audio", target_os = "linux"))]
+mod microphone;
 mod onnx;
 mod outbox;
 mod promise;
 mod release;
 mod review;
+#[cfg(all(feature = "audio", target_os = "linux"))]
+mod sound_server;
 mod sounds;
 mod station;
 mod tidy;

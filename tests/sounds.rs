@@ -67,7 +67,7 @@ fn a_recording_that_cannot_be_cut_ends_at_a_person_and_an_empty_one_is_told() {
         assert!(floor.path.join("recordings/done").join(name).exists());
     }
     let said = |part: &str| ran.said.iter().any(|said| said.contains(part));
-    assert!(said("nothing rises above the noise in the recording silence.wav"), "{:?}", ran.said);
+    assert!(said("nothing is heard in the recording silence.wav"), "{:?}", ran.said);
     assert!(said("goes to a person as it is"), "{:?}", ran.said);
     assert_eq!(ran.summary.arrived, 2);
     floor.check();

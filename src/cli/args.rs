@@ -176,6 +176,8 @@ pub enum Verb {
     },
     /// Say what works on this machine, with a hint for what does not
     Doctor,
+    /// Name the microphones of this machine, for `[microphone]` in the plan
+    Microphones,
 }
 
 #[derive(clap::Args)]
@@ -261,17 +263,20 @@ pub struct Cut {
     /// Windows of so many seconds instead of what is louder than the noise
     #[arg(long, value_name = "SECS")]
     pub window: Option<f64>,
+    /// Around voices instead of what is louder than the noise
+    #[arg(long, conflicts_with_all = ["window", "above_db"])]
+    pub voice: bool,
     /// A sound begins so far above the noise around it
     #[arg(long, value_name = "DB", default_value_t = 12.0)]
     pub above_db: f64,
-    /// Seconds that are kept before and behind a sound
-    #[arg(long, value_name = "SECS", default_value_t = 0.1)]
-    pub pre: f64,
-    #[arg(long, value_name = "SECS", default_value_t = 0.2)]
-    pub post: f64,
-    /// Longer sounds are cut into equal parts
-    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
-    pub max: f64,
+    /// Seconds that are kept before and behind a sound; 0.1 and 0.2, of voices 0.25 and 0.25
+    #[arg(long, value_name = "SECS")]
+    pub pre: Option<f64>,
+    #[arg(long, value_name = "SECS")]
+    pub post: Option<f64>,
+    /// Longer sounds are cut into equal parts, voices where it is quietest; 10, of voices 15
+    #[arg(long, value_name = "SECS")]
+    pub max: Option<f64>,
 }
 
 #[derive(clap::Args)]

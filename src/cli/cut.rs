@@ -3,7 +3,7 @@
 use super::Report;
 use super::args::Cut;
 use super::verbs::{cancel_flag, to_json, usage};
-use crate::domain::{CutBy, EnergyCut};
+use crate::domain::{CutBy, EnergyCut, VoiceCut};
 use crate::engine::{self, EngineError};
 use serde_json::json;
 
@@ -11,13 +11,25 @@ use serde_json::json;
 pub fn cut(args: &Cut) -> Result<Report, EngineError> {
     let by = match args.window {
         Some(secs) => CutBy::Window { secs },
-        None => CutBy::Energy(EnergyCut {
-            begin_db: args.above_db,
-            pre_roll_secs: args.pre,
-            post_roll_secs: args.post,
-            secs_max: args.max,
-            ..EnergyCut::default()
-        }),
+        None if args.voice => {
+            let usual = VoiceCut::default();
+            CutBy::Voice(VoiceCut {
+                pre_roll_secs: args.pre.unwrap_or(usual.pre_roll_secs),
+                post_roll_secs: args.post.unwrap_or(usual.post_roll_secs),
+                secs_max: args.max.unwrap_or(usual.secs_max),
+                ..usual
+            })
+        }
+        None => {
+            let usual = EnergyCut::default();
+            CutBy::Energy(EnergyCut {
+                begin_db: args.above_db,
+                pre_roll_secs: args.pre.unwrap_or(usual.pre_roll_secs),
+                post_roll_secs: args.post.unwrap_or(usual.post_roll_secs),
+                secs_max: args.max.unwrap_or(usual.secs_max),
+                ..usual
+            })
+        }
     };
     by.check().map_err(usage)?;
     let cancel = cancel_flag()?;

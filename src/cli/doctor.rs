@@ -1,7 +1,8 @@
 //! `doctor`: what works on this machine, and what to do about what does not.
 
 use super::Report;
-use crate::engine::{find_model, model_names, network_hardware};
+use super::verbs::to_json;
+use crate::engine::{self, EngineError, find_model, model_names, network_hardware};
 use serde_json::{Value, json};
 
 pub fn doctor() -> Report {
@@ -25,6 +26,11 @@ pub fn doctor() -> Report {
         })
         .collect();
     Report::ok(json!({ "ok": ok, "checks": checks, "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// `microphones`: what the plan can name.
+pub fn microphones() -> Result<Report, EngineError> {
+    Ok(Report::ok(json!({ "microphones": to_json(&engine::microphones()?)? })))
 }
 
 fn display() -> Result<String, String> {

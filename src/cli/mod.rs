@@ -137,5 +137,6 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         Verb::Backup { line, out } => verbs::backup(&line, &out).map(Some),
         Verb::Restore { from, line } => verbs::restore(&from, &line).map(Some),
         Verb::Doctor => Ok(Some(doctor::doctor())),
+        Verb::Microphones => doctor::microphones().map(Some),
     }
 }

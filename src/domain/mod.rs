@@ -48,7 +48,7 @@ pub use plan::{
 pub use plan_text::{PlanError, check_simulator};
 pub use prediction::{ModelRef, Prediction, Timing};
 pub use promise::{ClassPromise, ClassSet, Limit, LimitKind, Promise, Stated, limit_name};
-pub use recordings::{CutBy, EnergyCut, RecordingRule};
+pub use recordings::{CutBy, EnergyCut, MicrophoneRule, RecordingRule, VoiceCut};
 pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
 pub use release::{Canary, Release, ReleaseRule, ReleaseState};
 pub use transcript::{

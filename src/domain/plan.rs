@@ -4,8 +4,8 @@
 //! suggestion (see `plan_text`).
 
 use super::{
-    AuditRule, LabelledItem, Probability, Promise, QueueRule, RecordingRule, ReleaseRule, RetrainRule,
-    TranscriptRule, WatchRule,
+    AuditRule, LabelledItem, MicrophoneRule, Probability, Promise, QueueRule, RecordingRule, ReleaseRule,
+    RetrainRule, TranscriptRule, WatchRule,
 };
 use serde::{Deserialize, Serialize};
 
@@ -394,6 +394,9 @@ pub struct Plan {
     /// Absent: none is cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recordings: Option<RecordingRule>,
+    /// Absent: nothing is listened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microphone: Option<MicrophoneRule>,
     #[serde(default)]
     pub inspection: InspectionRule,
     #[serde(default)]
@@ -431,6 +434,7 @@ impl Plan {
             transcript: TranscriptRule::default(),
             source: FolderSource::default(),
             recordings: None,
+            microphone: None,
             inspection: InspectionRule::default(),
             review: ReviewRule::default(),
             budget: Budget::default(),

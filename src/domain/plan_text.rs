@@ -69,6 +69,9 @@ impl Plan {
             }
             recordings.cut.check().map_err(|why| PlanError::Meaning(format!("recordings.cut: {why}")))?;
         }
+        if let Some(microphone) = &self.microphone {
+            microphone.check().map_err(|why| PlanError::Meaning(format!("microphone: {why}")))?;
+        }
         self.check_guard()?;
         self.check_release()?;
         if let Some(simulator) = &self.simulator {

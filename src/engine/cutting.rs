@@ -1,9 +1,10 @@
 //! A long recording → clips in a folder, which a station takes in like any others.
 
 use super::EngineError;
-use crate::domain::{CutBy, EnergyCut};
+use crate::domain::CutBy;
 use crate::ingest::appear;
 use crate::ingest::cut::{Envelope, windows};
+use crate::ingest::listen::voices;
 use crate::media::{MediaError, SAMPLES_MAX, Sound, SoundFile, WavFormat, encode_wav};
 use serde::Serialize;
 use std::fs::{self, File};
@@ -69,12 +70,10 @@ fn places(
 ) -> Result<Option<Vec<Range<u64>>>, MediaError> {
     let rate_hz = file.rate_hz();
     let longest_secs = (SAMPLES_MAX / u64::from(file.channels())) as f64 / f64::from(rate_hz);
-    Ok(match by {
-        CutBy::Window { secs } => Some(windows(file.frames(), rate_hz, secs.min(longest_secs))),
-        CutBy::Energy(cut) => {
-            let cut = EnergyCut { secs_max: cut.secs_max.min(longest_secs), ..cut };
-            Envelope::of(file, keep_going)?.map(|envelope| envelope.cuts(&cut))
-        }
+    Ok(match by.at_most(longest_secs) {
+        CutBy::Window { secs } => Some(windows(file.frames(), rate_hz, secs)),
+        CutBy::Energy(cut) => Envelope::of(file, keep_going)?.map(|envelope| envelope.cuts(&cut)),
+        CutBy::Voice(cut) => voices(file, &cut, keep_going)?,
     })
 }
 
@@ -86,7 +85,7 @@ fn stretch(file: &mut SoundFile, place: &Range<u64>) -> Result<Sound, MediaError
 }
 
 /// On the disk: the recording may be moved away after this.
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
@@ -94,7 +93,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Where a clip goes: recorders use their names again, and a clip that waits there is another one unless it
 /// has the same bytes.
-fn free_path(folder: &Path, stem: &str, bytes: &[u8]) -> Result<PathBuf, EngineError> {
+pub(super) fn free_path(folder: &Path, stem: &str, bytes: &[u8]) -> Result<PathBuf, EngineError> {
     let named = |number: u32| match number {
         1 => folder.join(format!("{stem}.wav")),
         number => folder.join(format!("{stem}-{number}.wav")),
@@ -109,6 +108,7 @@ fn free_path(folder: &Path, stem: &str, bytes: &[u8]) -> Result<PathBuf, EngineE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::EnergyCut;
     use crate::media::decode_sound;
 
     /// A second of noise, with a knock at each of these seconds.

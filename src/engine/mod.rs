@@ -19,6 +19,7 @@ mod guard;
 mod jobs;
 mod latency;
 mod line;
+mod microphone;
 mod model;
 mod network;
 mod pictures;
@@ -66,6 +67,7 @@ pub use jobs::{
 };
 pub use latency::LatencyMs;
 pub use line::{Line, LineRequest, data_folder, demo_line, window_options};
+pub use microphone::{Hearing, Microphone, microphones};
 pub use model::{find_model, model_names};
 pub use network::{BenchReport, OnnxReport, bench_network, export_onnx, network_hardware, start_threads};
 pub use pictures::{Fetched, Pictures, Pyramid, Seen, Want};

@@ -52,9 +52,7 @@ fn take(shared: &Shared, rule: &RecordingRule, watcher: &mut FolderWatcher, file
     match cut {
         Ok(clips) if clips.is_empty() => {
             let name = &file.name;
-            shared.tell(StationEvent::Trouble(format!(
-                "nothing rises above the noise in the recording {name}"
-            )));
+            shared.tell(StationEvent::Trouble(format!("nothing is heard in the recording {name}")));
         }
         Ok(_) => {}
         Err(error) => {

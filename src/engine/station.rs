@@ -7,6 +7,7 @@
 use super::decode::run_decode;
 use super::fleet::{Fleet, Hangar, Loaded};
 use super::latency::{Latencies, LatencyMs};
+use super::microphone::{Hearing, run_microphone};
 use super::record::{Inspected, Recorded};
 use super::recordings::run_recordings;
 use super::shadow::run_shadow;
@@ -109,6 +110,8 @@ pub(super) struct Shared {
     fleet: Mutex<Arc<Fleet>>,
     pub summary: Mutex<Summary>,
     pub latencies: Mutex<Latencies>,
+    /// Of the microphone, where the plan has one.
+    pub hearing: Mutex<Option<Hearing>>,
     events: Sender<StationEvent>,
 }
 
@@ -254,6 +257,7 @@ impl Station {
             in_flight: AtomicUsize::new(0),
             summary: Mutex::new(Summary::default()),
             latencies: Mutex::new(Latencies::default()),
+            hearing: Mutex::new(None),
             events,
         });
         if let Some(reason) = lowered {
@@ -307,6 +311,10 @@ impl Station {
         if let Some(rule) = recordings {
             self.spawn("recordings", move |shared| run_recordings(shared, &rule))?;
         }
+        // A run that ends with its folder waits for nobody to speak.
+        if let Some(rule) = self.shared.plan.microphone.clone().filter(|_| !self.shared.options.once) {
+            self.spawn("microphone", move |shared| run_microphone(shared, &rule))?;
+        }
         Ok(())
     }
 
@@ -336,6 +344,12 @@ impl Station {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.shared.paused.load(Ordering::Relaxed)
+    }
+
+    /// What the microphone hears now, where the plan has one.
+    #[must_use]
+    pub fn hearing(&self) -> Option<Hearing> {
+        self.shared.hearing.lock().clone()
     }
 
     /// Whether every stage has ended.

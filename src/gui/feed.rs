@@ -2,7 +2,9 @@
 //! store, and sends a fresh picture of the line a few times a second.
 
 use crate::domain::{Alarm, Level, Outcome, Timestamp};
-use crate::engine::{Command, EngineError, LatencyMs, Line, Station, StationEvent, StationOptions, Summary};
+use crate::engine::{
+    Command, EngineError, Hearing, LatencyMs, Line, Station, StationEvent, StationOptions, Summary,
+};
 use crate::store::{StoreError, Tallies};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use eframe::egui;
@@ -52,6 +54,8 @@ pub struct Snapshot {
     /// Alarms that stand, and since when.
     pub alarms: Vec<(Timestamp, Alarm)>,
     pub trouble: Option<String>,
+    /// Of the microphone, where the plan has one.
+    pub hearing: Option<Hearing>,
     /// Newest first.
     pub recent: VecDeque<Recent>,
 }
@@ -183,6 +187,7 @@ fn follow(station: &Station, next: &mut Snapshot) {
     next.latency_ms = summary.latency_ms;
     next.items_per_s = (summary.items_per_s * 10.0).round() / 10.0;
     next.is_paused = station.is_paused();
+    next.hearing = station.hearing();
 }
 
 fn read(line: &Line, next: &mut Snapshot) -> Result<(), EngineError> {

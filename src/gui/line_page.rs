@@ -1,19 +1,21 @@
 //! The line page: what the line does now, and how it went over the last half hour.
 
 use super::feed::{Recent, StationAsk};
+use super::meter::meter_ui;
 use super::page::Page;
 use super::plots::{Curve, plot_ui};
 use super::session::Sample;
 use super::texts::tr;
-use super::theme::{BODY, SECONDARY, SPACE};
+use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::verbs::Verb;
 use super::widgets::{Face, Mark, card_ui, figure_ui, note, percent, rule_ui, secondary, verb_ui};
 use crate::domain::SimulatorKind;
-use crate::engine::LatencyMs;
+use crate::engine::{Hearing, LatencyMs};
 use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, vec2};
 
 /// Points of a curve on the screen; more would only cost time.
 const POINTS_MAX: usize = 400;
+const METER_WIDTH: f32 = 260.0;
 
 pub fn ui(ui: &mut Ui, page: &mut Page<'_>) {
     let t = page.tokens;
@@ -188,6 +190,10 @@ fn source_ui(ui: &mut Ui, page: &mut Page<'_>) {
     let folder = page.session.folder.join(&plan.source.path);
     ui.label(RichText::new(format!("{} {}", tr("Watched folder"), folder.display())).size(SECONDARY));
     ui.label(note(format!("{} {}", tr("named as"), plan.source.pattern), t));
+    if let Some(hearing) = &page.session.station.hearing {
+        rule_ui(ui);
+        hearing_ui(ui, hearing, t);
+    }
     if let Some(simulator) = &plan.simulator {
         rule_ui(ui);
         let what = match simulator.kind {
@@ -228,4 +234,32 @@ fn source_ui(ui: &mut Ui, page: &mut Page<'_>) {
             page.session.ask_station(ask);
         }
     }
+}
+
+/// What the microphone hears.
+fn hearing_ui(ui: &mut Ui, hearing: &Hearing, t: Tokens) {
+    let device = hearing.device.as_deref().unwrap_or("–");
+    let state = match &hearing.trouble {
+        Some(why) => why.clone(),
+        None if hearing.is_open => tr("a clip is being recorded").to_owned(),
+        None => tr("listening").to_owned(),
+    };
+    ui.label(RichText::new(format!("{} {device}: {state}", tr("Microphone"))).size(SECONDARY));
+    if hearing.trouble.is_none() {
+        meter_ui(ui, METER_WIDTH.min(ui.available_width()), &[hearing.peak], t);
+    }
+    let mut words = format!(
+        "{} {} · {:.0} min {}",
+        hearing.clips,
+        tr("clips"),
+        (hearing.heard_secs / 60.0).floor(),
+        tr("heard")
+    );
+    if hearing.lost_secs > 0.0 {
+        words += &format!(" · {:.1} s {}", hearing.lost_secs, tr("lost"));
+    }
+    if hearing.unwritten > 0 {
+        words += &format!(" · {} {}", hearing.unwritten, tr("not written yet"));
+    }
+    ui.label(note(words, t));
 }

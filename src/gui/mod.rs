@@ -17,6 +17,7 @@ mod jobs;
 mod labels;
 mod levels;
 mod line_page;
+mod meter;
 mod models;
 mod page;
 mod plots;

@@ -4,6 +4,7 @@
 use super::dialog::pick_folder;
 use super::icon::Icon;
 use super::session::{Opening, Session};
+use super::settings::microphone::Devices;
 use super::settings::plan_form::PlanForm;
 use super::texts::tr;
 use super::theme::{BODY, FIGURE, SPACE, TITLE, tokens};
@@ -120,6 +121,7 @@ pub struct StartPage {
     /// The path has not been typed in yet.
     is_new: bool,
     dialog: Option<Receiver<Option<PathBuf>>>,
+    devices: Devices,
 }
 
 impl StartPage {
@@ -266,7 +268,7 @@ impl StartPage {
             ui.label(secondary(tr("What is inspected, what it may cost, and what is promised. All of it can be changed later."), t));
             ScrollArea::vertical().max_height(room.height() - 260.0).show(ui, |ui| {
                 self.path_ui(ui, tr("Where the line is kept"));
-                form.ui(ui, true);
+                form.ui(ui, true, &mut self.devices);
             });
             let plan = form.plan();
             match &plan {

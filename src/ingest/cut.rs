@@ -153,7 +153,7 @@ fn smoothed(powers: &[f32]) -> Vec<f32> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "powers are kept in single precision")]
-fn factor(db: f64) -> f32 {
+pub(super) fn factor(db: f64) -> f32 {
     10.0_f64.powf(db / 10.0) as f32
 }
 
@@ -162,7 +162,7 @@ fn factor(db: f64) -> f32 {
     clippy::cast_sign_loss,
     reason = "negative and endless times saturate"
 )]
-fn frames_of(secs: f64, rate_hz: u32) -> u64 {
+pub(super) fn frames_of(secs: f64, rate_hz: u32) -> u64 {
     (secs * f64::from(rate_hz)).round() as u64
 }
 

@@ -1,10 +1,12 @@
 //! Sources that deliver arrivals: the simulated lines, the watched folder, how a file's path
-//! names its unit, and where a long recording is cut.
+//! names its unit, and where a long recording is cut, or what a microphone hears.
 //!
 //! Must not know models, decisions or the store.
 
 pub mod cut;
 pub mod folder;
+mod gate;
+pub mod listen;
 pub mod pattern;
 pub mod simulator;
 

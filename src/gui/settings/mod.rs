@@ -2,6 +2,7 @@
 
 mod cutting;
 mod limits;
+pub mod microphone;
 pub mod plan_form;
 
 use super::chord::Chord;
@@ -13,6 +14,7 @@ use super::verbs::{Group, Keymap, TABLE, Verb};
 use super::widgets::{Face, button_ui, cap_ui, card_ui, note, row_ui, secondary, warning_ui};
 use crate::engine::{Line, Task};
 use eframe::egui::{self, Key, Modifiers, RichText, ScrollArea, Ui, vec2};
+use microphone::Devices;
 use plan_form::{PlanForm, save_row_ui};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,7 @@ impl Changes {
 pub struct SettingsPage {
     part: Part,
     form: Option<PlanForm>,
+    devices: Devices,
     saving: Option<Task<()>>,
     recording: Option<Verb>,
     trouble: Option<String>,
@@ -106,7 +109,7 @@ impl SettingsPage {
         let (saves, discards) = save_row_ui(ui, is_changed, plan.as_ref().err().map(String::as_str));
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.set_max_width(820.0);
-            form.ui(ui, false);
+            form.ui(ui, false, &mut self.devices);
         });
         if discards {
             self.form = None;

@@ -5,6 +5,7 @@ use super::super::theme::{SPACE, tokens};
 use super::super::widgets::{Mark, button_ui, note, secondary, warning_ui};
 use super::cutting::recordings_ui;
 use super::limits::Limits;
+use super::microphone::{Devices, microphone_ui};
 use crate::domain::{
     AfterIngest, Class, Label, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorKind,
     SimulatorSettings, Task, WhenFull,
@@ -59,7 +60,7 @@ impl PlanForm {
     }
 
     /// `is_new` shows what only a new line can choose.
-    pub fn ui(&mut self, ui: &mut Ui, is_new: bool) {
+    pub fn ui(&mut self, ui: &mut Ui, is_new: bool, devices: &mut Devices) {
         section(ui, tr("What is inspected"), |ui| self.scope_ui(ui, is_new));
         section(ui, tr("Classes and routes"), |ui| self.classes_ui(ui));
         section(ui, tr("Promises"), |ui| {
@@ -68,6 +69,7 @@ impl PlanForm {
         section(ui, tr("Budget and baseline"), |ui| self.budget_ui(ui));
         section(ui, tr("Source"), |ui| self.source_ui(ui));
         section(ui, tr("Recordings"), |ui| recordings_ui(ui, &mut self.plan.recordings));
+        section(ui, tr("Microphone"), |ui| microphone_ui(ui, &mut self.plan.microphone, devices));
         section(ui, tr("Review"), |ui| self.review_ui(ui));
         section(ui, tr("Keeping the promise"), |ui| self.guard_ui(ui));
         section(ui, tr("Kept media"), |ui| self.retention_ui(ui));

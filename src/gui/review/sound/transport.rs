@@ -1,22 +1,21 @@
 //! Playing: what keys mean for it, and its row below the lanes. The sound itself is the engine's.
 
 use super::super::super::icon::Icon;
+use super::super::super::meter::meter_ui;
 use super::super::super::page::Page;
 use super::super::super::texts::tr;
-use super::super::super::theme::{BODY, NOTE, Tokens};
+use super::super::super::theme::BODY;
 use super::super::super::verbs::Verb;
 use super::super::edit_bar::tool_ui;
 use super::spans::Stretch;
 use super::{Placed, SoundView};
 use crate::domain::MediaHash;
 use crate::engine::{PlayRequest, Playing};
-use eframe::egui::{self, Rect, RichText, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use eframe::egui::{self, Rect, RichText, Role, Ui, WidgetInfo, pos2, vec2};
 
 /// Around 1 at index 0.
 const SPEEDS: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
 const PLAIN: usize = 2;
-/// The level meter begins here.
-const METER_DB: f32 = -60.0;
 /// So much room has the speed, and the meter.
 const SPEED_WIDTH: f32 = 60.0;
 const METER_WIDTH: f32 = 112.0;
@@ -196,7 +195,7 @@ impl SoundView {
         } else if pressed.secondary_clicked() {
             page.verbs.push(Verb::Slower);
         }
-        meter_ui(ui, now.peak, page.tokens);
+        meter_ui(ui, METER_WIDTH, &now.peak, page.tokens);
     }
 }
 
@@ -223,34 +222,6 @@ fn trouble_text(trouble: &str) -> String {
         .zip(known)
         .find_map(|(english, here)| Some(format!("{here}{}", trouble.strip_prefix(english)?)))
         .unwrap_or_else(|| trouble.to_owned())
-}
-
-/// The highest sample of both sides around now, in decibels of full scale.
-fn meter_ui(ui: &mut Ui, peak: [f32; 2], t: Tokens) {
-    let (rect, response) = ui.allocate_exact_size(vec2(METER_WIDTH, 40.0), Sense::hover());
-    let db = peak.map(|peak| 20.0 * peak.max(1e-6).log10());
-    let spoken = format!("{} {:.0} dB", tr("Level"), db[0].max(db[1]).max(METER_DB));
-    response.widget_info(|| WidgetInfo::labeled(Role::Meter, true, &spoken));
-    let share = |db: f32| ((db - METER_DB) / -METER_DB).clamp(0.0, 1.0);
-    for (side, db) in db.into_iter().enumerate() {
-        let top = rect.top() + 8.0 + 8.0 * side as f32;
-        let bar = Rect::from_min_size(pos2(rect.left(), top), vec2(rect.width(), 6.0));
-        ui.painter().rect_filled(bar, 1.0, t.background[3]);
-        let color = if db > -0.5 { t.stop } else { t.text[1] };
-        ui.painter().rect_filled(bar.with_max_x(bar.left() + bar.width() * share(db)), 1.0, color);
-    }
-    for mark in [-60, -40, -20, 0_i16] {
-        let x = rect.left() + rect.width() * share(f32::from(mark));
-        let y = rect.top() + 24.0;
-        ui.painter().vline(x, y..=y + 3.0, Stroke::new(1.0, t.text[2]));
-        let anchor = match mark {
-            -60 => egui::Align2::LEFT_TOP,
-            0 => egui::Align2::RIGHT_TOP,
-            _ => egui::Align2::CENTER_TOP,
-        };
-        let text = if mark == 0 { "0 dB".to_owned() } else { mark.to_string() };
-        ui.painter().text(pos2(x, y + 3.0), anchor, text, egui::FontId::proportional(NOTE - 2.0), t.text[2]);
-    }
 }
 
 #[cfg(test)]
