@@ -11,7 +11,7 @@ use super::spans::Stretch;
 use super::{Placed, SoundView};
 use crate::domain::MediaHash;
 use crate::engine::{PlayRequest, Playing};
-use eframe::egui::{self, Rect, RichText, Role, Ui, WidgetInfo, pos2, vec2};
+use eframe::egui::{self, RichText, Role, Ui, WidgetInfo, vec2};
 
 /// Around 1 at index 0.
 const SPEEDS: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
@@ -229,6 +229,7 @@ mod tests {
     use super::super::TimeAxis;
     use super::*;
     use crate::engine::SpectrumAxis;
+    use eframe::egui::{Rect, pos2};
 
     /// A sound of ten seconds at 1 kHz on the screen.
     fn view() -> SoundView {
