@@ -2,9 +2,11 @@
 //!
 //! `cargo bench --profile dev --bench sound` writes a WAV file of three hours (1.9 GB) under `target/`,
 //! measures, and deletes it; `-- FILE …` measures files of any format instead; `-- mixes MODEL DATASET FOLD`
-//! asks a model where real events lie that are mixed into noise.
+//! asks a model where real events lie that are mixed into noise; `-- voices SPEECH NOISE` cuts spoken numbers
+//! out of the noise of real places.
 
 mod mixes;
+mod voices;
 
 use secondlook::domain::{EnergyCut, MediaHash};
 use secondlook::engine::{Heard, SoundWant, Sounds};
@@ -36,6 +38,12 @@ fn main() {
         && what == Path::new("mixes")
     {
         mixes::run(model, dataset, &fold.to_string_lossy());
+        return;
+    }
+    if let [what, speech, noise] = &files[..]
+        && what == Path::new("voices")
+    {
+        voices::run(speech, noise);
         return;
     }
     if !files.is_empty() {

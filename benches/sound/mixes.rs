@@ -77,21 +77,44 @@ fn band_of(sound: &Sound) -> [f64; 2] {
     [place((1.0 - BAND_SHARE) / 2.0), place(1.0 - (1.0 - BAND_SHARE) / 2.0)]
 }
 
+/// What lies under everything.
+pub enum Noise {
+    White,
+    /// Falls by 3 dB an octave.
+    Pink,
+    /// A clip, again and again.
+    Clip(Vec<f32>),
+}
+
+impl Noise {
+    pub fn draw(&self, count: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+        let mut octaves = [0.0_f32; 12];
+        (0..count)
+            .map(|at| match self {
+                Self::White => rng.random_range(-1.0..1.0),
+                Self::Clip(clip) => clip[at % clip.len()],
+                Self::Pink => {
+                    // Each octave's value is drawn anew half as often as that of the one above it (Voss,
+                    // McCartney).
+                    let which = (at.trailing_zeros() as usize).min(octaves.len() - 1);
+                    octaves[which] = rng.random_range(-1.0..1.0);
+                    octaves.iter().sum::<f32>() + rng.random_range(-1.0..1.0)
+                }
+            })
+            .collect()
+    }
+}
+
+pub fn power(samples: &[f32]) -> f32 {
+    samples.iter().map(|v| v * v).sum::<f32>() / samples.len() as f32
+}
+
 /// One event in noise that falls by 3 dB an octave, and where it begins.
 fn mix(event: &Event, snr_db: f32, rng: &mut ChaCha8Rng) -> (Sound, f64) {
     let rate = event.sound.rate_hz;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "five seconds")]
     let count = (SECS * f64::from(rate)) as usize;
-    let mut octaves = [0.0_f32; 12];
-    let mut noise: Vec<f32> = (0..count)
-        .map(|frame| {
-            // Each octave's value is drawn anew half as often as that of the one above it (Voss, McCartney).
-            let which = (frame.trailing_zeros() as usize).min(octaves.len() - 1);
-            octaves[which] = rng.random_range(-1.0..1.0);
-            octaves.iter().sum::<f32>() + rng.random_range(-1.0..1.0)
-        })
-        .collect();
-    let power = |samples: &[f32]| samples.iter().map(|v| v * v).sum::<f32>() / samples.len() as f32;
+    let mut noise = Noise::Pink.draw(count, rng);
     let gain = (power(&event.sound.samples) / power(&noise) / 10.0_f32.powf(snr_db / 10.0)).sqrt();
     noise.iter_mut().for_each(|v| *v *= gain);
     let first = rng.random_range(0..count - event.sound.samples.len());
