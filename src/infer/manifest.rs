@@ -39,6 +39,8 @@ pub enum Levels {
     Absolute,
     /// Relative to the mean and spread of the same image, so that exposure does not matter.
     PerItem,
+    /// Each row relative to its own mean: of a sound, so that voice, microphone and room matter less.
+    PerBand,
 }
 
 /// From pixels to numbers.

@@ -179,6 +179,14 @@ impl Model {
                     "spread_min": SPREAD_MIN_LEVELS,
                 }),
             ),
+            Levels::PerBand => step(
+                "levels",
+                "each row r with the mean m_r of its values above 0, and with the standard deviation s of all values above 0 around their rows' means: v ← round(middle + (v − m_r) · spread / max(s, spread_min)), halves away from zero, clamped to 0…255",
+                json!({
+                    "rule": input.levels, "middle": 127.5, "spread": SPREAD_LEVELS,
+                    "spread_min": SPREAD_MIN_LEVELS,
+                }),
+            ),
         });
         if let View::Tiles { overlap_px } = input.view {
             steps.push(step(

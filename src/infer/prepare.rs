@@ -87,6 +87,35 @@ fn level(pixels: &mut [u8], is_sound: bool) {
     }
 }
 
+/// Moves the mean of each row to the middle of the range, and the spread around these to [`SPREAD_LEVELS`];
+/// without silence, as above.
+fn level_bands(raster: &mut Raster) {
+    let width = raster.width as usize * raster.channels as usize;
+    let heard = |v: &&u8| **v > 0;
+    let means: Vec<f64> = raster
+        .pixels
+        .chunks_exact(width)
+        .map(|row| {
+            let n = row.iter().filter(heard).count().max(1) as f64;
+            row.iter().map(|v| f64::from(*v)).sum::<f64>() / n
+        })
+        .collect();
+    let rows = || raster.pixels.chunks_exact(width).zip(&means);
+    let n = raster.pixels.iter().filter(heard).count().max(1) as f64;
+    let squares = |(row, mean): (&[u8], &f64)| -> f64 {
+        row.iter().filter(heard).map(|v| (f64::from(*v) - mean).powi(2)).sum()
+    };
+    let spread = (rows().map(squares).sum::<f64>() / n).sqrt().max(SPREAD_MIN_LEVELS);
+    for (row, mean) in raster.pixels.chunks_exact_mut(width).zip(means) {
+        for v in row {
+            let value = 127.5 + (f64::from(*v) - mean) * SPREAD_LEVELS / spread;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+            let byte = value.round().clamp(0.0, 255.0) as u8;
+            *v = byte;
+        }
+    }
+}
+
 /// What a network sees of an item: the picture itself, or the one that a sound becomes.
 pub fn seen<'a>(spec: &InputSpec, item: &'a Decoded) -> Result<Cow<'a, Raster>, InferError> {
     match (item, &spec.sound) {
@@ -122,8 +151,10 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
     };
     for source in sources {
         let mut raster = with_channels(resize(source, width, height)?, spec.channels);
-        if spec.levels == Levels::PerItem {
-            level(&mut raster.pixels, spec.sound.is_some());
+        match spec.levels {
+            Levels::Absolute => {}
+            Levels::PerItem => level(&mut raster.pixels, spec.sound.is_some()),
+            Levels::PerBand => level_bands(&mut raster),
         }
         rasters.push(raster);
     }
