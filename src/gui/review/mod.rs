@@ -247,6 +247,9 @@ impl ReviewPage {
             (None, Verb::History) => self.shows_history = !self.shows_history,
             (None, Verb::PreviousPicture) => Self::step_picture(page, false),
             (None, Verb::NextPicture) => Self::step_picture(page, true),
+            (None, Verb::Edit) if self.is_speech => {
+                page.toasts.note(tr("What is said is written, not drawn"));
+            }
             (None, Verb::Edit) => self.toggle_editor(page),
             (None, Verb::NextWord | Verb::PreviousWord | Verb::HearWord) => self.step_word(verb, page),
             (None, verb) if self.is_sound => {

@@ -110,19 +110,20 @@ impl ReviewPage {
             }
         });
         ui.add_space(SPACE[0]);
-        let third = (width - 12.0) / 3.0;
+        // What is said is written, not drawn.
+        let verbs: &[Verb] =
+            if self.is_speech { &[Verb::Skip, Verb::Undo] } else { &[Verb::Skip, Verb::Undo, Verb::Edit] };
+        let part = (width + 6.0) / verbs.len() as f32 - 6.0;
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
-            for verb in [Verb::Skip, Verb::Undo, Verb::Edit] {
+            for &verb in verbs {
                 let face = Face {
                     is_selected: verb == Verb::Edit && self.is_editing,
                     is_small: true,
                     ..Face::default()
                 };
                 let label = if verb == Verb::Edit { tr("Edit") } else { verb.about().label() };
-                if row_ui(ui, third, &page.cap(verb), label, face)
-                    .on_hover_text(verb.about().hint())
-                    .clicked()
+                if row_ui(ui, part, &page.cap(verb), label, face).on_hover_text(verb.about().hint()).clicked()
                 {
                     page.verbs.push(verb);
                 }

@@ -118,6 +118,7 @@ fn nothing_of_the_model_is_seen_before_a_person_has_written() {
     bench.harness.run_steps(4);
     assert!(bench.shows("five ≠ four"), "a difference is shown before it counts");
     assert!(bench.shows("Word 2 of 2: four, uncertain, not what you said"));
+    pages::looks_like(&mut bench, "transcript-first");
     bench.answer(Key::G);
     assert_eq!(said(&bench, "U001"), "three four");
 }
