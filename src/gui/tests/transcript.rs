@@ -173,3 +173,19 @@ fn the_review_of_what_is_said_looks_as_it_did() {
     bench.press(Key::F8);
     pages::looks_like(&mut bench, "transcript-light");
 }
+
+#[test]
+fn the_plan_of_such_a_line_is_a_form_of_what_can_be_said() {
+    let mut bench = line(ReviewMode::Shown, 1);
+    bench.press(Key::F5);
+    bench.harness.run_steps(3);
+    assert!(bench.shows("Names of 0 to 9") && !bench.shows("Classes and routes"));
+    bench.harness.get_by_label("punctuation").click();
+    bench.harness.run_steps(2);
+    bench.harness.get_by_label("Save the plan").click();
+    bench.wait("plan", |app| app.toasts.newest().is_some_and(|text| text.contains("The plan is saved")));
+    let text = std::fs::read_to_string(bench.folder.join("line.toml")).unwrap();
+    let saved = Plan::from_toml(&text).unwrap().transcript;
+    assert_eq!(saved, TranscriptRule { punctuation: true, ..digits().transcript });
+    pages::looks_like(&mut bench, "tmp-form");
+}
