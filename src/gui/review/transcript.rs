@@ -115,12 +115,13 @@ impl ReviewPage {
         });
     }
 
-    /// The words of the suggestion as far as they may be seen.
+    /// The words of the suggestion as far as they may be seen, held against what a person has written.
     pub(super) fn words(&self, card: &Card) -> Vec<Word> {
         let shown = card.prediction.as_ref().filter(|_| is_revealed(card, self.first.as_ref()));
+        let settled = card.label.as_ref().filter(|_| !card.is_waiting);
         let said = match &self.first {
             Some(Answer::Said(text)) => Some(text.as_str()),
-            _ => None,
+            _ => settled.and_then(|label| label.transcript.as_deref()),
         };
         shown.map_or_else(Vec::new, |shown| words::words(&shown.regions, card.thresholds, said))
     }
@@ -277,9 +278,13 @@ fn convention(rule: &TranscriptRule) -> String {
         "" => String::new(),
         words => format!("{name}: {words}"),
     };
-    let said = if rule.phrases.is_empty() { &rule.words } else { &rule.phrases };
+    let said = match () {
+        () if !rule.phrases.is_empty() => named(&rule.phrases),
+        () if rule.words == rule.digits => tr("the ten digits").to_owned(),
+        () => named(&rule.words),
+    };
     let parts = [
-        list(tr("Said here"), &named(said)),
+        list(tr("Said here"), &said),
         length,
         numbers.to_owned(),
         check.to_owned(),

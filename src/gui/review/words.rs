@@ -13,7 +13,7 @@ pub struct Word {
     pub span_secs: [f64; 2],
     pub doubt: f64,
     pub is_uncertain: bool,
-    /// A person has written something else in its place.
+    /// A person has something else in its place.
     pub differs: bool,
 }
 
@@ -30,8 +30,8 @@ pub fn doubtful_from(thresholds: Thresholds) -> f64 {
     thresholds.accept_below.map_or(DOUBT, Probability::get)
 }
 
-/// The words that were heard in these regions, beside what a person has written before they were shown.
-pub fn words(regions: &[Region], thresholds: Thresholds, first: Option<&str>) -> Vec<Word> {
+/// The words that were heard in these regions, held against what a person has written.
+pub fn words(regions: &[Region], thresholds: Thresholds, own: Option<&str>) -> Vec<Word> {
     let from = doubtful_from(thresholds);
     let word = |region: &Region| {
         let Shape::Span { span_secs, .. } = region.shape else { return None };
@@ -45,8 +45,8 @@ pub fn words(regions: &[Region], thresholds: Thresholds, first: Option<&str>) ->
         })
     };
     let mut words: Vec<Word> = regions.iter().filter_map(word).collect();
-    if let Some(first) = first {
-        let written: Vec<&str> = first.split_whitespace().collect();
+    if let Some(own) = own {
+        let written: Vec<&str> = own.split_whitespace().collect();
         for (own, heard) in steps(&written, &words) {
             if let Some(heard) = heard {
                 words[heard].differs = own.is_none_or(|own| written[own] != words[heard].text);

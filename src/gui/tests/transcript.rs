@@ -111,16 +111,26 @@ fn nothing_of_the_model_is_seen_before_a_person_has_written() {
     bench.wait("sound", |app| app.review.is_ready());
     bench.harness.run_steps(2);
     assert!(!bench.shows("three four, ") && !bench.shows("80 %"));
-    bench.press(Key::F8);
-    assert!(!bench.shows("Word ") && !bench.shows("uncertain") && !bench.harness.state().review.has_played());
     write(&mut bench, "three five");
     bench.press(Key::Enter);
     bench.harness.run_steps(4);
     assert!(bench.shows("five ≠ four"), "a difference is shown before it counts");
-    assert!(bench.shows("Word 2 of 2: four, uncertain, not what you said"));
+    assert!(bench.shows("Word 2 of 2: four, uncertain, not what was written"));
     pages::looks_like(&mut bench, "transcript-first");
     bench.answer(Key::G);
     assert_eq!(said(&bench, "U001"), "three four");
+}
+
+#[test]
+fn blind_no_word_is_seen_and_no_key_tells_where_one_was_heard() {
+    for mode in [ReviewMode::Hidden, ReviewMode::DecideFirst] {
+        let mut bench = line(mode, 1);
+        bench.wait("sound", |app| app.review.is_ready());
+        bench.press(Key::F8);
+        assert!(bench.shows("No words are shown here"));
+        assert!(!bench.shows("Word ") && !bench.shows("words uncertain") && !bench.shows("of 1.00 s"));
+        assert!(!bench.harness.state().review.has_played());
+    }
 }
 
 #[test]
@@ -182,10 +192,10 @@ fn the_plan_of_such_a_line_is_a_form_of_what_can_be_said() {
     assert!(bench.shows("Names of 0 to 9") && !bench.shows("Classes and routes"));
     bench.harness.get_by_label("punctuation").click();
     bench.harness.run_steps(2);
+    pages::looks_like(&mut bench, "tmp-form");
     bench.harness.get_by_label("Save the plan").click();
     bench.wait("plan", |app| app.toasts.newest().is_some_and(|text| text.contains("The plan is saved")));
     let text = std::fs::read_to_string(bench.folder.join("line.toml")).unwrap();
     let saved = Plan::from_toml(&text).unwrap().transcript;
     assert_eq!(saved, TranscriptRule { punctuation: true, ..digits().transcript });
-    pages::looks_like(&mut bench, "tmp-form");
 }

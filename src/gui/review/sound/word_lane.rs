@@ -53,7 +53,7 @@ fn place(placed: &Placed, span_secs: Stretch) -> Option<Rect> {
 
 fn spoken(word: &Word, number: usize, of: usize) -> String {
     let uncertain = if word.is_uncertain { format!(", {}", tr("uncertain")) } else { String::new() };
-    let differs = if word.differs { format!(", {}", tr("not what you said")) } else { String::new() };
+    let differs = if word.differs { format!(", {}", tr("not what was written")) } else { String::new() };
     let doubt = format!("{} {}", tr("doubt"), probability(word.doubt));
     format!("{} {number} {} {of}: {}{uncertain}{differs}, {doubt}", tr("Word"), tr("of"), word.text)
 }
