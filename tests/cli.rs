@@ -2,7 +2,7 @@
 //! readable line for each mistake, and with `--json` exactly one document.
 
 use crate::floor::{Floor, Program, png};
-use secondlook::domain::Level;
+use secondlook::domain::{CheckDigit, Level, Plan};
 use serde_json::Value;
 use std::fs;
 
@@ -18,6 +18,18 @@ fn waiting(count: u32) -> Floor {
     }
     floor.run_once();
     floor
+}
+
+#[test]
+fn a_line_of_serial_numbers_takes_one_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("serials");
+    let serials = ["--words", "digits", "--length", "10", "--check", "luhn"];
+    Program::run(&[&["new", text(&folder), "--task", "transcribe"], &serials[..]].concat()).done();
+    let plan = Plan::from_toml(&fs::read_to_string(folder.join("line.toml")).unwrap()).unwrap();
+    let rule = plan.transcript;
+    assert_eq!((rule.words.len(), rule.words_min, rule.words_max), (10, 10, 10));
+    assert_eq!(rule.check, Some(CheckDigit::Luhn));
 }
 
 #[test]
@@ -70,6 +82,15 @@ fn wrong_usage_is_status_2_and_says_what_would_be_right() {
             "did you mean \"crack\"?",
         ),
         (&["new", "never-made", "--task", "defect"], "a line needs classes"),
+        (
+            &["new", "never-made", "--task", "defect", "--classes", "good,crack", "--words", "one"],
+            "are of lines of task transcribe",
+        ),
+        (&["new", "never-made", "--task", "transcribe", "--check", "iban"], "\"iban\" is not luhn"),
+        (
+            &["new", "never-made", "--task", "transcribe", "--length", "4-10"],
+            "\"4-10\" is not a number of words",
+        ),
     ] {
         let ran = Program::run(arguments);
         assert_eq!(ran.status, Some(2), "{arguments:?}: {}", ran.stderr);

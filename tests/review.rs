@@ -3,7 +3,9 @@
 
 use crate::lines::{ANSWERS, Line, every, histories, steps, verdict};
 use proptest::prelude::*;
-use secondlook::domain::{DecidedBy, Label, LabelStatus, Level, Outcome, Plan, Region, Route, Shape, Task};
+use secondlook::domain::{
+    DecidedBy, Label, LabelStatus, Level, Outcome, Plan, Region, Route, Shape, Task, Verdict,
+};
 use secondlook::review::{self, ReviewError};
 use secondlook::store::Store;
 
@@ -58,6 +60,29 @@ fn people_disagree_where_their_answers_mean_different_things() {
     // Where names are what is decided, each of them is another answer.
     let naming = Plan { task: Task::Classify, ..line.plan.clone() };
     assert_eq!(line.store.view().answer_pairs(&naming).unwrap(), (3, 3));
+}
+
+#[test]
+fn transcripts_of_several_people_are_kept_apart_and_compared_after_the_convention() {
+    let mut line = Line::new(1);
+    let plan = Plan { task: Task::Transcribe, classes: Vec::new(), ..line.plan.clone() };
+    let mut items = Vec::new();
+    for texts in [vec!["three four", "Three 4"], vec!["three four", "three five"], vec!["nine"]] {
+        let item = line.arrive(0.5);
+        items.push(item);
+        for (who, text) in ["ann", "ben"].iter().zip(texts) {
+            let said = Verdict { class: None, transcript: Some(text.into()), ..verdict(item, who, "good") };
+            review::answer(&mut line.store, &plan, &said).unwrap();
+        }
+    }
+    assert_eq!(line.store.view().answer_pairs(&plan).unwrap(), (2, 1));
+    let kept = line.store.view().transcripts().unwrap();
+    let said = |at: usize| -> Vec<(&str, &str)> {
+        kept[&items[at]].iter().map(|vote| (vote.rater.as_str(), vote.label.as_str())).collect()
+    };
+    assert_eq!(said(0), [("ann", "three four"), ("ben", "Three 4")]);
+    assert_eq!(said(1), [("ann", "three four"), ("ben", "three five")]);
+    assert!(!kept.contains_key(&items[2]), "one answer is the label, and no vote beside it");
 }
 
 #[test]

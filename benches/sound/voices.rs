@@ -114,9 +114,7 @@ impl Tally {
         self.whole += stream
             .words
             .iter()
-            .filter(|word| {
-                cuts.iter().any(|cut| cut.start <= word.start + pre && cut.end + post >= word.end)
-            })
+            .filter(|word| cuts.iter().any(|cut| cut.start <= word.start + pre && cut.end + post >= word.end))
             .count();
         self.numbers += stream.numbers.len();
         for number in &stream.numbers {
@@ -130,7 +128,8 @@ impl Tally {
             }
         }
         let around = samples(AROUND_SECS);
-        let is_number = |at: usize| stream.numbers.iter().any(|n| n.start <= at + around && at < n.end + around);
+        let is_number =
+            |at: usize| stream.numbers.iter().any(|n| n.start <= at + around && at < n.end + around);
         let step = samples(EDGE_SECS);
         let moments = |range: Range<usize>| range.step_by(step).filter(|at| !is_number(*at)).count() * step;
         self.silence += moments(0..stream.samples.len());
@@ -196,7 +195,9 @@ pub fn run(speech: &Path, noise: &Path) {
         }
     }
     println!("{:.0} min of streams, {:.1} ms for a second", heard_secs / 60.0, 1e3 * took_secs / heard_secs);
-    println!("| SNR, dB | noise | words missed | numbers in one clip | of the rest, cut out | begins, s | ends, s |");
+    println!(
+        "| SNR, dB | noise | words missed | numbers in one clip | of the rest, cut out | begins, s | ends, s |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for ((at, name), tally) in &mut tallies {
         println!("| {:.0} | {name} | {} |", SNR_DB[*at], tally.row());

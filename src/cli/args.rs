@@ -35,8 +35,8 @@ pub enum Verb {
     New(New),
     /// Cut a long recording into clips, around what rises above its noise or into windows
     Cut(Cut),
-    /// Take labelled items from a folder with items.jsonl, or of sounds with Audacity's or Raven's labels
-    /// beside them, or rendered ones (simulator:N, motor:N)
+    /// Take labelled items from a folder with items.jsonl or a speech manifest, or of sounds with Audacity's or
+    /// Raven's labels beside them, or rendered ones (simulator:N, motor:N)
     Import(Import),
     /// Train a candidate on the line's labels
     Train(Train),
@@ -139,7 +139,8 @@ pub enum Verb {
         #[arg(long, default_value = "set from the command line")]
         reason: String,
     },
-    /// Write labels out: jsonl, coco, yolo, yolo-seg, voc, masks or csv; for sounds audacity, raven or cuts
+    /// Write labels out: jsonl, coco, yolo, yolo-seg, voc, masks or csv; for sounds audacity, raven, cuts or
+    /// manifest
     Export(Export),
     /// Prove that an export reads back to the same labels
     CheckExport {
@@ -207,6 +208,15 @@ pub struct New {
     /// good:pass,crack:divert,…; taken from the model when absent
     #[arg(long, value_delimiter = ',')]
     pub classes: Vec<String>,
+    /// All that can be said, of task transcribe: one,two,…, or digits for those of the convention
+    #[arg(long, value_delimiter = ',', conflicts_with = "plan")]
+    pub words: Vec<String>,
+    /// Words of one item, of task transcribe: N or MIN..MAX
+    #[arg(long, value_name = "MIN..MAX", conflicts_with = "plan")]
+    pub length: Option<String>,
+    /// What the last symbol of a serial number is: luhn, luhn-36 or mod-11
+    #[arg(long, conflicts_with = "plan")]
+    pub check: Option<String>,
     #[arg(long)]
     pub model: Option<String>,
     #[arg(long, default_value = "assist")]

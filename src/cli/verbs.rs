@@ -5,8 +5,8 @@ use super::args::{
 };
 use super::{Report, args, output};
 use crate::domain::{
-    Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task, Verdict,
-    VerdictMode, VerdictStatus,
+    Class, Filter, ItemId, Level, Limit, Plan, Probability, Promise, Region, Route, Shape, Task,
+    TranscriptRule, Verdict, VerdictMode, VerdictStatus,
 };
 use crate::engine::{
     self, DatasetSource, EngineError, Line, LineRequest, ReplayOptions, ReplaySet, TrainJob, find_model,
@@ -44,7 +44,9 @@ pub fn new(args: &New) -> Result<Report, EngineError> {
     let mut plan = match &args.plan {
         Some(path) => read_plan(path)?,
         None => {
-            Plan::new(line_name(&args.line), parse_task(args.task.as_deref())?, parse_classes(&args.classes)?)
+            let task = parse_task(args.task.as_deref())?;
+            let plan = Plan::new(line_name(&args.line), task, parse_classes(&args.classes)?);
+            Plan { transcript: parse_said(args, task)?, ..plan }
         }
     };
     if !args.promise.is_empty() {
@@ -83,6 +85,27 @@ fn parse_task(text: Option<&str>) -> Result<Task, EngineError> {
             Err(usage(format!("--task is defect, classify or transcribe, not \"{}\"", other.unwrap_or(""))))
         }
     }
+}
+
+/// What can be said, and how long and with which check digit serial numbers are.
+fn parse_said(args: &New, task: Task) -> Result<TranscriptRule, EngineError> {
+    let mut rule = TranscriptRule::default();
+    let is_asked = !args.words.is_empty() || args.length.is_some() || args.check.is_some();
+    if is_asked && task != Task::Transcribe {
+        return Err(usage("--words, --length and --check are of lines of task transcribe"));
+    }
+    rule.words = if args.words == ["digits"] { rule.digits.to_vec() } else { args.words.clone() };
+    if let Some(text) = &args.length {
+        let (least, most) = text.split_once("..").unwrap_or((text, text));
+        let bad = |_| usage(format!("\"{text}\" is not a number of words like 10 or 4..10"));
+        rule.words_min = least.parse().map_err(bad)?;
+        rule.words_max = most.parse().map_err(bad)?;
+    }
+    if let Some(text) = &args.check {
+        let check = serde_json::from_value(json!(text));
+        rule.check = Some(check.map_err(|_| usage(format!("\"{text}\" is not luhn, luhn-36 or mod-11")))?);
+    }
+    Ok(rule)
 }
 
 /// `name:route`; without a route `good` passes and everything else is diverted.

@@ -402,23 +402,30 @@ pub struct CurvePoint {
     pub errors: u64,
 }
 
-/// Risk over coverage for every candidate at which something changes; of the first limit on escapes, of
-/// misses where there is none. Points are for looking at: choosing one by its own interval would break
-/// the promise.
+/// Risk over coverage for every candidate at which something changes; of the first limit on escapes, else of
+/// the first on errors, else of misses. Points are for looking at: choosing one by its own interval would
+/// break the promise. So errors are shown of all evidence, be it a sample of the line or not.
 #[must_use]
 pub fn risk_curve(promise: &Promise, evidence: &Evidence, confidence: Probability) -> Vec<CurvePoint> {
     let method = evidence.method();
-    let study = Study::new(evidence, method, 1.0);
-    let of_escapes = promise.stated().into_iter().find(|one| one.kind.is_on_escapes());
-    let target = match of_escapes {
-        Some(Stated { kind, class, .. }) => study.target(kind, class),
-        None => study.target(LimitKind::Miss, None),
-    };
+    let stated = promise.stated();
+    let of = |wanted: fn(LimitKind) -> bool| stated.iter().find(|one| wanted(one.kind));
+    let shown = of(LimitKind::is_on_escapes).or_else(|| of(|kind| kind == LimitKind::Error));
+    let (kind, class) = shown.map_or((LimitKind::Miss, None), |one| (one.kind, one.class));
+    let names_items = kind == LimitKind::Error;
+    let shown = Evidence { population: evidence.population || names_items, ..evidence.clone() };
+    let study = Study::new(&shown, method, 1.0);
+    let target = study.target(kind, class);
     let half = (1.0 - confidence.get()) / 2.0;
     let mut points: Vec<CurvePoint> = Vec::new();
     for index in order(target.kind) {
         let tally = study.tally(target, index);
-        let thresholds = Thresholds { pass_below: Some(candidate(index)), ..Thresholds::default() };
+        let at = Some(candidate(index));
+        let thresholds = if names_items {
+            Thresholds { accept_below: at, ..Thresholds::default() }
+        } else {
+            Thresholds { pass_below: at, ..Thresholds::default() }
+        };
         let (Some(risk), Some(coverage)) = (tally.rate(), study.automation_rate(thresholds)) else {
             continue;
         };

@@ -4,7 +4,7 @@
 //! People write the same sentence in many ways. Everything that compares transcripts compares them
 //! after [`TranscriptRule::normalise`], so that nobody is wrong for a capital letter.
 
-use super::Label;
+use super::{Label, Region, Shape};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -137,11 +137,12 @@ impl TranscriptRule {
     }
 
     /// What a label says was said. A class is a transcript of one word, so that single words may be
-    /// labelled by their names.
+    /// labelled by their names; words with their places are one in the order of time.
     #[must_use]
     pub fn truth(&self, label: &Label) -> String {
         let class = label.class.as_deref().filter(|class| *class != Label::GOOD);
-        label.transcript.as_deref().or(class).map(|text| self.normalise(text)).unwrap_or_default()
+        let text = label.transcript.as_deref().or(class);
+        text.map_or_else(|| self.normalise(&placed_words(label)), |text| self.normalise(text))
     }
 
     /// The same convention where anything can be said.
@@ -329,6 +330,18 @@ fn luhn(before: &[u32], base: u32) -> u32 {
 
 fn is_noise(word: &str) -> bool {
     word.len() > 2 && word.starts_with('[') && word.ends_with(']')
+}
+
+/// The classes of stretches of time, in their order.
+fn placed_words(label: &Label) -> String {
+    let start = |region: &Region| match region.shape {
+        Shape::Span { span_secs: [start, _], .. } if region.class != Label::GOOD => Some(start),
+        _ => None,
+    };
+    let mut words: Vec<(f64, &str)> =
+        label.regions.iter().filter_map(|region| Some((start(region)?, region.class.as_str()))).collect();
+    words.sort_by(|a, b| a.0.total_cmp(&b.0));
+    words.into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
 }
 
 /// Marks go; apostrophes and hyphens stay inside a word.

@@ -6,8 +6,8 @@ use super::latency::{LatencyMs, percentiles};
 use super::{EngineError, Line};
 use crate::decide::{Comparison, Pair, Seen, Support, comparison, decide_item, support};
 use crate::domain::{
-    InputStats, ItemId, Label, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability, Release,
-    ReleaseState, Task, Thresholds, Timestamp,
+    InputStats, ItemId, Label, LabelStatus, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability,
+    Release, ReleaseState, Task, Thresholds, Timestamp,
 };
 use crate::infer::Model;
 use crate::learn::SliceKind;
@@ -31,9 +31,13 @@ const PARTS: usize = 3;
 pub struct Disagreement {
     pub item: ItemId,
     pub unit: String,
-    /// Probability that it should not pass.
+    /// Probability that it should not pass; on lines that name items or write them down, that what each says
+    /// is wrong.
     pub live: Probability,
     pub candidate: Probability,
+    /// What live model and candidate say that it is; only on such lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<[String; 2]>,
     /// What people say; absent while nobody has.
     pub truth: Option<String>,
 }
@@ -226,7 +230,13 @@ impl Judged<'_> {
             #[expect(clippy::cast_possible_truncation, reason = "made from whole microseconds")]
             Timestamp::from_micros(micros as i64).to_string().chars().take(19).collect::<String>()
         };
-        let mut slices = self.named(SliceKind::Class, |_, label| label.main_class().to_owned());
+        // What is said is hardly ever said twice.
+        let mut slices = match self.plan.task {
+            Task::Transcribe => Vec::new(),
+            Task::Defect | Task::Classify => {
+                self.named(SliceKind::Class, |_, label| label.main_class().to_owned())
+            }
+        };
         let sources = self.named(SliceKind::Source, |one, _| one.source.clone());
         // The whole line is no part of it.
         slices.extend(if sources.len() > 1 { sources } else { Vec::new() });
@@ -274,21 +284,32 @@ impl Judged<'_> {
 
     /// What nobody has answered yet first.
     fn listed(&self) -> Vec<Disagreement> {
-        let mut listed: Vec<Disagreement> = self
-            .both
-            .iter()
-            .filter(|one| self.disagree(one))
-            .map(|one| Disagreement {
-                item: one.item,
-                unit: one.unit.clone(),
-                live: one.live.divert_probability(self.plan),
-                candidate: one.candidate.divert_probability(self.plan),
-                truth: one.known.as_ref().map(|(label, _)| label.main_class().to_owned()),
-            })
-            .collect();
+        let mut listed: Vec<Disagreement> =
+            self.both.iter().filter(|one| self.disagree(one)).map(|one| self.disagreement(one)).collect();
         listed.sort_by(|a, b| (a.truth.is_some(), b.item).cmp(&(b.truth.is_some(), a.item)));
         listed.truncate(LISTED);
         listed
+    }
+
+    fn disagreement(&self, one: &Both) -> Disagreement {
+        let plan = self.plan;
+        let names_items = plan.task != Task::Defect;
+        let doubt = |prediction: &Prediction| {
+            if names_items { prediction.doubt() } else { prediction.divert_probability(plan) }
+        };
+        let truth = |label: &Label| match plan.task {
+            Task::Transcribe if label.status == LabelStatus::Confirmed => plan.transcript.truth(label),
+            Task::Transcribe => label.status.to_string(),
+            Task::Defect | Task::Classify => label.main_class().to_owned(),
+        };
+        Disagreement {
+            item: one.item,
+            unit: one.unit.clone(),
+            live: doubt(&one.live),
+            candidate: doubt(&one.candidate),
+            said: names_items.then(|| [&one.live, &one.candidate].map(|said| said.label().to_owned())),
+            truth: one.known.as_ref().map(|(label, _)| truth(label)),
+        }
     }
 }
 
@@ -323,4 +344,55 @@ fn overkill(plan: &Plan, thresholds: Thresholds, prediction: &Prediction, label:
 fn would(plan: &Plan, thresholds: Thresholds, prediction: &Prediction) -> Outcome {
     let policy = Policy { level: Level::Partial, thresholds, version: 0 };
     decide_item(plan, &policy, Seen::Predicted(prediction)).outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timing;
+
+    fn read(reading: &str) -> Prediction {
+        let p = Probability::saturating;
+        Prediction {
+            model: ModelRef { name: "reader".into(), hash: "0".repeat(64) },
+            probabilities: [(reading.to_owned(), p(0.75)), (Prediction::OTHER.to_owned(), p(0.25))].into(),
+            regions: Vec::new(),
+            transcript: Some(reading.to_owned()),
+            timing: Timing::default(),
+            inputs: None,
+            features: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn readings_that_differ_are_listed_with_what_each_model_reads_and_what_was_said() {
+        let plan = Plan::new("Serials", Task::Transcribe, Vec::new());
+        let label = Label { class: None, transcript: Some("Three 4".into()), ..Label::confirmed("") };
+        let both = |live: &str, candidate: &str, known: Option<&Label>| Both {
+            item: ItemId::generate(),
+            unit: candidate.to_owned(),
+            inspection: candidate.to_owned(),
+            source: "folder:inbox".into(),
+            arrived_at: Timestamp::from_micros(1),
+            by_candidate: false,
+            live: read(live),
+            candidate: read(candidate),
+            known: known.map(|label| (label.clone(), Probability::ONE)),
+        };
+        let seen = [
+            both("three four", "three four", Some(&label)),
+            both("three four", "three five", Some(&label)),
+            both("one", "nine", None),
+        ];
+        let both: Vec<&Both> = seen.iter().collect();
+        let judged = Judged { plan: &plan, both: &both, thresholds: [Thresholds::default(); 2] };
+        let [unknown, known] = &judged.listed()[..] else { panic!() };
+        assert_eq!((unknown.unit.as_str(), &unknown.truth), ("nine", &None), "what is open comes first");
+        assert_eq!(known.said, Some(["three four".to_owned(), "three five".to_owned()]));
+        assert_eq!(known.truth.as_deref(), Some("three four"), "in the convention of the line");
+        assert_eq!(known.live.get(), 0.25, "the doubt, and no probability of a defect");
+        let calls = judged.kinds()[0];
+        assert_eq!((calls.n, calls.only_candidate_wrong, calls.only_live_wrong), (2, 1, 0));
+        assert!(judged.slices().is_empty(), "two sounds make no slice");
+    }
 }

@@ -40,7 +40,11 @@ pub(super) fn listed(line: &Line, wanted: Wanted<'_>) -> Result<Vec<Listed>, Eng
     let view = line.store.view();
     match wanted {
         Wanted::Labels(filter) => {
-            let all = view.labels()?.into_iter().map(|row| of_row(line, row));
+            let mut transcripts = view.transcripts()?;
+            let all = view.labels()?.into_iter().map(|mut row| {
+                row.votes.extend(transcripts.remove(&row.item.id).unwrap_or_default());
+                of_row(line, row)
+            });
             Ok(all.filter(|listed| filter.matches(&listed.labelled)).collect())
         }
         Wanted::Version(name) => {

@@ -5,7 +5,9 @@
 
 use super::EngineError;
 use crate::decide::{Evidence, EvidenceUnit, Support, support};
-use crate::domain::{Label, Plan, Probability, Route, SimulatorKind, SimulatorSettings, Task};
+use crate::domain::{
+    Label, Plan, Probability, Route, SimulatorKind, SimulatorSettings, Task, TranscriptRule,
+};
 use crate::infer::{EvidenceGroup, Manifest, Model};
 
 pub(super) fn package_support(plan: &Plan, model: &Model) -> Support {
@@ -30,14 +32,31 @@ pub(super) fn package_evidence(plan: &Plan, manifest: &Manifest) -> Evidence {
 }
 
 /// Whether an item is good, whether it may pass, and whether its name is right are three questions. Packages
-/// answer the first or, where they say names, the last.
+/// answer the first or, where they say names, the last. What is read of a sound, and with what doubt, follows
+/// from the rule of the line: under another one the package was asked something else.
 fn answers_the_plan(plan: &Plan, manifest: &Manifest) -> bool {
     manifest.task == plan.task
         && match plan.task {
             Task::Defect => passes_good_alone(plan),
             Task::Classify => manifest.evidence.iter().all(|group| group.names.is_some()),
-            Task::Transcribe => false,
+            Task::Transcribe => {
+                manifest.evidence.iter().all(|group| is_read_as_here(plan, group))
+                    && rule_of(manifest).is_some_and(|rule| rule == plan.transcript)
+            }
         }
+}
+
+/// The rule that a package's readings were measured under.
+fn rule_of(manifest: &Manifest) -> Option<TranscriptRule> {
+    let rule = manifest.training.settings.get("transcript")?;
+    serde_json::from_value(rule.clone()).ok()
+}
+
+/// Whether the line could read all that was read in a group: takes of single words, which are measured as what
+/// they are, say nothing of how often a serial number is wrong.
+fn is_read_as_here(plan: &Plan, group: &EvidenceGroup) -> bool {
+    let can_be_read = |text: &String| text.is_empty() || plan.transcript.allows(text);
+    group.names.as_ref().is_some_and(|names| names.iter().all(can_be_read))
 }
 
 fn passes_good_alone(plan: &Plan) -> bool {
@@ -124,5 +143,33 @@ mod tests {
         let evidence = package_evidence(&naming, &manifest);
         assert_eq!(evidence.units.len(), manifest.evidence.len());
         assert!(evidence.units.iter().all(|unit| unit.classes == naming.class_set(["stain"])));
+    }
+
+    #[test]
+    fn speakers_are_the_units_of_a_transcribing_package_where_it_was_asked_as_the_line_asks() {
+        let mut manifest = shipped("phone-line").unwrap().manifest().clone();
+        let serials = plan("transcribe", "[transcript]\nwords = [\"one\", \"two\"]\nwords_min = 2\n");
+        manifest.task = Task::Transcribe;
+        let speaker = |group: &str, defective, score, names: &[&str]| EvidenceGroup {
+            group: group.into(),
+            defective,
+            score,
+            classes: None,
+            names: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        };
+        manifest.evidence = vec![
+            speaker("ann", false, 0.1, &["one two", "two two"]),
+            speaker("bob", true, 0.02, &["", "one one"]),
+        ];
+        let scores = |plan: &Plan, manifest: &Manifest| {
+            let units = package_evidence(plan, manifest).units;
+            units.iter().map(|unit| (unit.defective, unit.score.get())).collect::<Vec<_>>()
+        };
+        assert_eq!(scores(&serials, &manifest), [], "nobody knows by which rule it was measured");
+        manifest.training.settings = serde_json::json!({ "transcript": serials.transcript });
+        assert_eq!(scores(&serials, &manifest), [(false, 0.1), (true, 0.02)]);
+        assert_eq!(scores(&plan("transcribe", ""), &manifest), [], "another rule is another question");
+        manifest.evidence.push(speaker("cem", false, 0.1, &["one", "two"]));
+        assert_eq!(scores(&serials, &manifest), [], "single words are no serial numbers");
     }
 }

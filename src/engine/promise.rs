@@ -9,6 +9,7 @@ use crate::decide::{
 use crate::domain::{
     Alarm, AuditRates, Level, ModelRef, Outcome, Policy, Probability, Promise, Task, Timestamp,
 };
+use crate::learn::{Apart, apart};
 use crate::watch::{self, Estimates, SeriesPoint};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 /// Multiples of the evidence that the outlook looks at.
 const TIMES: [f64; 5] = [1.0, 1.25, 1.5, 2.0, 4.0];
 const CURVE_CONFIDENCE: f64 = 0.9;
+/// Of the resampling that gives intervals.
+const SEED: u64 = 1;
 /// Points of the estimate over time.
 const SERIES_POINTS: usize = 200;
 
@@ -32,6 +35,9 @@ pub struct PromiseReport {
     pub curve: Vec<CurvePoint>,
     pub outlook: Vec<Outlook>,
     pub estimates: Estimates,
+    /// How far people's transcripts of the same sounds lie apart; only where they are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said_apart: Option<Apart>,
     pub series: Vec<SeriesPoint>,
     /// Checks that nobody has answered yet.
     pub pending: usize,
@@ -94,6 +100,7 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
         curve: risk_curve(promise, &evidence, Probability::saturating(CURVE_CONFIDENCE)),
         outlook: outlook(promise, &evidence, &TIMES),
         estimates,
+        said_apart: said_apart(line)?,
         series: watch::series(&verified, SERIES_POINTS),
         pending,
         alarms,
@@ -104,4 +111,17 @@ pub fn promise_report(line: &Line, model: Option<&str>) -> Result<PromiseReport,
         evidence,
         answers,
     })
+}
+
+/// After the convention of the line.
+fn said_apart(line: &Line) -> Result<Option<Apart>, EngineError> {
+    if line.plan.task != Task::Transcribe {
+        return Ok(None);
+    }
+    let written = |text: &Option<String>| text.as_ref().map(|text| line.plan.transcript.normalise(text));
+    let pairs = line.store.view().two_answers()?.into_iter().filter_map(|pair| {
+        let [a, b] = pair.said.each_ref().map(written);
+        Some((pair.unit, [a?, b?]))
+    });
+    Ok(apart(&pairs.collect::<Vec<_>>(), SEED))
 }

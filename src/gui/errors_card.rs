@@ -11,7 +11,7 @@ use super::widgets::{
 use crate::domain::{Filter, MediaKind};
 use crate::engine::{
     self, AnalyseJob, AnalyseOver, Analysis, AnalysisReport, Ask, Changed, EngineError, Line,
-    ModelComparison, SliceKind, Task, find_model,
+    ModelComparison, NO_WORD, SliceKind, Task, find_model,
 };
 use eframe::egui::{self, Align2, Color32, FontId, Grid, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
@@ -160,10 +160,17 @@ fn figures_ui(ui: &mut Ui, report: &AnalysisReport, t: Tokens) {
     ui.columns(4, |columns| {
         let about = format!("[{}, {}] · n = {}", percent(all.low), percent(all.high), all.n);
         figure_ui(&mut columns[0], tr("Named wrongly"), &percent(all.rate), &about, t.text[0]);
-        let about = format!("{} {} {}", tr("of"), all.n, tr("items: defective called good"));
-        figure_ui(&mut columns[1], tr("Missed"), &all.missed.to_string(), &about, t.text[0]);
-        let about = format!("{} {} {}", tr("of"), all.n, tr("items: good called defective"));
-        figure_ui(&mut columns[2], tr("False alarms"), &all.false_alarms.to_string(), &about, t.text[0]);
+        if let Some([missed, inserted, said]) = words_lost(report) {
+            let about = format!("{} {said} {}", tr("of"), tr("words that were said"));
+            figure_ui(&mut columns[1], tr("Words missed"), &missed.to_string(), &about, t.text[0]);
+            let about = format!("{} {said} {}", tr("beside"), tr("words that were said"));
+            figure_ui(&mut columns[2], tr("Words inserted"), &inserted.to_string(), &about, t.text[0]);
+        } else {
+            let about = format!("{} {} {}", tr("of"), all.n, tr("items: defective called good"));
+            figure_ui(&mut columns[1], tr("Missed"), &all.missed.to_string(), &about, t.text[0]);
+            let about = format!("{} {} {}", tr("of"), all.n, tr("items: good called defective"));
+            figure_ui(&mut columns[2], tr("False alarms"), &all.false_alarms.to_string(), &about, t.text[0]);
+        }
         let (figure, about) = if overlap.is_known {
             (overlap.learnt_units.to_string(), format!("{} {} {}", tr("of"), overlap.units, tr("units")))
         } else {
@@ -171,6 +178,17 @@ fn figures_ui(ui: &mut Ui, report: &AnalysisReport, t: Tokens) {
         };
         figure_ui(&mut columns[3], tr("It has learnt from"), &figure, &about, t.text[0]);
     });
+}
+
+/// Words missed, words inserted, and all that were said; `None` where nothing is written down.
+fn words_lost(report: &AnalysisReport) -> Option<[usize; 3]> {
+    let is_said = report.evaluation.predictions.iter().any(|row| row.transcript.is_some());
+    let confusion = Some(&report.analysis.confusion).filter(|_| is_said)?;
+    let none = confusion.classes.iter().position(|class| class == NO_WORD);
+    let missed = none.map_or(0, |at| confusion.counts.iter().map(|row| row[at]).sum());
+    let inserted = none.map_or(0, |at| confusion.counts[at].iter().sum());
+    let all: usize = confusion.counts.iter().flatten().sum();
+    Some([missed, inserted, all - inserted])
 }
 
 /// True class down, the model's across; what is right stands on the diagonal.
@@ -228,6 +246,7 @@ pub(super) fn slice_word(kind: SliceKind) -> &'static str {
         SliceKind::Level => tr("level in dB"),
         SliceKind::NoiseFloor => tr("noise floor in dB"),
         SliceKind::Duration => tr("seconds"),
+        SliceKind::SpeakingRate => tr("words a second"),
         SliceKind::Size => tr("size of the defect"),
         SliceKind::Agreement => tr("people"),
         SliceKind::Training => tr("training"),

@@ -333,8 +333,14 @@ fn disagreements_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) -> Option<It
                 shown = Some(one.item);
             }
             if let Some(truth) = &one.truth {
-                ui.label(secondary(format!("{} {}", tr("live"), percent(one.live.get())), t));
-                ui.label(secondary(format!("{} {}", tr("candidate"), percent(one.candidate.get())), t));
+                for (which, (name, p)) in
+                    [(tr("live"), one.live), (tr("candidate"), one.candidate)].into_iter().enumerate()
+                {
+                    // What is named or written down says more than how doubtful it is.
+                    let said = one.said.as_ref().map(|said| format!("“{}”", said[which]));
+                    let said = said.unwrap_or_else(|| percent(p.get()));
+                    ui.label(secondary(format!("{name} {said}"), t));
+                }
                 ui.label(RichText::new(truth).size(SECONDARY));
             } else {
                 ui.label(note(tr("not answered yet: shown afterwards"), t));

@@ -7,7 +7,7 @@ use super::texts::tr;
 use super::theme::{BODY, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens, tokens};
 use super::verbs::{Group, Keymap, TABLE, Verb};
 use super::widgets::{Face, cap_ui, chip_frame, modal_ui, note, percent, row_ui, secondary};
-use crate::domain::{Level, MediaKind};
+use crate::domain::{Level, MediaKind, Task};
 use eframe::egui::{
     self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke,
     StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -284,6 +284,9 @@ pub fn status_ui(ui: &mut Ui, page: &mut Page<'_>, now: Place) {
         ui.horizontal_centered(|ui| {
             let kind = page.card().map(|card| card.item.kind);
             let verbs: &[Verb] = match (now, kind) {
+                (Place::Review, Some(MediaKind::Audio)) if page.session.plan.task == Task::Transcribe => {
+                    &[Verb::NextWord, Verb::HearWord, Verb::Play, Verb::HideMarks, Verb::Keys, Verb::Palette]
+                }
                 (Place::Review, Some(MediaKind::Audio)) => &[
                     Verb::Play,
                     Verb::PlayRegion,

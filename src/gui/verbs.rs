@@ -49,6 +49,9 @@ pub enum Verb {
     ZoomToRegion,
     CursorLeft,
     CursorRight,
+    NextWord,
+    PreviousWord,
+    HearWord,
     Filter,
     History,
     Edit,
@@ -96,19 +99,21 @@ pub enum Verb {
     Backup,
 }
 
-/// Where a key means its verb. `Edit` and `Sound` are parts of `Review` with keys of their own.
+/// Where a key means its verb. `Edit`, `Sound` and `Speech` are parts of `Review` with keys of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Everywhere,
     Review,
     /// A part of `Review` as well: a sound is on the screen.
     Sound,
+    /// The same, and the line writes down what is said.
+    Speech,
     Edit,
 }
 
 impl Scope {
-    /// Whether two keys of these scopes can mean something at the same time. Inside `Edit` and `Sound`
-    /// their own keys come first, so that a key may mean one thing to a tool and another to an answer.
+    /// Whether two keys of these scopes can mean something at the same time. Inside the parts of
+    /// `Review` their own keys come first, so that a key may mean one thing to a tool and another to an answer.
     pub fn overlaps(self, other: Self) -> bool {
         self == other || self == Self::Everywhere || other == Self::Everywhere
     }
@@ -311,6 +316,30 @@ pub const TABLE: &[About] = &[
     ),
     about(Verb::CursorLeft, View, Scope::Sound, "Alt+Left", "Cursor left", "An earlier moment of the sound"),
     about(Verb::CursorRight, View, Scope::Sound, "Alt+Right", "Cursor right", "A later moment of the sound"),
+    about(
+        Verb::NextWord,
+        Answer,
+        Scope::Speech,
+        "F8",
+        "Next uncertain word",
+        "Shown, heard, and chosen where it is written, so that typing replaces it alone",
+    ),
+    about(
+        Verb::PreviousWord,
+        Answer,
+        Scope::Speech,
+        "Shift+F8",
+        "Previous uncertain word",
+        "The one before; where no word is uncertain, each in turn",
+    ),
+    about(
+        Verb::HearWord,
+        Answer,
+        Scope::Speech,
+        "F7",
+        "Hear it again",
+        "The chosen word, else what is on the screen; while writing too",
+    ),
     about(Verb::Filter, View, Review, "Ctrl+F", "Filter the queue", "Only some of the waiting items"),
     about(Verb::History, View, Review, "I", "History", "Everything that happened to this item"),
     about(Verb::Edit, Regions, Review, "E", "Edit regions", "Draw and correct where the defect is"),
@@ -442,7 +471,7 @@ pub const TABLE: &[About] = &[
         Everywhere,
         "Ctrl+I",
         "Import labels…",
-        "A folder with items.jsonl, or of sounds with labels beside them",
+        "A folder with items.jsonl or a speech manifest, or of sounds with labels beside them",
     ),
     about(
         Verb::Export,

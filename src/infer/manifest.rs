@@ -217,8 +217,8 @@ pub struct EvidenceGroup {
     /// for a single class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
-    /// Every name that a model which names items gave its items. Older packages of such models do not say,
-    /// and support no promise.
+    /// Every name that a model which names items gave its items; of one that writes down what is said, all
+    /// that it read. Older packages of such models do not say, and support no promise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
 }

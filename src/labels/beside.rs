@@ -15,7 +15,7 @@ pub(super) fn write_beside(
 ) -> Result<Tally, LabelsError> {
     let mut tally = Tally::default();
     for entry in entries {
-        let said = match entry.audible(is_field_text).and_then(inside) {
+        let said = match entry.audible_or_said(is_field_text).and_then(inside) {
             Ok(said) => said,
             Err(reason) => {
                 tally.leave_out(reason);

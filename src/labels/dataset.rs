@@ -1,11 +1,12 @@
-//! Reads a folder with an `items.jsonl` into labelled items; one without, as sounds with labels
-//! beside them.
+//! Reads a folder with an `items.jsonl` into labelled items; one without, as a speech manifest or as
+//! sounds with labels beside them.
 //!
 //! Every line stands for itself: a bad one is reported with its number and left out, the rest
 //! goes in. Media files must exist inside the folder but are not decoded; masks are read into
 //! regions. Knows nothing of the store: importing is the caller's.
 
 use super::LabelsError;
+use super::manifest;
 use super::picture;
 use super::record::Record;
 use super::sounds;
@@ -48,21 +49,32 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Reads the data set in `dir` and keeps what `filter` matches, in the order of `items.jsonl` or,
-/// where there is none, of the sounds' names.
+/// Reads the data set in `dir` and keeps what `filter` matches, in the order of its list or, where there
+/// is none, of the sounds' names.
 ///
 /// # Errors
-/// Only when the folder or its `items.jsonl` cannot be read; what is bad in itself is in
+/// Only when the folder or its list cannot be read; what is bad in itself is in
 /// [`Dataset::skipped`].
 pub fn read(dir: &Path, filter: &Filter) -> Result<Dataset, LabelsError> {
     if dir.join(ITEMS_FILE).is_file() {
-        return read_items(dir, filter);
+        return read_list(dir, ITEMS_FILE, |root, line| root.read_line(line, filter));
+    }
+    if let Some(dataset) = manifest::read(dir, filter)? {
+        return Ok(dataset);
     }
     sounds::read(dir, filter)?.ok_or_else(|| LabelsError::NotADataSet { path: dir.to_owned() })
 }
 
-fn read_items(dir: &Path, filter: &Filter) -> Result<Dataset, LabelsError> {
-    let file_path = dir.join(ITEMS_FILE);
+/// What a line of a list says; `None` for what a filter leaves out.
+pub(super) type ReadLine = Result<Option<LabelledItem>, Refusal>;
+
+/// A list with a line for each item.
+pub(super) fn read_list(
+    dir: &Path,
+    file: &str,
+    read_line: impl Fn(&Root, &[u8]) -> ReadLine + Sync,
+) -> Result<Dataset, LabelsError> {
+    let file_path = dir.join(file);
     let root = Root::open(dir)?;
     let file = File::open(&file_path).map_err(LabelsError::io("open the data set", &file_path))?;
     let mut lines = Lines { reader: BufReader::new(file), number: 0 };
@@ -73,8 +85,11 @@ fn read_items(dir: &Path, filter: &Filter) -> Result<Dataset, LabelsError> {
         if batch.is_empty() {
             return Ok(dataset);
         }
-        let read: Vec<_> =
-            batch.par_iter().map(|(number, line)| (*number, root.read_line(line, filter))).collect();
+        let read_one = |line: &Result<Vec<u8>, String>| match line {
+            Ok(bytes) => read_line(&root, bytes),
+            Err(reason) => Err((None, reason.clone())),
+        };
+        let read: Vec<_> = batch.par_iter().map(|(number, line)| (*number, read_one(line))).collect();
         for (line, outcome) in read {
             match outcome {
                 Ok(None) => {}
@@ -182,7 +197,7 @@ pub(super) struct Root {
 }
 
 /// The media of the line, where known, and why it is left out.
-type Refusal = (Option<String>, String);
+pub(super) type Refusal = (Option<String>, String);
 
 impl Root {
     pub fn open(dir: &Path) -> Result<Self, LabelsError> {
@@ -190,20 +205,14 @@ impl Root {
         Ok(Self { dir: dir.to_owned(), real })
     }
 
-    /// `None` for what the filter leaves out.
-    fn read_line(
-        &self,
-        line: &Result<Vec<u8>, String>,
-        filter: &Filter,
-    ) -> Result<Option<LabelledItem>, Refusal> {
-        let bytes = line.as_ref().map_err(|reason| (None, reason.clone()))?;
+    fn read_line(&self, bytes: &[u8], filter: &Filter) -> ReadLine {
         let record: Record =
             serde_json::from_slice(bytes).map_err(|error| (media_of(bytes), plain(&error)))?;
         let media = record.media.clone();
         self.item_of(record, filter).map_err(|reason| (Some(media), reason))
     }
 
-    fn item_of(&self, record: Record, filter: &Filter) -> Result<Option<LabelledItem>, String> {
+    pub fn item_of(&self, record: Record, filter: &Filter) -> Result<Option<LabelledItem>, String> {
         let path = self.inside(&record.media)?;
         let label = label_of(&record)?;
         let name = record.original_name.unwrap_or(record.media);
@@ -352,7 +361,7 @@ fn media_of(bytes: &[u8]) -> Option<String> {
 }
 
 /// serde's message; its "at line 1" would contradict the number of the line.
-fn plain(error: &serde_json::Error) -> String {
+pub(super) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" at line 1 column ") {
         Some((what, "0")) => what.to_owned(),

@@ -24,6 +24,9 @@ pub(super) struct Entry<'a> {
     pub header: Option<Header>,
 }
 
+/// Why most formats leave a transcript out.
+const TEXT_ONLY: &str = "transcript without a class";
+
 /// What the writers of a format hand back for the count sheet.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -66,6 +69,9 @@ impl Entry<'_> {
     ) -> Result<Sayable<'_>, &'static str> {
         self.must_be_settled(MediaKind::Image)?;
         let label = &self.item.label;
+        if is_text_only(label) {
+            return Err(TEXT_ONLY);
+        }
         let Some(header) = self.header else { return Err("unreadable picture") };
         let regions: Vec<&Region> = label.regions.iter().filter(|r| r.class != Label::GOOD).collect();
         let located: BTreeSet<&str> = regions.iter().map(|region| region.class.as_str()).collect();
@@ -78,13 +84,41 @@ impl Entry<'_> {
     /// tells whether the format can carry a class.
     pub fn audible(&self, can_say: impl Fn(&str) -> bool) -> Result<Audible, &'static str> {
         self.must_be_settled(MediaKind::Audio)?;
-        let clip = Clip::of(&open(&self.item.path).map_err(|_| "unreadable sound")?);
+        if is_text_only(&self.item.label) {
+            return Err(TEXT_ONLY);
+        }
+        let clip = self.clip()?;
         let marks = marks_of(&self.item.label, clip).ok_or("region in pixels")?;
         if marks.iter().all(|mark| can_say(&mark.class)) {
             Ok(Audible { clip, marks })
         } else {
             Err("class name that a line of text cannot carry")
         }
+    }
+
+    /// The same where a label may be any text: what is only said is one mark from end to end, and read as such.
+    pub fn audible_or_said(&self, can_say: impl Fn(&str) -> bool) -> Result<Audible, &'static str> {
+        let Some(text) = self.item.label.transcript.as_ref().filter(|_| is_text_only(&self.item.label))
+        else {
+            return self.audible(can_say);
+        };
+        self.must_be_settled(MediaKind::Audio)?;
+        let clip = self.clip()?;
+        if text.is_empty() || text == Label::GOOD || !can_say(text) {
+            return Err("transcript that a line of text cannot carry");
+        }
+        Ok(Audible { clip, marks: vec![clip.whole(text)] })
+    }
+
+    /// What is said in a settled sound, and for how many seconds that lasts.
+    pub fn spoken(&self) -> Result<(&str, f64), &'static str> {
+        self.must_be_settled(MediaKind::Audio)?;
+        let text = self.item.label.transcript.as_deref().ok_or("without a transcript")?;
+        Ok((text, self.clip()?.secs()))
+    }
+
+    fn clip(&self) -> Result<Clip, &'static str> {
+        Ok(Clip::of(&open(&self.item.path).map_err(|_| "unreadable sound")?))
     }
 
     /// Regions with a span that a reader of the time axis takes for a label of the whole sound.
@@ -110,7 +144,7 @@ impl Entry<'_> {
                 MediaKind::Audio => "sound",
             });
         }
-        if is_text_only(label) { Err("transcript without a class") } else { Ok(()) }
+        Ok(())
     }
 
     /// Regions that mark good places: no format of pictures but `items.jsonl` and CSV has a word for them.

@@ -9,7 +9,7 @@ use super::names::{Split, Stems};
 use super::picture;
 use super::record::{KNOWN_KEYS, Record};
 use super::sheet::{CountSheet, Format, Provenance, count};
-use super::{LabelsError, audacity, class_masks, coco, csv, cuts, raven, voc, yolo};
+use super::{LabelsError, audacity, class_masks, coco, csv, cuts, manifest, raven, voc, yolo};
 use crate::domain::{LabelStatus, LabelledItem, MediaKind, Shape};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -68,6 +68,7 @@ pub fn export(
         Format::Audacity => audacity::write(&staging.dir, &entries)?,
         Format::Raven => raven::write(&staging.dir, &entries)?,
         Format::Cuts => cuts::write(&staging.dir, &entries)?,
+        Format::Manifest => manifest::write(&staging.dir, &entries)?,
     };
     (sheet.written, sheet.left_out, sheet.simplified) = (tally.written, tally.left_out, tally.simplified);
     let owned: Vec<LabelledItem> = present.into_iter().cloned().collect();

@@ -1,5 +1,5 @@
-//! Labels in and out: data set folders with an `items.jsonl`, or of sounds with label tracks beside
-//! them; exports to the formats that other tools read, and the proof that an export reads back to
+//! Labels in and out: data set folders with an `items.jsonl`, with a speech manifest, or of sounds with
+//! label tracks beside them; exports to the formats that other tools read, and the proof that an export reads back to
 //! what was put in.
 //!
 //! Works on [`LabelledItem`](crate::domain::LabelledItem)s and folders only. Knows nothing of the
@@ -15,6 +15,7 @@ mod cuts;
 pub mod dataset;
 mod entry;
 mod export;
+mod manifest;
 mod marks;
 mod names;
 mod picture;
@@ -41,7 +42,7 @@ use thiserror::Error;
 pub enum LabelsError {
     #[error("cannot {action}: {source}: {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("no items.jsonl in this folder, and no sounds with labels beside them: {}", path.display())]
+    #[error("no items.jsonl or manifest.jsonl in this folder, and no sounds with labels beside them: {}", path.display())]
     NotADataSet { path: PathBuf },
     #[error("not an export, {why}: {}", path.display())]
     NotAnExport { why: String, path: PathBuf },

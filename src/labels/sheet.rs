@@ -22,10 +22,11 @@ pub enum Format {
     Audacity,
     Raven,
     Cuts,
+    Manifest,
 }
 
 impl Format {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Jsonl,
         Self::Coco,
         Self::Yolo,
@@ -36,6 +37,7 @@ impl Format {
         Self::Audacity,
         Self::Raven,
         Self::Cuts,
+        Self::Manifest,
     ];
 
     #[must_use]
@@ -51,6 +53,7 @@ impl Format {
             Self::Audacity => "audacity",
             Self::Raven => "raven",
             Self::Cuts => "cuts",
+            Self::Manifest => "manifest",
         }
     }
 }

@@ -2,11 +2,16 @@
 
 use super::tests::{expect_difference, export_and_check, forge, item_of, provenance, rehash, specs, wave};
 use super::*;
-use crate::domain::{Filter, Label, LabelStatus, LabelledItem, MediaKind, Region, Shape};
+use crate::domain::{Filter, Label, LabelStatus, LabelledItem, MediaKind, Region, Shape, TranscriptRule};
 use crate::media::{Sound, SoundFile, WavFormat, decode_sound, encode_wav};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
+
+/// A transcript where nothing else is known.
+fn text_alone(label: &Label) -> Option<&str> {
+    label.transcript.as_deref().filter(|_| label.class.is_none() && label.regions.is_empty())
+}
 
 /// What a label says of a sound: classes with their places, nothing for a good one.
 fn said(label: &Label, sound: &SoundFile, all_bands_known: bool) -> Vec<String> {
@@ -14,6 +19,7 @@ fn said(label: &Label, sound: &SoundFile, all_bands_known: bool) -> Vec<String> 
     let own = label.class.iter().filter(|class| *class != Label::GOOD);
     let own = own.filter(|class| label.regions.iter().all(|region| region.class != **class));
     let mut said: Vec<String> = own.map(|class| format!("{class} whole")).collect();
+    said.extend(text_alone(label).map(|text| format!("{text} whole")));
     for region in &label.regions {
         let Shape::Span { span_secs: [start, end], band_hz } = region.shape else {
             said.push(format!("{} whole", region.class));
@@ -52,7 +58,8 @@ proptest! {
                 let is_audacity = format == Format::Audacity;
                 let (found, label) = (item.label, &listed[&item.path]);
                 prop_assert_eq!(said(&found, &sound, is_audacity), said(label, &sound, is_audacity));
-                prop_assert_eq!(found.classes(), label.classes());
+                let classes = text_alone(label).map_or_else(|| label.classes(), |text| [text].into());
+                prop_assert_eq!(found.classes(), classes);
                 prop_assert_eq!(found.status, LabelStatus::Confirmed);
             }
         }
@@ -125,6 +132,94 @@ fn tracks_tables_and_cuts_hold_what_they_should() {
     );
     assert_eq!(text("raven/media/good.Table.1.selections.txt"), header);
     assert!(!dir.path().join("audacity/media/cannot.txt").exists());
+}
+
+/// Sounds of which it is written down what is said, and one of which it is not.
+fn spoken(dir: &Path) -> Vec<LabelledItem> {
+    let said = |text: &str| Label { class: None, transcript: Some(text.to_owned()), ..Label::confirmed("") };
+    let mut items = sounds(dir);
+    items.truncate(4);
+    items[0].label = said("three \"four\"");
+    items[1].label = said("");
+    items[2].label.transcript = Some("good".into());
+    items
+}
+
+#[test]
+fn a_manifest_says_what_was_said_and_by_whom_and_is_read_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (items, out) = (spoken(dir.path()), dir.path().join("out"));
+    let sheet = export_and_check(&items, Format::Manifest, &out);
+    assert_eq!((sheet.written, sheet.left_out), (3, [("cannot tell".to_owned(), 1)].into()));
+    let text = fs::read_to_string(out.join("manifest.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "audio_filepath": "media/a.wav", "duration": 800.0 / 1001.0, "text": "three \"four\"",
+        "speaker": "unit a.wav",
+    });
+    assert_eq!(first, expected);
+    fs::remove_file(out.join("items.jsonl")).unwrap();
+    let again = read(&out, &Filter::default()).unwrap();
+    assert_eq!(again.skipped, []);
+    let said: Vec<_> =
+        again.items.iter().map(|item| (item.group.as_str(), item.label.transcript.as_deref())).collect();
+    let expected = [("unit a.wav", "three \"four\""), ("unit b.wav", ""), ("unit good.wav", "good")];
+    assert_eq!(said, expected.map(|(group, text)| (group, Some(text))));
+    let is = |part: &str, from: &str, to: &str| {
+        expect_difference(&items, Format::Manifest, part, |out| forge(out, "manifest.jsonl", from, to));
+    };
+    is("expected {", "three", "four");
+    is("expected {", "unit a.wav", "unit b.wav");
+    is("expected {", "\"duration\":0.", "\"duration\":1.");
+    is("cannot say this item", "media/a.wav", "media/cannot.wav");
+}
+
+#[test]
+fn manifests_of_other_programs_are_read_and_parts_of_recordings_refused() {
+    let lines = concat!(
+        "{\"audio_filepath\": \"a.wav\", \"duration\": 1.0, \"text\": \"one\", \"speaker\": 7, \"lang\": \"en\"}\n",
+        "{\"audio_filepath\": \"b.wav\", \"duration\": 0.5, \"offset\": 2.0, \"text\": \"two\"}\n",
+        "{\"audio_filepath\": \"b.wav\", \"text\": \"two\", \"label\": \"x\"}\n",
+        "{\"audio_filepath\": \"/b.wav\", \"text\": \"two\"}\n",
+        "{\"audio_filepath\": \"b.wav\"}\n",
+    );
+    let again = b"{\"audio_filepath\": \"./a.wav\", \"text\": \"one\"}\n{\"audio_filepath\": \"b.wav\", \"text\": \"two\"}\n";
+    let dir = folder(&[
+        ("a.wav", b"sound"),
+        ("b.wav", b"sound"),
+        ("a_manifest.json", lines.as_bytes()),
+        ("test_manifest.jsonl", again),
+    ]);
+    let data = read(dir.path(), &Filter::default()).unwrap();
+    let items: Vec<_> = data.items.iter().map(|item| (item.name.as_str(), item.group.as_str())).collect();
+    assert_eq!(items, [("a.wav", "7"), ("b.wav", "b.wav")]);
+    assert_eq!(data.items[0].extra["lang"], "en");
+    let reasons =
+        ["part of a recording", "\"label\" means", "leads out", "missing field `text`", "another manifest"];
+    assert_eq!(data.skipped.len(), reasons.len(), "{:?}", data.skipped);
+    for (skipped, part) in data.skipped.iter().zip(reasons) {
+        assert!(skipped.reason.contains(part), "{skipped:?} has no \"{part}\"");
+    }
+}
+
+#[test]
+fn a_track_carries_a_transcript_as_one_label_where_no_word_has_a_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut items = spoken(dir.path());
+    items[2].label = Label { class: None, transcript: Some("one two".into()), ..Label::confirmed("") };
+    items[2].label.regions = vec![span("one", [0.02, 0.1], None), span("two", [0.1, 0.15], None)];
+    let out = dir.path().join("out");
+    let sheet = export_and_check(&items, Format::Audacity, &out);
+    let left_out = [("cannot tell", 1), ("transcript that a line of text cannot carry", 1)];
+    assert_eq!(sheet.left_out, left_out.map(|(why, n)| (why.to_owned(), n)).into());
+    let text = |file: &str| fs::read_to_string(out.join("media").join(file)).unwrap();
+    assert_eq!(text("a.txt"), format!("0.0\t{}\tthree \"four\"\n", 800.0 / 1001.0));
+    assert_eq!(text("good.txt"), "0.02\t0.1\tone\n0.1\t0.15\ttwo\n");
+    // Read without their list, both say the same as before.
+    let rule = TranscriptRule { punctuation: true, ..TranscriptRule::default() };
+    let again = read(&out.join("media"), &Filter::default()).unwrap();
+    let said: Vec<String> = again.items.iter().map(|item| rule.truth(&item.label)).collect();
+    assert_eq!(said, ["three \"four\"", "one two"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where a model errs: by class, unit, source, time, light, size and agreement, against another model,
+//! Where a model errs: by class or word, unit, source, time, light, size and agreement, against another model,
 //! and which data would help most.
 //!
 //! Works on rows that were measured; reads no files and no store.
@@ -7,6 +7,7 @@ use super::by_size::SIDES_PX;
 use super::evaluate::PredictionRow;
 use super::metrics::bootstrap;
 use super::versus::{Comparison, compare};
+use super::word_errors::word_confusion;
 use crate::decide::{lower_bound, upper_bound};
 use crate::domain::{Label, Probability, Timestamp};
 use serde::Serialize;
@@ -51,6 +52,8 @@ pub enum SliceKind {
     Level,
     NoiseFloor,
     Duration,
+    /// Words a second.
+    SpeakingRate,
     Size,
     Agreement,
     /// Units that the model has learnt from, and others.
@@ -71,6 +74,7 @@ impl SliceKind {
             Self::Level => "level",
             Self::NoiseFloor => "noise floor",
             Self::Duration => "duration",
+            Self::SpeakingRate => "speaking rate",
             Self::Size => "size",
             Self::Agreement => "agreement",
             Self::Training => "training",
@@ -109,7 +113,8 @@ pub struct Slice {
 pub struct Confusion {
     pub classes: Vec<String>,
     /// A row for each true class, a column for what the model said. An item with several classes stands
-    /// under its main one, and on the diagonal where the model named any of them.
+    /// under its main one, and on the diagonal where the model named any of them. Of what is said the
+    /// classes are words, and the last one stands for none.
     pub counts: Vec<Vec<usize>>,
 }
 
@@ -198,7 +203,8 @@ impl Table<'_> {
             self.parts(TERCILES, &|at| of(&self.rows[at]), &plain)
         };
         let kinds = [
-            (SliceKind::Class, self.named(|row, _| Some(row.truth.clone()))),
+            // What is said is hardly ever said twice.
+            (SliceKind::Class, self.named(|row, _| row.transcript.is_none().then(|| row.truth.clone()))),
             (SliceKind::Unit, self.units()),
             (SliceKind::Source, self.named(|_, fact| fact?.source.clone())),
             (SliceKind::Time, self.parts(TIMES, &by_time, &time)),
@@ -207,6 +213,7 @@ impl Table<'_> {
             (SliceKind::Level, measured(&|row| Some(row.inputs.sound()?.level_db.into()))),
             (SliceKind::NoiseFloor, measured(&|row| Some(row.inputs.sound()?.noise_floor_db.into()))),
             (SliceKind::Duration, measured(&|row| row.secs)),
+            (SliceKind::SpeakingRate, measured(&speaking_rate)),
             (SliceKind::Size, self.named(|row, _| size_name(row))),
             (SliceKind::Agreement, self.named(|_, fact| Some(agreement(fact?.disagreed).to_owned()))),
             (
@@ -327,7 +334,9 @@ impl Table<'_> {
             low,
             high,
             missed: count(&|row| row.defective && row.label == Label::GOOD),
-            false_alarms: count(&|row| !row.defective && row.label != Label::GOOD),
+            false_alarms: count(&|row| {
+                row.transcript.is_none() && !row.defective && row.label != Label::GOOD
+            }),
         }
     }
 }
@@ -354,6 +363,13 @@ fn agreement(disagreed: Option<bool>) -> &'static str {
     }
 }
 
+/// Words a second, of what is said.
+fn speaking_rate(row: &PredictionRow) -> Option<f64> {
+    row.transcript.as_ref()?;
+    let secs = row.secs.filter(|secs| *secs > 0.0)?;
+    Some(row.truth.split_whitespace().count() as f64 / secs)
+}
+
 /// The band of a defect's side, as in the table by size.
 fn size_name(row: &PredictionRow) -> Option<String> {
     let side = (row.defect_px.filter(|px| *px > 0)? as f64).sqrt();
@@ -366,6 +382,9 @@ fn size_name(row: &PredictionRow) -> Option<String> {
 }
 
 fn confusion(rows: &[PredictionRow]) -> Confusion {
+    if rows.iter().any(|row| row.transcript.is_some()) {
+        return word_confusion(rows);
+    }
     let said = |row: &PredictionRow| if row.is_right { row.truth.clone() } else { row.label.clone() };
     let names: BTreeSet<String> = rows.iter().flat_map(|row| [row.truth.clone(), said(row)]).collect();
     let (good, mut classes): (Vec<String>, Vec<String>) =
@@ -418,6 +437,7 @@ fn advice(slices: &[Slice], learnt_units: Option<&BTreeMap<String, usize>>) -> V
             | SliceKind::Level
             | SliceKind::NoiseFloor
             | SliceKind::Duration
+            | SliceKind::SpeakingRate
             | SliceKind::Size
                 if slice.worse_by_at_least > 0.0 =>
             {

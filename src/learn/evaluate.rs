@@ -8,9 +8,10 @@ use super::metrics::{
     ReliabilityBin, auroc, average_precision, bootstrap, calibration_error, detection_f, detection_precision,
     reliability,
 };
+use super::people::{People, people};
 use super::suspects::suspects;
 use crate::domain::{
-    BoxPx, Edits, InputStats, LabelledItem, ModelRef, Probability, Region, Shape, Task, Vote, word_edits,
+    BoxPx, Edits, InputStats, LabelledItem, ModelRef, Probability, Region, Shape, Task, word_edits,
 };
 use crate::infer::{Metric, Model, Output};
 use serde::Serialize;
@@ -95,17 +96,6 @@ pub struct Report {
     pub data_hash: String,
     /// Items that could not be used, and why.
     pub skipped: Vec<(String, String)>,
-}
-
-/// People's answers against the labels, on the items that have any.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct People {
-    /// Share of single answers that are right, and of the commonest answers to an item (a tie counts by the
-    /// share of right ones among them).
-    pub single: Metric,
-    pub majority: Metric,
-    /// The model, on the same items.
-    pub model: Metric,
 }
 
 impl Report {
@@ -277,15 +267,15 @@ fn answered(output: &Output) -> &str {
 }
 
 /// Truth and answer of the measured items, by position in `measured`.
-struct Table<'a> {
-    groups: BTreeMap<&'a str, Vec<usize>>,
-    truth: Vec<std::collections::BTreeSet<&'a str>>,
+pub(super) struct Table<'a> {
+    pub groups: BTreeMap<&'a str, Vec<usize>>,
+    pub truth: Vec<std::collections::BTreeSet<&'a str>>,
     answers: Vec<&'a str>,
     /// 1 − P(good), defective; or the probability of the name, right.
     scores: Vec<(f64, bool)>,
     uncalibrated: Vec<(f64, bool)>,
     names_items: bool,
-    is_said: bool,
+    pub is_said: bool,
 }
 
 impl<'a> Table<'a> {
@@ -334,7 +324,7 @@ impl<'a> Table<'a> {
     }
 
     /// Share of items that get one of their names.
-    fn accuracy(&self, at: &[usize]) -> Option<f64> {
+    pub fn accuracy(&self, at: &[usize]) -> Option<f64> {
         let hits = at.iter().filter(|&&i| self.truth[i].contains(self.answers[i])).count();
         (!at.is_empty()).then(|| hits as f64 / at.len() as f64)
     }
@@ -435,7 +425,7 @@ fn report(
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
         balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
         accuracy: accuracy.filter(|_| table.names_items && !table.is_said),
-        people: if table.is_said { None } else { people(&usable, &table, seed) },
+        people: people(measured, &table, seed),
         auroc: table.of_defects(seed, auroc),
         average_precision: table.of_defects(seed, average_precision),
         ece: table.over(&table.scores, seed, calibration_error),
@@ -456,40 +446,6 @@ fn report(
         data_hash: hasher.finalize().to_hex().to_string(),
         skipped,
     }
-}
-
-/// Single people, their majority and the model on the items that people have answered.
-fn people(items: &[&LabelledItem], table: &Table<'_>, seed: u64) -> Option<People> {
-    let is_right = |item: &LabelledItem, vote: &Vote| item.label.classes().contains(vote.label.as_str());
-    let right: Vec<f64> = items
-        .iter()
-        .map(|item| item.votes.iter().filter(|vote| is_right(item, vote)).count() as f64)
-        .collect();
-    let asked =
-        |at: &[usize]| -> Vec<usize> { at.iter().copied().filter(|&i| !items[i].votes.is_empty()).collect() };
-    let mean = |at: &[usize], of: &dyn Fn(usize) -> f64| {
-        (!at.is_empty()).then(|| at.iter().map(|&i| of(i)).sum::<f64>() / at.len() as f64)
-    };
-    let answers = items.iter().map(|item| item.votes.len()).sum();
-    let n = asked(&(0..items.len()).collect::<Vec<_>>()).len();
-    Some(People {
-        single: bootstrap(&table.groups, seed, answers, |at| {
-            let votes: usize = at.iter().map(|&i| items[i].votes.len()).sum();
-            (votes > 0).then(|| at.iter().map(|&i| right[i]).sum::<f64>() / votes as f64)
-        })?,
-        majority: bootstrap(&table.groups, seed, n, |at| mean(&asked(at), &|i| majority(items[i])))?,
-        model: bootstrap(&table.groups, seed, n, |at| table.accuracy(&asked(at)))?,
-    })
-}
-
-/// Share of right answers among the commonest.
-fn majority(item: &LabelledItem) -> f64 {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    item.votes.iter().for_each(|vote| *counts.entry(vote.label.as_str()).or_default() += 1);
-    let most = counts.values().copied().max().unwrap_or(0);
-    let commonest: Vec<&str> = counts.iter().filter(|(_, n)| **n == most).map(|(label, _)| *label).collect();
-    let right = commonest.iter().filter(|label| item.label.classes().contains(**label)).count();
-    right as f64 / commonest.len().max(1) as f64
 }
 
 /// Over the classes that the model knows; items of others are left out.

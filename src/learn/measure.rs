@@ -28,6 +28,8 @@ pub(super) struct Measured {
     pub names_items: bool,
     /// What was said in the line's convention, where that is the task.
     pub said: Option<String>,
+    /// What several people answered, in the same convention.
+    pub votes: Vec<String>,
     pub overlap: Option<Overlap>,
     /// By class; only where the truth has places.
     pub detections: Option<BTreeMap<String, Detections>>,
@@ -76,6 +78,7 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let manifest = model.manifest();
     let names_items = manifest.task != Task::Defect;
     let said = model.rule().map(|rule| rule.truth(&item.label));
+    let voted = |text: &str| model.rule().map_or_else(|| text.to_owned(), |rule| rule.normalise(text));
     let image = seen(&manifest.input, &decoded).map_err(|error| error.to_string())?;
     let [truths, found] =
         [&item.label.regions, &output.regions].map(|regions| on_picture(&manifest.input, regions));
@@ -94,6 +97,7 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
         },
         names_items,
         said,
+        votes: item.votes.iter().map(|vote| voted(&vote.label)).collect(),
         output,
         seconds,
         inputs: decoded.stats(),

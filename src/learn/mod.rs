@@ -24,6 +24,7 @@ mod metrics;
 mod network;
 mod pack;
 mod paste;
+mod people;
 mod progress;
 mod set_up;
 mod settings;
@@ -35,6 +36,7 @@ mod suspects;
 mod train;
 mod validate;
 mod versus;
+mod word_errors;
 
 pub use analyse::{Advice, Analysis, Confusion, ErrorRate, Facts, Slice, SliceKind, WorstItem, analyse};
 pub use by_size::DefectMetrics;
@@ -47,6 +49,7 @@ pub use evaluate::{
 };
 pub use examples::example_sheet;
 pub use metrics::ReliabilityBin;
+pub use people::{Apart, People, apart};
 pub use progress::Progress;
 pub use settings::{Augmentation, DataTrail, Keep, LossParts, SpeechSettings, TrainSettings, ViewChoice};
 pub use speech::{JoinRange, join_takes};
@@ -54,6 +57,7 @@ pub use split::{Part, split};
 pub use train::{TrainReport, train, train_kept};
 
 pub use versus::{Changed, Comparison, Paired};
+pub use word_errors::NO_WORD;
 
 use crate::infer::InferError;
 use crate::nn::NnError;

@@ -66,7 +66,7 @@ impl Candidate<'_> {
         let mut log_odds = self.judged.log_odds.clone();
         if !evidence.is_empty() {
             let measured = evaluate(
-                &pack(&manifest)?,
+                &self.as_decided(pack(&manifest)?, &evidence),
                 &evidence,
                 self.settings.seed,
                 &AtomicBool::new(false),
@@ -87,6 +87,15 @@ impl Candidate<'_> {
         let seen: Vec<InputStats> = learnt_from.map(|(sample, _)| sample.stats).collect();
         manifest.norms = DataNorms::of(self.settings.line.clone(), &seen, log_odds);
         pack(&manifest)
+    }
+
+    /// As the line of these settings would read with it: its rule decides what is proposed, and with what
+    /// doubt. Where the items are of another kind than the line's, as takes of single words are beside serial
+    /// numbers, they are measured as what they are.
+    fn as_decided(&self, model: Model, items: &[LabelledItem]) -> Model {
+        let Some(rule) = &self.settings.transcript else { return model };
+        let is_heard = |item: &&LabelledItem| rule.allows(&rule.truth(&item.label));
+        if 2 * items.iter().filter(is_heard).count() > items.len() { model.with_rule(rule) } else { model }
     }
 
     fn manifest(&self, graph: Graph, [epochs, best_epoch]: [usize; 2]) -> Manifest {
@@ -169,8 +178,8 @@ pub(super) fn evidence_groups(predictions: &[PredictionRow], items: &[LabelledIt
         .collect()
 }
 
-/// The same of a model that names items, as the station decides by it: whether an item of the group was
-/// given a wrong name, and with how little doubt.
+/// The same of a model that names items or writes down what is said, as the station decides by it: whether an
+/// item of the group was given a wrong name, and with how little doubt.
 fn named_groups(predictions: &[PredictionRow]) -> Vec<EvidenceGroup> {
     let mut groups: BTreeMap<&str, (Option<f64>, f64, BTreeSet<&str>)> = BTreeMap::new();
     for row in predictions {

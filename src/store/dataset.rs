@@ -5,7 +5,7 @@ use super::query::{ITEM, item, json, parsed};
 use super::{LabelRow, Store, StoreError, Tx, View, log};
 use crate::domain::{
     AuditCriteria, AuditLock, AuditOutcome, AuditUse, DatasetRow, Event, EventId, Frozen, ItemId, MediaHash,
-    Timestamp, list_text, parse_list,
+    Timestamp, Vote, list_text, parse_list,
 };
 use rusqlite::OptionalExtension;
 use std::collections::BTreeMap;
@@ -104,7 +104,8 @@ impl View<'_> {
     pub fn agreement(&self) -> Result<BTreeMap<ItemId, bool>, StoreError> {
         let mut statement = self.conn.prepare_cached(
             "WITH newest AS (
-                 SELECT item_id, coalesce(class_before, class, status) AS said,
+                 SELECT item_id,
+                        coalesce(class_before, class, json_extract(payload, '$.transcript'), status) AS said,
                         row_number() OVER (PARTITION BY item_id, reviewer ORDER BY seq DESC) AS number
                  FROM verdicts WHERE undone = 0)
              SELECT item_id, count(DISTINCT said) > 1 FROM newest WHERE number = 1
@@ -112,6 +113,27 @@ impl View<'_> {
         )?;
         let rows = statement.query_map([], |row| Ok((parsed(row, 0)?, row.get(1)?)))?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// What several people wrote of a sound, each for themselves: of everybody the newest transcript, the one
+    /// before anything was shown where there is one.
+    pub fn transcripts(&self) -> Result<BTreeMap<ItemId, Vec<Vote>>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "WITH newest AS (
+                 SELECT item_id, reviewer, coalesce(class_before, json_extract(payload, '$.transcript')) AS said,
+                        row_number() OVER (PARTITION BY item_id, reviewer ORDER BY seq DESC) AS number
+                 FROM verdicts WHERE undone = 0 AND json_extract(payload, '$.transcript') IS NOT NULL)
+             SELECT item_id, reviewer, said FROM newest WHERE number = 1 ORDER BY item_id, reviewer",
+        )?;
+        let rows = statement
+            .query_map([], |row| Ok((parsed(row, 0)?, Vote { rater: row.get(1)?, label: row.get(2)? })))?;
+        let mut found: BTreeMap<ItemId, Vec<Vote>> = BTreeMap::new();
+        for row in rows {
+            let (item, vote) = row?;
+            found.entry(item).or_default().push(vote);
+        }
+        found.retain(|_, votes| votes.len() > 1);
+        Ok(found)
     }
 
     fn audit_lock(&self) -> Result<Option<Noted<AuditLock>>, StoreError> {

@@ -177,39 +177,51 @@ impl View<'_> {
         Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
     }
 
-    /// Pairs of first answers that two people gave to one item independently, and how many disagree about
-    /// what becomes of it: whether it passes, and on lines that name items what it is. Second looks at checks
-    /// are left out: they are only asked for where the first contradicted, and would make everybody look
-    /// careless.
-    pub fn answer_pairs(&self, plan: &Plan) -> Result<(u64, u64), StoreError> {
+    /// First answers that two people gave to one item independently. Second looks at checks are left out: they
+    /// are only asked for where the first contradicted, and would make everybody look careless.
+    pub fn two_answers(&self) -> Result<Vec<TwoAnswers>, StoreError> {
         let sql = "WITH firsts AS (
-                 SELECT item_id, reviewer, coalesce(class_before, class) AS class,
+                 SELECT item_id, reviewer,
+                        coalesce(class_before, class, json_extract(payload, '$.transcript')) AS said,
                         row_number() OVER (PARTITION BY item_id ORDER BY seq) AS number
                  FROM verdicts WHERE undone = 0 AND status = 'answered' AND mode != 'shown')
-             SELECT a.class, b.class, count(*)
+             SELECT i.unit, a.said, b.said
              FROM firsts a JOIN firsts b ON b.item_id = a.item_id AND b.number = 2 AND b.reviewer != a.reviewer
+             JOIN items i ON i.item_id = a.item_id
              WHERE a.number = 1 AND NOT EXISTS
                  (SELECT 1 FROM checks c WHERE c.item_id = a.item_id AND c.outcome != 'review')
-             GROUP BY a.class, b.class";
+             ORDER BY a.item_id";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let mut rows = statement.query([])?;
-        let (mut pairs, mut disagreements) = (0, 0);
-        while let Some(row) = rows.next()? {
-            let [a, b] = [row.get::<_, Option<String>>(0)?, row.get(1)?];
-            let n = u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
-            pairs += n;
-            disagreements += if disagree(plan, a.as_deref(), b.as_deref()) { n } else { 0 };
-        }
-        Ok((pairs, disagreements))
+        let rows = statement
+            .query_map([], |row| Ok(TwoAnswers { unit: row.get(0)?, said: [row.get(1)?, row.get(2)?] }))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// How many of these there are, and how many disagree about what becomes of the item: whether it passes,
+    /// and on lines that name items or write them down what it is.
+    pub fn answer_pairs(&self, plan: &Plan) -> Result<(u64, u64), StoreError> {
+        let pairs = self.two_answers()?;
+        let disagreements = pairs.iter().filter(|pair| disagree(plan, &pair.said)).count();
+        Ok((pairs.len() as u64, disagreements as u64))
     }
 }
 
+/// What two people said of an item; absent where that has no class and no words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TwoAnswers {
+    pub unit: String,
+    pub said: [Option<String>; 2],
+}
+
 /// Whether two answers mean different things for an item.
-fn disagree(plan: &Plan, a: Option<&str>, b: Option<&str>) -> bool {
-    let passes = |class: Option<&str>| class.and_then(|class| plan.route(class)) == Some(Route::Pass);
+fn disagree(plan: &Plan, [a, b]: &[Option<String>; 2]) -> bool {
+    let passes =
+        |class: &Option<String>| class.as_deref().and_then(|class| plan.route(class)) == Some(Route::Pass);
+    let written = |text: &Option<String>| text.as_deref().map(|text| plan.transcript.normalise(text));
     match plan.task {
         Task::Defect => passes(a) != passes(b),
-        Task::Classify | Task::Transcribe => a != b,
+        Task::Classify => a != b,
+        Task::Transcribe => written(a) != written(b),
     }
 }
 

@@ -28,7 +28,7 @@ pub use browse::{
 };
 pub use dataset::{AuditSet, Noted};
 pub use error::StoreError;
-pub use evidence::{Automatic, CheckedItem};
+pub use evidence::{Automatic, CheckedItem, TwoAnswers};
 pub use log::{ChainFault, FaultKind, Head};
 pub use outbox::OutboxLine;
 pub use query::{InspectionState, LabelRow, QueuePlace, Queued, Settings, StandingVerdict, Tallies, View};

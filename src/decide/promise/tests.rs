@@ -116,6 +116,21 @@ fn what_cannot_be_proven_says_so() {
 }
 
 #[test]
+fn errors_among_the_accepted_are_drawn_over_coverage_also_where_they_prove_nothing() {
+    // Five speakers, two of whom were misread with little doubt.
+    let speakers = evidence(&[units(false, 0.1, 2), units(true, 0.2, 2), units(false, 0.6, 1)]);
+    let promise = Promise { error: Some(at_95(0.05)), ..Promise::default() };
+    assert!(!support(&promise, &speakers).supported);
+    let curve = risk_curve(&promise, &speakers, p(0.9));
+    let points: Vec<_> = curve.iter().map(|point| (point.coverage, point.risk, point.n)).collect();
+    assert_eq!(points, [(0.4, 0.0, 2), (0.8, 0.5, 4)], "nothing is accepted with a doubt above one half");
+    // Where they are a sample of the line, five are still next to nothing.
+    let sample = support(&promise, &Evidence { population: true, ..speakers });
+    assert!(!sample.supported && sample.limits[0].bound.get() > 0.5, "{sample:?}");
+    assert!(sample.limits[0].labels_needed.is_none_or(|needed| needed > 30), "{sample:?}");
+}
+
+#[test]
 fn a_unit_counts_once_by_its_most_dangerous_item() {
     let of = |items: &[(bool, f64)]| {
         EvidenceUnit::of_items(items.iter().map(|&(bad, s)| (bad, p(s), ClassSet::EMPTY)))

@@ -231,6 +231,17 @@ pub(super) fn checks_ui(ui: &mut Ui, report: &PromiseReport, t: Tokens) {
             ui.label(note(tr("How often people err is not known yet: nothing was answered twice"), t));
         }
     }
+    if let Some(apart) = &report.said_apart {
+        for (name, rate) in [
+            (tr("words that two people write differently"), apart.words),
+            (tr("characters"), apart.characters),
+        ] {
+            row_ui(ui, name, &format!("{} {}", fine(rate.value), interval(rate.low, rate.high)), t);
+        }
+        let (sounds, units) = (apart.sounds, apart.units);
+        let n = format!("n = {sounds} {} {units} {}", tr("sounds of"), tr("units"));
+        ui.label(note(format!("{n}, {} {}", apart.differ, tr("of them differ")), t));
+    }
     for one in &report.estimates.by_class {
         let what = match one.kind {
             LimitKind::Miss => tr("of the verified ones passed unseen"),

@@ -4,7 +4,7 @@ use super::super::plots::still;
 use super::super::texts::tr;
 use super::super::theme::Tokens;
 use super::super::widgets::{note, percent};
-use crate::domain::Promise;
+use crate::domain::{Promise, Thresholds};
 use crate::engine::{CurvePoint, LimitKind, PromiseReport, Support};
 use eframe::egui::Ui;
 use egui_plot::{FilledArea, HLine, Line, LineStyle, PlotPoints, VLine};
@@ -41,13 +41,13 @@ pub(super) fn risk_ui(
     // The band begins at everything: what the promise is about has to be seen.
     let top = limit.map_or(10.0, |limit| 400.0 * limit).max(1.3 * risk.iter().copied().fold(0.0, f64::max));
     let high: Vec<f64> = high.into_iter().map(|v| v.min(top)).collect();
-    let coverage = |threshold: Option<crate::domain::Probability>| {
-        let t = threshold?;
+    let coverage = |thresholds: Thresholds| {
+        let t = thresholds.pass_below.or(thresholds.accept_below)?;
         let below = report.curve.iter().rev().find(|point| point.threshold <= t);
         Some(below.map_or(0.0, |point| 100.0 * point.coverage))
     };
-    let in_force = coverage(report.policy.as_ref().and_then(|policy| policy.thresholds.pass_below));
-    let looked_at = coverage(what_if.and_then(|support| support.thresholds.pass_below));
+    let in_force = report.policy.as_ref().and_then(|policy| coverage(policy.thresholds));
+    let looked_at = what_if.and_then(|support| coverage(support.thresholds));
     ui.visuals_mut().override_text_color = Some(t.text[2]);
     still("risk", RISK_HEIGHT, t)
         .x_axis_formatter(|mark, _| format!("{:.0} %", mark.value))

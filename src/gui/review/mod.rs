@@ -22,6 +22,7 @@ mod sound;
 mod strip;
 mod tiles;
 mod transcript;
+mod words;
 
 use super::page::Page;
 use super::texts::tr;
@@ -110,6 +111,8 @@ pub struct ReviewPage {
     sound: SoundView,
     /// The item is heard, not seen.
     is_sound: bool,
+    /// What is said in it is written down.
+    is_speech: bool,
     is_editing: bool,
     writing: Writing,
     comment: String,
@@ -134,6 +137,9 @@ impl ReviewPage {
     /// Where keys mean something now, the narrowest scope first.
     pub fn scopes(&self) -> &'static [Scope] {
         match (self.is_sound, self.is_editing) {
+            (true, false) if self.is_speech => {
+                &[Scope::Speech, Scope::Sound, Scope::Review, Scope::Everywhere]
+            }
             (true, true) => &[Scope::Sound, Scope::Edit, Scope::Review, Scope::Everywhere],
             (true, false) => &[Scope::Sound, Scope::Review, Scope::Everywhere],
             (false, true) => &[Scope::Edit, Scope::Review, Scope::Everywhere],
@@ -159,6 +165,7 @@ impl ReviewPage {
         self.of = now;
         self.draft = board.current.as_ref().and_then(|card| self.drafts.take(card.item.id, card.is_waiting));
         self.is_sound = board.current.as_ref().is_some_and(|card| card.item.kind == MediaKind::Audio);
+        self.is_speech = self.is_sound && transcript::is_asked(page);
         self.hush(page);
         self.sound.reset();
         self.camera = Camera::default();
@@ -240,7 +247,11 @@ impl ReviewPage {
             (None, Verb::History) => self.shows_history = !self.shows_history,
             (None, Verb::PreviousPicture) => Self::step_picture(page, false),
             (None, Verb::NextPicture) => Self::step_picture(page, true),
+            (None, Verb::Edit) if self.is_speech => {
+                page.toasts.note(tr("What is said is written, not drawn"));
+            }
             (None, Verb::Edit) => self.toggle_editor(page),
+            (None, Verb::NextWord | Verb::PreviousWord | Verb::HearWord) => self.step_word(verb, page),
             (None, verb) if self.is_sound => {
                 let Some(card) = page.card() else { return };
                 let highlight = self.highlight(&card);

@@ -8,8 +8,8 @@ use super::super::time;
 use super::super::verbs::Verb;
 use super::super::widgets::{Face, Mark, cap_ui, note, percent, probability, row_ui, secondary, verb_ui};
 use super::ReviewPage;
-use super::answer::{defect_classes, is_revealed};
-use super::transcript::is_asked;
+use super::answer::{Answer, defect_classes, is_revealed};
+use super::transcript::{difference_ui, is_asked};
 use crate::domain::{Event, Label, LabelStatus, MediaKind, Probability, Route, VerdictMode, VerdictStatus};
 use crate::engine::{Ask, Card, Sight};
 use crate::store::InspectedItem;
@@ -71,13 +71,17 @@ impl ReviewPage {
     fn reveal_ui(&self, ui: &mut Ui, page: &Page<'_>, card: &Card) {
         let t = page.tokens;
         let (Some(first), Some(prediction)) = (&self.first, &card.prediction) else { return };
-        ui.horizontal(|ui| {
-            ui.label(secondary(tr("You said"), t));
-            ui.label(RichText::new(first.text()).size(TITLE).strong());
-            ui.label(secondary(tr("the model says"), t));
-            let says = format!("{} {}", prediction.label(), probability(prediction.confidence().get()));
-            ui.label(RichText::new(says).size(TITLE).strong());
-        });
+        if let Answer::Said(own) = first {
+            difference_ui(ui, own, prediction.label(), t);
+        } else {
+            ui.horizontal(|ui| {
+                ui.label(secondary(tr("You said"), t));
+                ui.label(RichText::new(first.text()).size(TITLE).strong());
+                ui.label(secondary(tr("the model says"), t));
+                let says = format!("{} {}", prediction.label(), probability(prediction.confidence().get()));
+                ui.label(RichText::new(says).size(TITLE).strong());
+            });
+        }
         ui.horizontal(|ui| {
             cap_ui(ui, &page.cap(Verb::Keep));
             ui.label(secondary(tr("keeps your answer; any answer key changes it"), t));
@@ -106,19 +110,20 @@ impl ReviewPage {
             }
         });
         ui.add_space(SPACE[0]);
-        let third = (width - 12.0) / 3.0;
+        // What is said is written, not drawn.
+        let verbs: &[Verb] =
+            if self.is_speech { &[Verb::Skip, Verb::Undo] } else { &[Verb::Skip, Verb::Undo, Verb::Edit] };
+        let part = (width + 6.0) / verbs.len() as f32 - 6.0;
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
-            for verb in [Verb::Skip, Verb::Undo, Verb::Edit] {
+            for &verb in verbs {
                 let face = Face {
                     is_selected: verb == Verb::Edit && self.is_editing,
                     is_small: true,
                     ..Face::default()
                 };
                 let label = if verb == Verb::Edit { tr("Edit") } else { verb.about().label() };
-                if row_ui(ui, third, &page.cap(verb), label, face)
-                    .on_hover_text(verb.about().hint())
-                    .clicked()
+                if row_ui(ui, part, &page.cap(verb), label, face).on_hover_text(verb.about().hint()).clicked()
                 {
                     page.verbs.push(verb);
                 }
@@ -294,9 +299,10 @@ fn outcome_text(card: &Card) -> String {
 }
 
 pub fn label_text(label: &Label) -> String {
-    match label.status {
-        LabelStatus::Confirmed => label.classes().into_iter().collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+    match (label.status, &label.transcript) {
+        (LabelStatus::Confirmed, Some(text)) => format!("“{text}”"),
+        (LabelStatus::Confirmed, None) => label.classes().into_iter().collect::<Vec<_>>().join(", "),
+        (other, _) => other.to_string(),
     }
 }
 
@@ -393,7 +399,9 @@ pub(super) fn history_ui(ui: &mut Ui, page: &Page<'_>, card: &Card) {
             }
             Event::VerdictGiven(verdict) => {
                 let what = match verdict.status {
-                    VerdictStatus::Answered => verdict.class.clone().unwrap_or_default(),
+                    VerdictStatus::Answered => {
+                        verdict.transcript.clone().or_else(|| verdict.class.clone()).unwrap_or_default()
+                    }
                     VerdictStatus::CannotTell => tr("cannot tell").to_owned(),
                     VerdictStatus::BadInput => tr("bad input").to_owned(),
                 };

@@ -4,6 +4,7 @@ mod cutting;
 mod limits;
 pub mod microphone;
 pub mod plan_form;
+mod said;
 
 use super::chord::Chord;
 use super::config::{Config, TEXT_MAX, TEXT_MIN, TEXT_STEP, ThemeChoice};

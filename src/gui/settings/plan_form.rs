@@ -6,6 +6,7 @@ use super::super::widgets::{Mark, button_ui, note, secondary, warning_ui};
 use super::cutting::recordings_ui;
 use super::limits::Limits;
 use super::microphone::{Devices, microphone_ui};
+use super::said::SaidForm;
 use crate::domain::{
     AfterIngest, Class, Label, Plan, Probability, RetentionRule, ReviewMode, Route, SimulatorKind,
     SimulatorSettings, Task, WhenFull,
@@ -13,10 +14,14 @@ use crate::domain::{
 use eframe::egui::{self, DragValue, Role, Ui, WidgetInfo, vec2};
 use std::ops::RangeInclusive;
 
+/// Threads of one stage that the form can ask for.
+const THREADS: RangeInclusive<usize> = 1..=64;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanForm {
     plan: Plan,
     limits: Limits,
+    said: SaidForm,
     /// Known or not, and in percent: misses and overkill of people alone.
     baseline: [(bool, f64); 2],
     reference: String,
@@ -34,6 +39,7 @@ impl PlanForm {
         }
         Self {
             limits: Limits::new(&plan),
+            said: SaidForm::new(&plan.transcript),
             baseline: [percent(plan.baseline.miss), percent(plan.baseline.overkill)],
             reference: plan.source.reference.clone().unwrap_or_default(),
             plan,
@@ -49,6 +55,9 @@ impl PlanForm {
         plan.baseline.miss = known(self.baseline[0]);
         plan.baseline.overkill = known(self.baseline[1]);
         plan.source.reference = Some(self.reference.trim().to_owned()).filter(|text| !text.is_empty());
+        if plan.task == Task::Transcribe {
+            plan.transcript = self.said.rule()?;
+        }
         if plan.name.trim().is_empty() {
             return Err(tr("The line needs a name").into());
         }
@@ -62,7 +71,11 @@ impl PlanForm {
     /// `is_new` shows what only a new line can choose.
     pub fn ui(&mut self, ui: &mut Ui, is_new: bool, devices: &mut Devices) {
         section(ui, tr("What is inspected"), |ui| self.scope_ui(ui, is_new));
-        section(ui, tr("Classes and routes"), |ui| self.classes_ui(ui));
+        if self.plan.task == Task::Transcribe {
+            section(ui, tr("What is said"), |ui| self.said.ui(ui));
+        } else {
+            section(ui, tr("Classes and routes"), |ui| self.classes_ui(ui));
+        }
         section(ui, tr("Promises"), |ui| {
             self.limits.ui(ui, self.plan.task, &self.plan.classes);
         });
@@ -162,10 +175,10 @@ impl PlanForm {
             text(ui, &mut self.plan.baseline.note, tr("How that was measured"));
         });
         row(ui, tr("Threads of the network"), |ui| {
-            number_usize(ui, &mut self.plan.threads.network, tr("Threads of the network"));
+            number_usize(ui, &mut self.plan.threads.network, THREADS, tr("Threads of the network"));
         });
         row(ui, tr("Threads that decode"), |ui| {
-            number_usize(ui, &mut self.plan.threads.decode, tr("Threads that decode"));
+            number_usize(ui, &mut self.plan.threads.decode, THREADS, tr("Threads that decode"));
         });
     }
 
@@ -390,8 +403,8 @@ fn number_u32(ui: &mut Ui, value: &mut u32, range: RangeInclusive<u32>, unit: &s
     response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, name));
 }
 
-fn number_usize(ui: &mut Ui, value: &mut usize, name: &str) {
-    let response = ui.add(DragValue::new(value).range(1..=64_usize).speed(0.05));
+pub(super) fn number_usize(ui: &mut Ui, value: &mut usize, range: RangeInclusive<usize>, name: &str) {
+    let response = ui.add(DragValue::new(value).range(range).speed(0.05));
     response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, name));
 }
 

@@ -7,6 +7,7 @@
 mod compare;
 mod cut_outs;
 mod read_back;
+mod speech;
 mod table;
 mod time_axis;
 
@@ -72,6 +73,7 @@ pub fn check_export(out: &Path, truth: Option<&[LabelledItem]>) -> Result<CheckR
         Format::Audacity => time_axis::tracks(out, &exported, &mut findings),
         Format::Raven => time_axis::tables(out, &exported, &mut findings),
         Format::Cuts => cut_outs::check(out, &exported, &mut findings),
+        Format::Manifest => speech::check(out, &exported, &mut findings),
     };
     if let Some(written) = written {
         findings.equal("written in counts.json", &sheet.written, &(written as u64));

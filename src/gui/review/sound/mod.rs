@@ -8,6 +8,7 @@ mod spectrum;
 mod tools;
 mod transport;
 mod wave;
+mod word_lane;
 
 use super::super::album::Shown;
 use super::super::levels::LevelLook;
@@ -42,10 +43,11 @@ const BAND_MIN: f32 = 6.0;
 /// Points that one key moves the sound, the cursor or a region.
 const PAN: f32 = 120.0;
 const NUDGE: f32 = 8.0;
-/// Room for the chips above, the frequencies beside, the ruler between and the tools below.
+/// Room for the chips above, the frequencies beside, the ruler between, what is said and the tools below.
 const ABOVE: f32 = 56.0;
 const BESIDE: f32 = 62.0;
 const RULER: f32 = 26.0;
+const WORDS: f32 = 44.0;
 const BELOW: f32 = 60.0;
 /// The waveform's share of the height.
 const WAVE_SHARE: f32 = 0.3;
@@ -76,6 +78,8 @@ struct Placed {
     wave: Rect,
     ruler: Rect,
     spectrum: Rect,
+    /// Empty where nothing is written down.
+    words: Rect,
     tools: Rect,
     ruled: Ruled,
     bands: SpectrumAxis,
@@ -271,14 +275,14 @@ impl ReviewPage {
         response: &Response,
     ) {
         let now = page.session.player.now();
-        let placed = self.sound.place(ui.max_rect(), head);
+        let placed = self.sound.place(ui.max_rect(), head, self.is_speech);
         (self.sound.placed, self.sound.width) = (Some(placed), placed.spectrum.width());
         self.sound.follow_sound(ui, &now, &card.item.media);
         if self.sound_hand(ui, response, &placed) {
             self.sound.seek(page, &card.item.media);
         }
         // What the hand has moved is drawn in the same frame.
-        let placed = self.sound.place(ui.max_rect(), head);
+        let placed = self.sound.place(ui.max_rect(), head, self.is_speech);
         self.sound.placed = Some(placed);
         let media = &card.item.media;
         let is_whole = self.sound.paint(ui, page, media, head, &placed);
@@ -286,7 +290,11 @@ impl ReviewPage {
             self.shown_at.get_or_insert_with(Instant::now);
         }
         if !page.hides_marks && self.shown_at.is_some() {
-            self.sound_marks(ui, page, card, &placed);
+            if self.is_speech {
+                self.words_ui(ui, page, card, &placed);
+            } else {
+                self.sound_marks(ui, page, card, &placed);
+            }
         }
         lanes::cursor(ui, &placed, self.sound.cursor, response.hover_pos(), page.tokens);
         self.sound_tools_ui(ui, page, &placed, &now);
@@ -372,6 +380,9 @@ impl ReviewPage {
         if let Some(editor) = self.spans() {
             return editor.chosen_span();
         }
+        if self.is_speech {
+            return self.word_span(card);
+        }
         let regions = match (&card.prediction, &card.label) {
             (_, Some(label)) if !card.is_waiting && !label.regions.is_empty() => &label.regions,
             (Some(prediction), _) if is_revealed(card, self.first.as_ref()) => &prediction.regions,
@@ -385,19 +396,23 @@ impl ReviewPage {
 }
 
 impl SoundView {
-    fn place(&self, whole: Rect, head: &SoundHead) -> Placed {
+    fn place(&self, whole: Rect, head: &SoundHead, is_speech: bool) -> Placed {
+        // Room for the words also where they may not be seen: their lane tells nothing, and nothing jumps.
+        let said = if is_speech { WORDS } else { 0.0 };
         let lanes = Rect::from_min_max(
             whole.min + vec2(BESIDE, ABOVE),
-            pos2(whole.right() - SPACE[2], whole.bottom() - BELOW),
+            pos2(whole.right() - SPACE[2], whole.bottom() - BELOW - said),
         );
+        let words = Rect::from_min_size(lanes.left_bottom(), vec2(lanes.width(), said));
         let wave = lanes.with_max_y(lanes.top() + lanes.height() * WAVE_SHARE);
         let ruler = Rect::from_min_size(wave.left_bottom(), vec2(lanes.width(), RULER));
         Placed {
             wave,
             ruler,
             spectrum: lanes.with_min_y(ruler.bottom()),
+            words,
             tools: Rect::from_min_max(
-                pos2(whole.left() + SPACE[2], lanes.bottom() + SPACE[1]),
+                pos2(whole.left() + SPACE[2], words.bottom() + SPACE[1]),
                 whole.max - vec2(SPACE[2], SPACE[1]),
             ),
             ruled: self.axis.ruled(lanes.left(), lanes.width(), head.secs()),

@@ -240,6 +240,7 @@ mod tests {
             wave: lane,
             ruler: lane,
             spectrum: lane,
+            words: lane,
             tools: lane,
             ruled,
             bands,
