@@ -86,6 +86,10 @@ mod device {
 
         pub fn give_back(&self, _caught: Caught) {}
 
+        pub fn overruns(&self) -> u64 {
+            0
+        }
+
         pub fn gone(&self) -> Option<String> {
             None
         }

@@ -76,6 +76,40 @@ const fn is_zero(value: &u32) -> bool {
 }
 
 impl InputSpec {
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, side) in [("width_px", self.width_px), ("height_px", self.height_px)] {
+            if side == 0 || side > SIDE_MAX_PX || side % SIDE_MULTIPLE_PX != 0 {
+                return Err(format!(
+                    "input.{name} is {side}: a multiple of {SIDE_MULTIPLE_PX} up to {SIDE_MAX_PX}"
+                ));
+            }
+        }
+        if !matches!(self.channels, 1 | 3) {
+            return Err(format!("input.channels is {}: 1 or 3", self.channels));
+        }
+        let count = self.channels as usize;
+        let scales = self.std.iter().all(|s| s.is_finite() && *s > 0.0);
+        if self.mean.len() != count || self.std.len() != count || !scales {
+            return Err(format!("input.mean and input.std need {count} values, and std positive ones"));
+        }
+        if let View::Tiles { overlap_px } = self.view
+            && overlap_px >= shortest_way(self)
+        {
+            return Err(format!("input.view: an overlap of {overlap_px} px leaves tiles no way forward"));
+        }
+        if let Some(sound) = &self.sound {
+            sound.check().map_err(|why| format!("input.sound: {why}"))?;
+            let is_picture = self.channels == 1 && !self.reference && self.height_px == sound.bands;
+            if !is_picture || !matches!(self.view, View::Tiles { .. }) {
+                return Err(
+                    "input.sound: one channel, tiles as high as there are bands, no reference".to_owned()
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// What the items are.
     #[must_use]
     pub const fn medium(&self) -> MediaKind {
@@ -321,36 +355,7 @@ impl Manifest {
         if self.classes.iter().collect::<BTreeSet<_>>().len() != self.classes.len() {
             return Err(format!("classes repeat: {:?}", self.classes));
         }
-        let input = &self.input;
-        for (name, side) in [("width_px", input.width_px), ("height_px", input.height_px)] {
-            if side == 0 || side > SIDE_MAX_PX || side % SIDE_MULTIPLE_PX != 0 {
-                return Err(format!(
-                    "input.{name} is {side}: a multiple of {SIDE_MULTIPLE_PX} up to {SIDE_MAX_PX}"
-                ));
-            }
-        }
-        if !matches!(input.channels, 1 | 3) {
-            return Err(format!("input.channels is {}: 1 or 3", input.channels));
-        }
-        let count = input.channels as usize;
-        let scales = input.std.iter().all(|s| s.is_finite() && *s > 0.0);
-        if input.mean.len() != count || input.std.len() != count || !scales {
-            return Err(format!("input.mean and input.std need {count} values, and std positive ones"));
-        }
-        if let View::Tiles { overlap_px } = input.view
-            && overlap_px >= shortest_way(input)
-        {
-            return Err(format!("input.view: an overlap of {overlap_px} px leaves tiles no way forward"));
-        }
-        if let Some(sound) = &input.sound {
-            sound.check().map_err(|why| format!("input.sound: {why}"))?;
-            let is_picture = input.channels == 1 && !input.reference && input.height_px == sound.bands;
-            if !is_picture || !matches!(input.view, View::Tiles { .. }) {
-                return Err(
-                    "input.sound: one channel, tiles as high as there are bands, no reference".to_owned()
-                );
-            }
-        }
+        self.input.check()?;
         let c = self.calibration;
         if !(c.slope > 0.0 && c.slope.is_finite() && c.intercept.is_finite() && c.class_temperature > 0.0) {
             return Err("calibration needs a positive slope and temperature".to_owned());

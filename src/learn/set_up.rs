@@ -83,6 +83,8 @@ pub(super) fn set_up<'a>(
         }
         (None, None) => choose_input(&data::look(&usable)?, settings),
     };
+    // Not only when hours of training are to become a package.
+    spec.check().map_err(LearnError::Settings)?;
     Ok(SetUp { usable, skipped, task, classes, spec })
 }
 

@@ -122,9 +122,9 @@ impl Default for SpeechSettings {
         Self {
             words_max: 10,
             pause_secs: 0.4,
-            speed: 0.17,
+            speed: 0.22,
             pace: 0.17,
-            formants: 0.12,
+            formants: 0.2,
             unsteady: 0.05,
             uneven_db: 5.0,
             quiet_db: 30.0,
@@ -136,7 +136,7 @@ impl Default for SpeechSettings {
             silence: 0.03,
             foreign: 0.03,
             hidden_columns: 10,
-            hidden_bands: 10,
+            hidden_bands: 5,
             held_out: 160,
         }
     }
@@ -562,6 +562,9 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
 /// What is said lies below this, at every rate.
 const SPEECH_LOW_HZ: f64 = 60.0;
 const SPEECH_HIGH_HZ: f64 = 3800.0;
+/// Coarser than for other sounds, in bands and in frequency: the pitch of a voice says nothing of its words.
+const SPEECH_BANDS: u32 = 32;
+const SPEECH_WINDOW_SECS: f64 = 0.02;
 /// One window, and how much of it two share: a word on the border of one is whole in another.
 const SPEECH_COLUMNS: u32 = 512;
 const SPEECH_OVERLAP: u32 = 96;
@@ -570,11 +573,20 @@ const SPEECH_OVERLAP: u32 = 96;
 pub(super) fn choose_speech(listening: &Listening, settings: &TrainSettings) -> InputSpec {
     let heard = choose_hearing(listening, settings);
     let high_hz = SPEECH_HIGH_HZ.min(USED_BAND * f64::from(listening.rate_hz) / 2.0);
+    let sound = heard.sound.map(|sound| MelSpec {
+        bands: SPEECH_BANDS,
+        low_hz: SPEECH_LOW_HZ,
+        high_hz,
+        window_secs: SPEECH_WINDOW_SECS,
+        ..sound
+    });
     InputSpec {
         width_px: SPEECH_COLUMNS,
+        height_px: SPEECH_BANDS,
+        levels: Levels::PerBand,
         view: View::Tiles { overlap_px: SPEECH_OVERLAP },
         local_px: 0,
-        sound: heard.sound.map(|sound| MelSpec { low_hz: SPEECH_LOW_HZ, high_hz, ..sound }),
+        sound,
         ..heard
     }
 }

@@ -4,6 +4,8 @@ use super::{Caught, Microphone};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Samples of a block, and blocks: half a minute and more at 48 kHz in stereo, 16 MB. Devices call back every
 /// 10 to 20 ms, with a block each.
@@ -33,6 +35,7 @@ pub struct Capture {
     full: Receiver<Caught>,
     empty: Sender<Caught>,
     gone: Receiver<String>,
+    overruns: Arc<AtomicU64>,
     pub name: String,
     pub rate_hz: u32,
     pub channels: u32,
@@ -54,17 +57,19 @@ impl Capture {
         let config = usual.config();
         let (catcher, full, empty) = ring(usize::from(config.channels.max(1)));
         let (tell, gone) = bounded(1);
+        let overruns = Arc::new(AtomicU64::new(0));
+        let told = || (tell.clone(), Arc::clone(&overruns));
         let stream = match usual.sample_format() {
-            SampleFormat::F32 => stream::<f32>(&device, config, catcher, tell),
-            SampleFormat::I16 => stream::<i16>(&device, config, catcher, tell),
-            SampleFormat::I32 => stream::<i32>(&device, config, catcher, tell),
-            SampleFormat::U16 => stream::<u16>(&device, config, catcher, tell),
-            SampleFormat::U8 => stream::<u8>(&device, config, catcher, tell),
+            SampleFormat::F32 => stream::<f32>(&device, config, catcher, told()),
+            SampleFormat::I16 => stream::<i16>(&device, config, catcher, told()),
+            SampleFormat::I32 => stream::<i32>(&device, config, catcher, told()),
+            SampleFormat::U16 => stream::<u16>(&device, config, catcher, told()),
+            SampleFormat::U8 => stream::<u8>(&device, config, catcher, told()),
             other => return Err(format!("The microphone gives samples as {other}, which are not read")),
         }?;
         stream.play().map_err(|error| format!("The microphone does not begin: {error}"))?;
         let (rate_hz, channels) = (config.sample_rate, u32::from(config.channels));
-        Ok(Self { _stream: stream, full, empty, gone, name: device.to_string(), rate_hz, channels })
+        Ok(Self { _stream: stream, full, empty, gone, overruns, name: device.to_string(), rate_hz, channels })
     }
 
     /// What was heard next, if it is there.
@@ -77,6 +82,11 @@ impl Capture {
         let _ = self.empty.try_send(caught);
     }
 
+    /// How often the sound system lost something before it came here.
+    pub fn overruns(&self) -> u64 {
+        self.overruns.load(Ordering::Relaxed)
+    }
+
     /// Why it delivers no longer.
     pub fn gone(&self) -> Option<String> {
         self.gone.try_recv().ok()
@@ -87,7 +97,7 @@ fn stream<T: SizedSample>(
     device: &cpal::Device,
     config: StreamConfig,
     mut catcher: Catcher,
-    tell: Sender<String>,
+    (tell, overruns): (Sender<String>, Arc<AtomicU64>),
 ) -> Result<cpal::Stream, String>
 where
     f32: FromSample<T>,
@@ -95,10 +105,12 @@ where
     let callback = move |data: &[T], _: &cpal::InputCallbackInfo| catcher.catch(data);
     let troubled = move |error: cpal::Error| {
         use cpal::ErrorKind::{DeviceChanged, RealtimeDenied, Xrun};
-        // Of these the stream goes on by itself.
-        if !matches!(error.kind(), DeviceChanged | RealtimeDenied | Xrun) {
+        match error.kind() {
+            Xrun => drop(overruns.fetch_add(1, Ordering::Relaxed)),
+            // The stream goes on by itself.
+            DeviceChanged | RealtimeDenied => {}
             // One reason is enough.
-            let _ = tell.try_send(error.to_string());
+            _ => drop(tell.try_send(error.to_string())),
         }
     };
     device

@@ -54,7 +54,7 @@ fn tell(shared: &Shared, hearing: Hearing) {
 /// counts of the station's run.
 fn listen(shared: &Shared, rule: &MicrophoneRule, capture: &Capture, past: &mut Hearing) -> Option<String> {
     let mut recorder = Recorder::new(rule, &shared.source_folder, capture.rate_hz, capture.channels);
-    let (mut lost, mut dropped, mut peak) = (0, 0, 0.0_f32);
+    let (mut lost, mut dropped, mut overruns, mut peak) = (0, 0, 0, 0.0_f32);
     let (mut heard_at, mut told_at) = (Instant::now(), Instant::now());
     let mut unwritable = None;
     let why = loop {
@@ -81,6 +81,15 @@ fn listen(shared: &Shared, rule: &MicrophoneRule, capture: &Capture, past: &mut 
             heard_at = Instant::now();
         } else if heard_at.elapsed() > PATIENCE {
             break Some("it delivers nothing".to_owned());
+        }
+        if capture.overruns() > overruns {
+            overruns = capture.overruns();
+            // A clip has no holes, as far as that is known.
+            recorder.finish(Timestamp::now());
+            shared.tell(StationEvent::Trouble(
+                "the sound system lost some of what the microphone heard: this machine was too busy"
+                    .to_owned(),
+            ));
         }
         report(shared, &mut unwritable, recorder.write().err().map(|error| error.to_string()));
         if recorder.dropped > dropped {
