@@ -66,16 +66,16 @@ impl SaidForm {
 
     pub fn ui(&mut self, ui: &mut Ui) {
         let t = tokens(ui);
-        ui.label(note(
-            tr("How people write, and all that can be said; transcripts are compared after it"),
-            t,
-        ));
+        let about = tr(
+            "How people write, and all that can be said; without words, whatever the model knows. Transcripts are \
+             compared after it",
+        );
+        ui.label(note(about, t));
         row(ui, tr("Words"), |ui| {
             text(ui, &mut self.words, tr("Words"));
             if ui.button(tr("Digits alone")).clicked() {
                 self.words.clone_from(&self.digits);
             }
-            ui.label(note(tr("empty: whatever the model knows"), t));
         });
         row(ui, tr("Or exactly one of these phrases"), |ui| {
             rows_ui(ui, &mut self.phrases, tr("Phrases, one a line"));
