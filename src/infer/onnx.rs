@@ -6,7 +6,9 @@ use super::local::{LOCAL_MIDDLE, LOCAL_SPREAD, LOCAL_SPREAD_MIN};
 use super::manifest::{Calibration, Levels, RegionSettings, View};
 use super::package::weights_from_bytes;
 use super::predict::{SAME_PLACE, WEAK_MARGIN, WEAK_SHARE_MAX};
-use super::prepare::{DIFFERENCE_MIDDLE, DIFFERENCE_SPREAD, MID_GREY, SPREAD_LEVELS, SPREAD_MIN_LEVELS};
+use super::prepare::{
+    DIFFERENCE_MIDDLE, DIFFERENCE_SPREAD, MID_GREY, PRIOR_COLUMNS, SPREAD_LEVELS, SPREAD_MIN_LEVELS,
+};
 use super::{InferError, Model};
 use crate::domain::{ModelRef, Task};
 use crate::nn::{INPUT, ITEM_OUTPUT, OPSET, PIXEL_OUTPUT, PIXEL_STRIDE, Shape3, to_onnx};
@@ -181,10 +183,10 @@ impl Model {
             ),
             Levels::PerBand => step(
                 "levels",
-                "each row r with the mean m_r of its values above 0, and with the standard deviation s of all values above 0 around their rows' means: v ← round(middle + (v − m_r) · spread / max(s, spread_min)), halves away from zero, clamped to 0…255",
+                "each row r with m_r = (sum of its values + prior · m) / (count of its values above 0 + prior), m being the mean of all values above 0 of the image, and with the standard deviation s of these around their rows' m_r: v ← round(middle + (v − m_r) · spread / max(s, spread_min)), halves away from zero, clamped to 0…255",
                 json!({
                     "rule": input.levels, "middle": 127.5, "spread": SPREAD_LEVELS,
-                    "spread_min": SPREAD_MIN_LEVELS,
+                    "spread_min": SPREAD_MIN_LEVELS, "prior": PRIOR_COLUMNS,
                 }),
             ),
         });

@@ -15,6 +15,8 @@ const TILES_MAX: usize = 4096;
 pub(super) const SPREAD_LEVELS: f64 = 42.0;
 /// An image flatter than this is not stretched further: that would only show the sensor's noise.
 pub(super) const SPREAD_MIN_LEVELS: f64 = 4.0;
+/// How many columns the mean of all rows counts for in the mean of each.
+pub(super) const PRIOR_COLUMNS: f64 = 100.0;
 
 /// The channel of differences: levels of no difference, and of one that becomes 1 for the network
 /// (two levels of difference are one of the channel).
@@ -88,24 +90,22 @@ fn level(pixels: &mut [u8], is_sound: bool) {
 }
 
 /// Moves the mean of each row to the middle of the range, and the spread around these to [`SPREAD_LEVELS`];
-/// without silence, as above.
+/// without silence, as above. Of a short picture a row's mean says what is heard as much as by whom: it
+/// counts beside [`PRIOR_COLUMNS`] columns of the mean of all rows.
 fn level_bands(raster: &mut Raster) {
     let width = raster.width as usize * raster.channels as usize;
     let heard = |v: &&u8| **v > 0;
-    let means: Vec<f64> = raster
-        .pixels
-        .chunks_exact(width)
-        .map(|row| {
-            let n = row.iter().filter(heard).count().max(1) as f64;
-            row.iter().map(|v| f64::from(*v)).sum::<f64>() / n
-        })
-        .collect();
-    let rows = || raster.pixels.chunks_exact(width).zip(&means);
-    let n = raster.pixels.iter().filter(heard).count().max(1) as f64;
+    let count = |row: &[u8]| row.iter().filter(heard).count() as f64;
+    let sum = |row: &[u8]| row.iter().map(|v| f64::from(*v)).sum::<f64>();
+    let n = count(&raster.pixels).max(1.0);
+    let mean_of_all = sum(&raster.pixels) / n;
+    let mean = |row: &[u8]| (sum(row) + PRIOR_COLUMNS * mean_of_all) / (count(row) + PRIOR_COLUMNS);
+    let means: Vec<f64> = raster.pixels.chunks_exact(width).map(mean).collect();
     let squares = |(row, mean): (&[u8], &f64)| -> f64 {
         row.iter().filter(heard).map(|v| (f64::from(*v) - mean).powi(2)).sum()
     };
-    let spread = (rows().map(squares).sum::<f64>() / n).sqrt().max(SPREAD_MIN_LEVELS);
+    let rows = raster.pixels.chunks_exact(width).zip(&means);
+    let spread = (rows.map(squares).sum::<f64>() / n).sqrt().max(SPREAD_MIN_LEVELS);
     for (row, mean) in raster.pixels.chunks_exact_mut(width).zip(means) {
         for v in row {
             let value = 127.5 + (f64::from(*v) - mean) * SPREAD_LEVELS / spread;

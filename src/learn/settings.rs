@@ -135,8 +135,8 @@ impl Default for SpeechSettings {
             voices: 0.2,
             silence: 0.03,
             foreign: 0.03,
-            hidden_columns: 10,
-            hidden_bands: 5,
+            hidden_columns: 14,
+            hidden_bands: 16,
             held_out: 160,
         }
     }
@@ -562,8 +562,8 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
 /// What is said lies below this, at every rate.
 const SPEECH_LOW_HZ: f64 = 60.0;
 const SPEECH_HIGH_HZ: f64 = 3800.0;
-/// Coarser than for other sounds, in bands and in frequency: the pitch of a voice says nothing of its words.
-const SPEECH_BANDS: u32 = 32;
+/// A shorter window than for other sounds: the pitch of a voice says nothing of its words.
+const SPEECH_BANDS: u32 = 64;
 const SPEECH_WINDOW_SECS: f64 = 0.02;
 /// One window, and how much of it two share: a word on the border of one is whole in another.
 const SPEECH_COLUMNS: u32 = 512;
