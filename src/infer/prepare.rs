@@ -425,4 +425,28 @@ mod tests {
         let worst = dark.iter().zip(&light).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 0.05, "{worst}");
     }
+
+    #[test]
+    fn levelled_bands_do_not_depend_on_the_microphone_where_there_is_enough_of_them() {
+        // Four bands that swing alike, and a microphone that hears the upper two louder.
+        let image = |width: u32, louder: [u8; 2]| Raster {
+            width,
+            height: 4,
+            channels: 1,
+            pixels: [louder[0], louder[0], louder[1], louder[1]]
+                .iter()
+                .flat_map(|offset| (0..width).map(move |x| offset + if x % 2 == 0 { 20 } else { 0 }))
+                .collect(),
+        };
+        let means = |width: u32| -> Vec<f64> {
+            let mut picture = image(width, [140, 60]);
+            level_bands(&mut picture);
+            let mean = |row: &[u8]| row.iter().map(|v| f64::from(*v)).sum::<f64>() / f64::from(width);
+            picture.pixels.chunks_exact(width as usize).map(mean).collect()
+        };
+        let apart = |means: &[f64]| means[0] - means[3];
+        let (short, long) = (means(10), means(10_000));
+        assert!(apart(&long).abs() < 4.0, "{long:?}");
+        assert!(apart(&short) > 30.0, "{short:?}");
+    }
 }

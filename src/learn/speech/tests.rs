@@ -91,6 +91,7 @@ fn strings_are_learnt_from_single_words() {
         (speech.speed, speech.pace, speech.formants, speech.unsteady) = (0.05, 0.05, 0.03, 0.0);
         (speech.words_max, speech.held_out, speech.snr_db_min, speech.foreign) = (4, 16, 15.0, 0.0);
         (speech.noise, speech.room, speech.telephone, speech.voices) = (0.4, 0.0, 0.0, 0.0);
+        (speech.hidden_columns, speech.hidden_bands) = (10, 8);
     }
     let cancel = AtomicBool::new(false);
     let report = train(&items, &settings, None, &cancel, &mut |_| {}).unwrap();
