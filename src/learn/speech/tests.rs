@@ -4,8 +4,9 @@ use super::join::{add_noise, join};
 use super::sound::{noise, played, rms, through_band};
 use super::*;
 use crate::domain::{Label, MediaKind, Prediction, Shape};
+use crate::infer::{InputSpec, Levels, View};
 use crate::learn::{TrainSettings, evaluate, train};
-use crate::media::{Decoded, WavFormat, encode_wav};
+use crate::media::{Decoded, MelSpec, WavFormat, encode_wav};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::f32::consts::TAU;
@@ -91,8 +92,23 @@ fn strings_are_learnt_from_single_words() {
         (speech.speed, speech.pace, speech.formants, speech.unsteady) = (0.05, 0.05, 0.03, 0.0);
         (speech.words_max, speech.held_out, speech.snr_db_min, speech.foreign) = (4, 16, 15.0, 0.0);
         (speech.noise, speech.room, speech.telephone, speech.voices) = (0.4, 0.0, 0.0, 0.0);
-        (speech.hidden_columns, speech.hidden_bands) = (10, 8);
+        (speech.hidden_columns, speech.hidden_bands) = (10, 10);
     }
+    // A tone does not change: relative to the means of its bands little is left of it.
+    let sound = MelSpec { bands: 64, low_hz: 60.0, high_hz: 3800.0, hop_secs: 0.01, window_secs: 0.032 };
+    settings.input = Some(InputSpec {
+        width_px: 512,
+        height_px: sound.bands,
+        channels: 1,
+        levels: Levels::PerItem,
+        mean: vec![0.5],
+        std: vec![0.165],
+        view: View::Tiles { overlap_px: 96 },
+        reference: false,
+        local_px: 0,
+        sound: Some(sound),
+        difference: false,
+    });
     let cancel = AtomicBool::new(false);
     let report = train(&items, &settings, None, &cancel, &mut |_| {}).unwrap();
     assert_eq!(report.model.manifest().classes, ["one", "three", "two"]);
