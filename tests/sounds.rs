@@ -1,7 +1,10 @@
 //! Promise: sounds take the same way as pictures, and nothing is lost where they meet.
 
 use crate::floor::{Floor, png};
-use secondlook::domain::{CutBy, EnergyCut, Level, RecordingRule};
+use secondlook::domain::{
+    CutBy, EnergyCut, Level, Prediction, RecordingRule, Task, TranscriptRule, VoiceCut,
+};
+use secondlook::engine::find_model;
 use secondlook::media::{Sound, WavFormat, encode_wav};
 use std::fs;
 
@@ -50,6 +53,38 @@ fn a_recording_becomes_clips_and_each_is_decided_once() {
     record(&floor, "night.wav", &night);
     let again = floor.run_once();
     assert_eq!((again.summary.arrived, again.summary.known), (0, 2), "{:?}", again.said);
+    floor.check();
+}
+
+/// By a voice that no shipped package was trained on.
+#[test]
+fn what_is_said_in_a_recording_is_cut_out_read_and_asked() {
+    let floor = Floor::new(|plan| {
+        plan.task = Task::Transcribe;
+        plan.classes.clear();
+        plan.transcript.words = TranscriptRule::default().digits.to_vec();
+        let cut = CutBy::Voice(VoiceCut::default());
+        plan.recordings = Some(RecordingRule { cut, ..RecordingRule::default() });
+    });
+    let model = find_model(None, "spoken-digits").unwrap();
+    floor.line().promote(&model, "ann", "the shipped one").unwrap();
+    record(&floor, "desk.flac", &fs::read("tests/fixtures/sound/spoken.flac").unwrap());
+    let ran = floor.run_once();
+    assert_eq!((ran.summary.arrived, ran.summary.review), (2, 2), "{:?}", ran.said);
+    let raw = floor.raw();
+    let mut read = raw
+        .prepare("SELECT p.payload FROM predictions p JOIN items i USING (item_id) ORDER BY i.name")
+        .unwrap();
+    let said: Vec<String> = read
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap()
+        .map(|payload| serde_json::from_str::<Prediction>(&payload.unwrap()).unwrap())
+        .map(|prediction| {
+            let readings = prediction.probabilities.into_iter();
+            readings.max_by(|a, b| a.1.get().total_cmp(&b.1.get())).unwrap().0
+        })
+        .collect();
+    assert_eq!(said, ["three one four", "seven"]);
     floor.check();
 }
 
