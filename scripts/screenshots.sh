@@ -52,6 +52,28 @@ both_themes() {
   keys ctrl+t
 }
 
+# Sounds: what a motor's model heard, beside the first answer; a number that is spoken, and its uncertain word.
+sounds() {
+  "$PROGRAM" new "$WORK/motors" --plan assets/motor-sound.toml --model motor-sound >/dev/null
+  "$PROGRAM" demo --line "$WORK/motors" --items 30 --headless >/dev/null 2>&1
+  open_window --line "$WORK/motors"
+  sleep 5
+  keys g; both_themes sound
+  close_window
+  "$PROGRAM" new "$WORK/desk" --task transcribe --words digits --model spoken-digits >/dev/null
+  sed -i '1s/.*/name = "Serial numbers"/; s/mode = "decide-first"/mode = "shown"/' "$WORK/desk/line.toml"
+  grep -q '^\[review\]' "$WORK/desk/line.toml" || printf '\n[review]\nmode = "shown"\n' >>"$WORK/desk/line.toml"
+  "$PROGRAM" cut tests/fixtures/sound/spoken.flac "$WORK/desk/inbox" --voice >/dev/null
+  open_window --line "$WORK/desk"
+  sleep 5
+  keys F8; both_themes transcript
+  close_window
+}
+if [ "${1:-all}" = sounds ]; then
+  sounds
+  exit 0
+fi
+
 # The demo line: a first start, the pages, some answers.
 open_window
 sleep 25
@@ -73,6 +95,8 @@ if [ ! -d "$DATA/magnetic-tile" ]; then
   exit 0
 fi
 close_window
+
+sounds
 
 # Tiles: a reveal, and the editor.
 "$PROGRAM" new "$WORK/tiles" --task defect --model magnetic-tile \
