@@ -58,7 +58,7 @@ sounds() {
   "$PROGRAM" demo --line "$WORK/motors" --items 30 --headless >/dev/null 2>&1
   open_window --line "$WORK/motors"
   sleep 5
-  keys g; both_themes sound
+  keys 1; both_themes sound
   close_window
   "$PROGRAM" new "$WORK/desk" --task transcribe --words digits --model spoken-digits >/dev/null
   sed -i '1s/.*/name = "Serial numbers"/; s/mode = "decide-first"/mode = "shown"/' "$WORK/desk/line.toml"

@@ -18,6 +18,9 @@ use std::ops::Range;
 
 /// Words that the convention names, at most; a vocabulary of hundreds is told by its size.
 const NAMED_MAX: usize = 12;
+/// Readings that are offered: the best ones, and those that are not told as 0 %.
+const READINGS_MAX: usize = 5;
+const READING_LEAST: f64 = 0.005;
 
 /// What a person is writing.
 #[derive(Default)]
@@ -46,6 +49,9 @@ fn readings(card: &Card, first: Option<&Answer>) -> Vec<(String, f64)> {
     let named = prediction.probabilities.iter().filter(|(text, _)| *text != Prediction::OTHER);
     let mut readings: Vec<(String, f64)> = named.map(|(text, p)| (text.clone(), p.get())).collect();
     readings.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    // What is hardly possible would push the other answers out of sight.
+    let shown = readings.iter().filter(|(_, p)| *p >= READING_LEAST).count().clamp(1, READINGS_MAX);
+    readings.truncate(shown);
     readings
 }
 
