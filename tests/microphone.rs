@@ -129,7 +129,7 @@ fn listen() {
     play(&socket, &file);
     until("two clips are taken in", || desk.clips().len() == 2);
     for (clip, secs) in desk.clips().iter().zip([1.0, 0.5]) {
-        assert!(clip.file_name().unwrap().to_string_lossy().starts_with("desk-2-20"), "{clip:?}");
+        assert!(clip.file_name().unwrap().to_string_lossy().starts_with("desk-2-20"), "{}", clip.display());
         let clip = decode_sound(&fs::read(clip).unwrap()).unwrap();
         let alike = alike(&clip, &sound);
         assert!(alike > 0.99, "a clip is not what was said: {alike}");

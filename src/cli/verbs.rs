@@ -41,13 +41,12 @@ pub(super) fn cancel_flag() -> Result<Arc<AtomicBool>, EngineError> {
 }
 
 pub fn new(args: &New) -> Result<Report, EngineError> {
-    let mut plan = match &args.plan {
-        Some(path) => read_plan(path)?,
-        None => {
-            let task = parse_task(args.task.as_deref())?;
-            let plan = Plan::new(line_name(&args.line), task, parse_classes(&args.classes)?);
-            Plan { transcript: parse_said(args, task)?, ..plan }
-        }
+    let mut plan = if let Some(path) = &args.plan {
+        read_plan(path)?
+    } else {
+        let task = parse_task(args.task.as_deref())?;
+        let plan = Plan::new(line_name(&args.line), task, parse_classes(&args.classes)?);
+        Plan { transcript: parse_said(args, task)?, ..plan }
     };
     if !args.promise.is_empty() {
         plan.promise = parse_promise(&args.promise)?;

@@ -173,7 +173,7 @@ fn work_on(
     let mut versions = view.datasets()?;
     versions.reverse();
     let (audits, uses, signatures) = (view.final_audits()?, view.audit_uses()?, view.audit_signatures()?);
-    Ok(Known { versions, audit_set, units, audits, uses, signatures, diff })
+    Ok(Known { versions, audit_set, audits, uses, signatures, units, diff })
 }
 
 fn versions_ui(

@@ -248,18 +248,14 @@ fn hearing_ui(ui: &mut Ui, hearing: &Hearing, t: Tokens) {
     if hearing.trouble.is_none() {
         meter_ui(ui, METER_WIDTH.min(ui.available_width()), &[hearing.peak], t);
     }
-    let mut words = format!(
-        "{} {} · {:.0} min {}",
-        hearing.clips,
-        tr("clips"),
-        (hearing.heard_secs / 60.0).floor(),
-        tr("heard")
-    );
+    let minutes = (hearing.heard_secs / 60.0).floor();
+    let mut words =
+        vec![format!("{} {}", hearing.clips, tr("clips")), format!("{minutes:.0} min {}", tr("heard"))];
     if hearing.lost_secs > 0.0 {
-        words += &format!(" · {:.1} s {}", hearing.lost_secs, tr("lost"));
+        words.push(format!("{:.1} s {}", hearing.lost_secs, tr("lost")));
     }
     if hearing.unwritten > 0 {
-        words += &format!(" · {} {}", hearing.unwritten, tr("not written yet"));
+        words.push(format!("{} {}", hearing.unwritten, tr("not written yet")));
     }
-    ui.label(note(words, t));
+    ui.label(note(words.join(" · "), t));
 }

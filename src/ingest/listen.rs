@@ -41,7 +41,7 @@ pub struct Listener {
 
 enum Way {
     Windows { length: u64, begun: u64 },
-    Gate { gate: Gate, ear: Ear, score: f32 },
+    Gate { gate: Box<Gate>, ear: Ear, score: f32 },
 }
 
 /// What gives each moment its score.
@@ -56,11 +56,11 @@ impl Listener {
         let way = match cut {
             CutBy::Window { secs } => Way::Windows { length: frames_of(*secs, rate_hz).max(1), begun: 0 },
             CutBy::Voice(cut) => {
-                let gate = Gate::new(GateRule::voice(cut, rate_hz));
+                let gate = Box::new(Gate::new(GateRule::voice(cut, rate_hz)));
                 Way::Gate { gate, ear: Ear::Voice(Box::new(Voice::new(rate_hz))), score: 0.0 }
             }
             CutBy::Energy(cut) => {
-                let gate = Gate::new(GateRule::energy(cut, rate_hz));
+                let gate = Box::new(Gate::new(GateRule::energy(cut, rate_hz)));
                 Way::Gate { gate, ear: Ear::Loudness(Loudness::new(rate_hz)), score: 0.0 }
             }
         };
@@ -207,7 +207,9 @@ impl Voice {
         let whole = self.waiting.len() / VOICE_HOP * VOICE_HOP;
         for hop in self.waiting[..whole].chunks_exact_mut(VOICE_HOP) {
             // Resampling may overshoot, and the network takes nothing beyond full scale.
-            hop.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+            for v in hop.iter_mut() {
+                *v = v.clamp(-1.0, 1.0);
+            }
             let said = self.detector.predict_f32(hop);
             self.said.push(said);
             let silence = self.said.value.unwrap_or(SILENCE).clamp(SILENCE, NOISE_MAX);

@@ -1,5 +1,5 @@
 //! Speech manifests: one JSON object a line with `audio_filepath`, `duration` in seconds and `text`, as
-//! NeMo and other toolkits read and write them; `speaker` is the group.
+//! `NeMo` and other toolkits read and write them; `speaker` is the group.
 //!
 //! A line that takes only a part of a recording (`offset`) is refused with its number: a part would be an
 //! item without a file of its own.

@@ -43,7 +43,9 @@ pub(super) fn people(measured: &[Measured], table: &Table<'_>, seed: u64) -> Opt
         let mut edits = Edits::default();
         for &i in at {
             let said = table.truth[i].first().copied().unwrap_or_default();
-            votes(i).iter().for_each(|vote| edits += word_edits(said, vote));
+            for vote in votes(i) {
+                edits += word_edits(said, vote);
+            }
         }
         (edits.of > 0).then(|| edits.rate())
     };
@@ -67,7 +69,9 @@ pub(super) fn people(measured: &[Measured], table: &Table<'_>, seed: u64) -> Opt
 /// The answers that most people gave.
 fn commonest(votes: &[String]) -> Vec<&str> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    votes.iter().for_each(|vote| *counts.entry(vote).or_default() += 1);
+    for vote in votes {
+        *counts.entry(vote).or_default() += 1;
+    }
     let most = counts.values().copied().max().unwrap_or(0);
     counts.iter().filter(|(_, n)| **n == most).map(|(vote, _)| *vote).collect()
 }

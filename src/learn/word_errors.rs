@@ -54,7 +54,9 @@ fn shown<'a>(pairs: &Pairs<'a>) -> BTreeMap<&'a str, usize> {
     let mut errors: BTreeMap<&str, usize> = BTreeMap::new();
     for (pair, n) in pairs {
         let wrong = if pair[0] == pair[1] { 0 } else { *n };
-        pair.iter().for_each(|word| *errors.entry(word).or_default() += wrong);
+        for word in pair {
+            *errors.entry(word).or_default() += wrong;
+        }
     }
     errors.insert(NO_WORD, usize::MAX);
     let mut ranked: Vec<(&str, usize)> = errors.into_iter().collect();

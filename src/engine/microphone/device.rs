@@ -177,7 +177,7 @@ mod tests {
         let (mut expected, mut lost) = (0_u64, 0);
         for round in 0..6_000 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            call(&mut catcher, (seed >> 8) as i32 % 1_500 + 1);
+            call(&mut catcher, (seed >> 8).cast_signed() % 1_500 + 1);
             // For a while nobody looks.
             if (1_000..4_500).contains(&round) {
                 continue;
@@ -186,7 +186,7 @@ mod tests {
                 lost += block.lost;
                 expected += block.lost;
                 for frame in block.samples.chunks_exact(2) {
-                    assert_eq!((frame[0] as u64, frame[1] as i64), (expected, -(expected as i64)));
+                    assert_eq!((frame[0] as u64, frame[1] as i64), (expected, -expected.cast_signed()));
                     expected += 1;
                 }
                 empty.try_send(block).unwrap();

@@ -38,8 +38,7 @@ impl Answer {
         match self {
             Self::Class(class) => plan.route(class).unwrap_or(Route::Divert),
             Self::Said(text) if plan.transcript.allows(text) => Route::Pass,
-            Self::Said(_) => Route::Divert,
-            Self::CannotTell | Self::BadInput => Route::Divert,
+            Self::Said(_) | Self::CannotTell | Self::BadInput => Route::Divert,
         }
     }
 }

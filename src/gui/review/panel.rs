@@ -59,10 +59,8 @@ impl ReviewPage {
             (true, true, _) => sentence(&card.reason),
         };
         ui.label(RichText::new(text).size(BODY));
-        if let (true, Some(prediction)) = (is_revealed, &card.prediction) {
-            if !is_asked(page) {
-                scale_ui(ui, prediction.divert_probability(&page.session.plan), card, t);
-            }
+        if let (true, Some(prediction)) = (is_revealed && !is_asked(page), &card.prediction) {
+            scale_ui(ui, prediction.divert_probability(&page.session.plan), card, t);
         }
         self.reveal_ui(ui, page, card);
     }

@@ -10,10 +10,10 @@ const WINDOW_SECS: f64 = 2.0;
 
 pub(super) fn recordings_ui(ui: &mut Ui, rule: &mut Option<RecordingRule>) {
     let now = rule.as_ref().map(|rule| rule.cut);
-    if let Some(choice) = choice_ui(ui, tr("Long recordings"), tr("are not cut"), now) {
+    choice_ui(ui, tr("Long recordings"), tr("are not cut"), now, |choice| {
         let path = rule.take().unwrap_or_default().path;
         *rule = choice.map(|cut| RecordingRule { path, cut });
-    }
+    });
     let Some(rule) = rule else { return };
     row(ui, tr("They arrive in"), |ui| text(ui, &mut rule.path, tr("They arrive in")));
     cut_ui(ui, &mut rule.cut);
@@ -28,13 +28,14 @@ fn name(cut: Option<CutBy>, none: &'static str) -> &'static str {
     }
 }
 
-/// Whether to cut and by what: another choice than `now`, when one was made.
+/// Whether to cut and by what; `choose` hears of another choice than `now`.
 pub(super) fn choice_ui(
     ui: &mut Ui,
     label: &'static str,
     none: &'static str,
     now: Option<CutBy>,
-) -> Option<Option<CutBy>> {
+    choose: impl FnOnce(Option<CutBy>),
+) {
     let energy = CutBy::Energy(EnergyCut::default());
     let voice = CutBy::Voice(VoiceCut::default());
     let window = CutBy::Window { secs: WINDOW_SECS };
@@ -49,7 +50,9 @@ pub(super) fn choice_ui(
             }
         });
     });
-    chosen
+    if let Some(choice) = chosen {
+        choose(choice);
+    }
 }
 
 pub(super) fn cut_ui(ui: &mut Ui, cut: &mut CutBy) {

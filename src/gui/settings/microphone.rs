@@ -47,10 +47,10 @@ impl Devices {
 
 pub(super) fn microphone_ui(ui: &mut Ui, rule: &mut Option<MicrophoneRule>, devices: &mut Devices) {
     let now = rule.as_ref().map(|rule| rule.cut);
-    if let Some(choice) = choice_ui(ui, tr("What it hears is cut"), tr("there is no microphone"), now) {
+    choice_ui(ui, tr("What it hears is cut"), tr("there is no microphone"), now, |choice| {
         let before = rule.take().unwrap_or_default();
         *rule = choice.map(|cut| MicrophoneRule { cut, ..before });
-    }
+    });
     let Some(rule) = rule else { return };
     devices.poll();
     row(ui, tr("Device"), |ui| {

@@ -37,7 +37,7 @@ fn doubtful_line(mode: ReviewMode, items: u8, doubts: [f64; 2]) -> Bench {
             Region { score: Some(p(doubt)), ..Region::new(*word, shape) }
         });
         let regions = regions.collect();
-        let prediction = Prediction { probabilities, transcript, regions, ..prediction(0.5) };
+        let prediction = Prediction { probabilities, regions, transcript, ..prediction(0.5) };
         let reason = Reason::Doubtful { class: "three four".into(), doubt: p(0.2), accept_below: None };
         let decision = Decision {
             outcome: Outcome::Review,
