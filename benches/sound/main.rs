@@ -69,7 +69,7 @@ fn in_the_window(folder: &Path, path: &Path) {
     fs::create_dir_all(blob.parent().unwrap()).unwrap();
     fs::rename(path, &blob).unwrap();
     let sounds = Sounds::start(folder, || {}).unwrap();
-    let next = || sounds.heard().recv_timeout(Duration::from_secs(60)).unwrap().result.unwrap();
+    let next = || sounds.heard().recv_timeout(Duration::from_mins(1)).unwrap().result.unwrap();
     let started = Instant::now();
     sounds.want(vec![SoundWant::Head(media.clone())]);
     let Heard::Head(head) = next() else { panic!("not the head") };

@@ -36,7 +36,8 @@ fn events(dataset: &Path, fold: &str) -> Vec<Event> {
     let mut found = Vec::new();
     for line in list.lines() {
         let item: serde_json::Value = serde_json::from_str(line).unwrap();
-        if item["fold"].to_string() != fold {
+        let its_fold = item["fold"].to_string();
+        if its_fold != fold {
             continue;
         }
         let path = dataset.join(item["media"].as_str().unwrap());
@@ -116,7 +117,9 @@ fn mix(event: &Event, snr_db: f32, rng: &mut ChaCha8Rng) -> (Sound, f64) {
     let count = (SECS * f64::from(rate)) as usize;
     let mut noise = Noise::Pink.draw(count, rng);
     let gain = (power(&event.sound.samples) / power(&noise) / 10.0_f32.powf(snr_db / 10.0)).sqrt();
-    noise.iter_mut().for_each(|v| *v *= gain);
+    for v in &mut noise {
+        *v *= gain;
+    }
     let first = rng.random_range(0..count - event.sound.samples.len());
     for (to, from) in noise[first..].iter_mut().zip(&event.sound.samples) {
         *to += from;
