@@ -168,6 +168,10 @@ fn a_canary_has_its_share_of_the_units_and_is_taken_back_where_it_is_worse() {
     assert_eq!(line.store.view().settings().unwrap().level, Level::Partial);
     put_good(&floor, 200..210);
     assert_eq!(floor.run_once().summary.passed, 10);
+    // An alarm stands until a person has seen to it, whatever model decides.
+    floor.line().promote(&strict, "ann", "a hunch").unwrap();
+    floor.line().rollback("ann", "back").unwrap();
+    assert_eq!(floor.line().store.view().alarms().unwrap(), alarms);
     floor.check();
 }
 
@@ -204,9 +208,14 @@ fn what_people_verify_while_a_candidate_is_in_shadow_is_evidence_for_its_thresho
     let policy = floor.line().store.view().settings().unwrap().policy.unwrap();
     assert_eq!(policy.thresholds.pass_below, pass_below);
     assert_eq!(evidence(&floor, "lenient").0, units);
-    // The plan may change; the model that takes its place knows nothing of this, and coming back is a new start.
+    // The model that takes its place knows nothing of this. One that comes back has all that people have
+    // verified: nobody gets rid of it by going there and back. A new trial is a new start.
     floor.line().rollback("ann", "back").unwrap();
+    assert_eq!(evidence(&floor, "tiny").1, None);
     floor.line().rollback("ann", "and again").unwrap();
+    assert_eq!(evidence(&floor, "lenient"), (units, pass_below));
+    floor.line().rollback("ann", "back").unwrap();
+    floor.line().shadow("lenient", "ann", "once more").unwrap();
     assert_eq!(evidence(&floor, "lenient"), (before, None));
     floor.check();
 }

@@ -403,7 +403,7 @@ impl App {
 
     fn stop(&mut self) {
         if let Some(session) = &self.session {
-            session.ask_station(StationAsk::Stop);
+            session.ask_station(StationAsk::Stop(self.config.reviewer.clone()));
             self.toasts.note(tr("Stopped: every item goes to a person from now on"));
         }
     }

@@ -21,10 +21,10 @@ const RECENT: usize = 24;
 const ASKS: usize = 16;
 
 /// What a person can ask of the station.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StationAsk {
-    /// Everything to people, at once.
-    Stop,
+    /// Everything to people, at once, as this person asks.
+    Stop(String),
     Pause,
     Resume,
 }
@@ -161,7 +161,11 @@ fn serve(
 
 fn carry_out(ask: StationAsk, line: &mut Line, station: Option<&Station>) -> Result<(), EngineError> {
     match (ask, station) {
-        (StationAsk::Stop, _) => line.set_level(Level::Assist, ACTOR, "STOP was pressed")?,
+        (StationAsk::Stop(person), _) => {
+            // Where people decide without the model, they go on so.
+            let level = line.store.view().settings()?.level.min(Level::Assist);
+            line.set_level(level, &person, "STOP was pressed")?;
+        }
         (StationAsk::Pause, Some(station)) => station.command(Command::Pause),
         (StationAsk::Resume, Some(station)) => station.command(Command::Resume),
         (StationAsk::Pause | StationAsk::Resume, None) => {}
@@ -198,4 +202,23 @@ fn read(line: &Line, next: &mut Snapshot) -> Result<(), EngineError> {
     next.level = Some(settings.level);
     next.model = settings.model.map(|model| model.name);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::LineRequest;
+
+    #[test]
+    fn stop_never_raises_the_level() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = LineRequest::demo().unwrap().plan;
+        let request = LineRequest { plan, level: Level::Manual, model: None };
+        let mut line = Line::create(&dir.path().join("line"), request, "ann").unwrap();
+        for level in [Level::Manual, Level::Shadow, Level::Assist] {
+            line.set_level(level, "ann", "a test").unwrap();
+            carry_out(StationAsk::Stop("ann".into()), &mut line, None).unwrap();
+            assert_eq!(line.store.view().settings().unwrap().level, level);
+        }
+    }
 }

@@ -51,12 +51,12 @@ pub(super) fn project(conn: &Connection, record: &Record, event: &Event) -> Resu
         Event::PlanChanged { plan } => set(conn, PLAN, plan),
         Event::LevelChanged { to, .. } => set(conn, LEVEL, to),
         Event::ModelPromoted { model, reason, .. } => {
-            releases::promoted(conn, record, model, reason)?;
+            let since = releases::promoted(conn, record, model, reason)?;
             set(conn, MODEL, model)?;
-            set(conn, LIVE_SINCE, &record.at)?;
-            // Policy and alarms are about one model; with another model they are void.
+            set(conn, LIVE_SINCE, &since)?;
+            // A policy is about one model; with another model it is void. Alarms stand until a person has
+            // seen to them.
             conn.prepare_cached("DELETE FROM settings WHERE name IN (?1, ?2)")?.execute([POLICY, AUDITS])?;
-            conn.prepare_cached("DELETE FROM alarms")?.execute([])?;
             Ok(())
         }
         Event::ModelMoved { model, to, reason, canary, .. } => {

@@ -11,19 +11,27 @@ use crate::domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+/// Since when its decisions count: from now on, or since it was live before where it comes back without a
+/// new trial.
 pub(super) fn promoted(
     conn: &Connection,
     record: &Record,
     model: &ModelRef,
     reason: &str,
-) -> Result<(), StoreError> {
+) -> Result<Timestamp, StoreError> {
+    let before = conn
+        .prepare_cached("SELECT live_at FROM models WHERE hash = ?1 AND state = 'retired'")?
+        .query_row([&model.hash], |row| row.get::<_, Option<i64>>(0))
+        .optional()?
+        .flatten();
+    let live_at = before.unwrap_or(record.at);
     conn.prepare_cached(
         "UPDATE models SET state = 'retired', since = ?2, reason = ?3 WHERE state = 'live' AND hash != ?1",
     )?
     .execute(params![model.hash, record.at, format!("{} took its place: {reason}", model.name)])?;
-    conn.prepare_cached("INSERT OR REPLACE INTO models VALUES (?1, ?2, 'live', ?3, ?4, ?3, NULL)")?
-        .execute(params![model.hash, model.name, record.at, reason])?;
-    Ok(())
+    conn.prepare_cached("INSERT OR REPLACE INTO models VALUES (?1, ?2, 'live', ?3, ?4, ?5, NULL)")?
+        .execute(params![model.hash, model.name, record.at, reason, live_at])?;
+    Ok(Timestamp::from_micros(live_at))
 }
 
 pub(super) fn moved(
@@ -34,11 +42,12 @@ pub(super) fn moved(
     reason: &str,
     canary: Option<&Canary>,
 ) -> Result<(), StoreError> {
-    // The live model leaves its place to another one only.
+    // The live model leaves its place to another one only. With a new trial what it did before is past.
     conn.prepare_cached(
         "INSERT INTO models VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6)
          ON CONFLICT (hash) DO UPDATE SET state = excluded.state, since = excluded.since,
-                                          reason = excluded.reason, canary = excluded.canary
+                                          reason = excluded.reason, canary = excluded.canary,
+                                          live_at = CASE excluded.state WHEN 'retired' THEN live_at END
          WHERE state != 'live' AND excluded.state != 'live'",
     )?
     .execute(params![
@@ -143,7 +152,8 @@ impl View<'_> {
     }
 
     /// Since when a model has been tried, without a break: from its first step into shadow or onto a share of
-    /// the line, also where it is live since. `None` for one that is not on the line.
+    /// the line, also where it is live since. A model that comes back to the line as it was goes on where it
+    /// left. `None` for one that is not on the line.
     pub fn trial_since(&self, hash: &str) -> Result<Option<Timestamp>, StoreError> {
         // Few, and read from the log itself.
         let mut statement = self.conn.prepare_cached(
@@ -151,18 +161,18 @@ impl View<'_> {
              WHERE kind IN ('ModelMoved', 'ModelPromoted') ORDER BY seq",
         )?;
         let mut rows = statement.query([hash])?;
-        let (mut since, mut is_live) = (None, false);
+        let (mut since, mut before, mut is_live) = (None, None, false);
         while let Some(row) = rows.next()? {
             let (at, is_own) = (Timestamp::from_micros(row.get(0)?), row.get::<_, bool>(1)?);
             let to: Option<String> = row.get(2)?;
             match (is_own, to.as_deref()) {
                 (true, None) => {
-                    since = since.filter(|_| !is_live).or(Some(at));
-                    is_live = true;
+                    since = since.filter(|_| !is_live).or(before).or(Some(at));
+                    (before, is_live) = (None, true);
                 }
-                (false, None) if is_live => (since, is_live) = (None, false),
-                (true, Some("shadow" | "canary")) if !is_live => since = since.or(Some(at)),
-                (true, Some(_)) if !is_live => since = None,
+                (false, None) if is_live => (since, before, is_live) = (None, since, false),
+                (true, Some("shadow" | "canary")) if !is_live => (since, before) = (since.or(Some(at)), None),
+                (true, Some(_)) if !is_live => (since, before) = (None, None),
                 _ => {}
             }
         }
