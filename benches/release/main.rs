@@ -1,22 +1,24 @@
-//! From corrections to a better model, on rendered phones and through the real station: a weak live model,
-//! people's answers, a training, shadow, a share of the line, live; then a candidate that has learnt
-//! nonsense. And what changing models costs a busy station.
+//! From corrections to a better model, through the real station: a weak live model, people's answers, a
+//! training, shadow, a share of the line, live; then a candidate that has learnt nonsense. And what changing
+//! models costs a busy station.
 //!
-//! `cargo bench --profile dev --bench release` prints tables; `-- loop`, `-- switch` or `-- look` runs a part, and
-//! `-- loop --plot FILE.svg` draws the way of the two candidates as well.
+//! `cargo bench --profile dev --bench release` prints tables; `-- loop`, `-- switch` or `-- look` runs a part,
+//! `-- loop --plot FILE.svg` draws the way of the two candidates as well. The loop is played with rendered
+//! phones, `-- loop --with motors` with rendered sounds, `-- loop --with FOLDER` with the photographs of
+//! magnetic-tile.
 
+mod goods;
 mod look;
 mod plot;
 
+use goods::Goods;
 use look::looking;
 use plot::Trace;
 use secondlook::domain::{
-    Class, Filter, LabelledItem, Level, Limit, Plan, Probability, ReleaseState, Route, SimulatorSettings,
-    Verdict,
+    Class, LabelledItem, Level, Limit, Plan, Probability, ReleaseState, Route, Verdict,
 };
 use secondlook::engine::{
-    self, CompareReport, DatasetSource, Line, LineRequest, Proof, ReleaseStep, Station, StationOptions,
-    TrainJob, find_model,
+    self, CompareReport, Line, LineRequest, Proof, ReleaseStep, Station, StationOptions, TrainJob, find_model,
 };
 use secondlook::infer::{Metric, Model};
 use secondlook::learn::{self, TrainSettings};
@@ -27,14 +29,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// Phones that the first model is trained on, that arrive before the second is, and so on.
-const WEAK: usize = 60;
-const GATHERED: usize = 540;
-const SHADOWED: usize = 120;
-const HELD_OUT: usize = 300;
-const EPOCHS_FROM_NOTHING: usize = 16;
-/// Of the second model, which starts from the shipped package as a new phone line would.
-const EPOCHS: usize = 6;
 /// A busy station, in items a second.
 const RATE: f64 = 20.0;
 const SWITCHES: usize = 40;
@@ -42,11 +36,13 @@ const SECONDS_BESIDE: f64 = 12.0;
 
 fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
-    let plot = wanted.iter().position(|arg| arg == "--plot").map(|at| {
-        let file = wanted.remove(at + 1);
-        wanted.remove(at);
-        file
-    });
+    let mut value_of = |name: &str| {
+        wanted.iter().position(|arg| arg == name).map(|at| {
+            wanted.remove(at);
+            wanted.remove(at)
+        })
+    };
+    let (plot, with) = (value_of("--plot"), value_of("--with"));
     wanted.retain(|arg| !arg.starts_with('-'));
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     if std::env::args().any(|arg| arg == "--test") {
@@ -54,7 +50,12 @@ fn main() {
     }
     let folder = tempfile::tempdir_in(target()).unwrap();
     if is_wanted("loop") {
-        let trace = the_loop(folder.path());
+        let goods = match with.as_deref() {
+            None => Goods::phones(),
+            Some("motors") => Goods::motors(),
+            Some(tiles) => Goods::tiles(Path::new(tiles), folder.path()),
+        };
+        let trace = the_loop(folder.path(), &goods);
         if let Some(file) = plot {
             fs::write(file, trace.svg()).unwrap();
         }
@@ -87,29 +88,18 @@ fn plan() -> Plan {
     plan
 }
 
-/// Rendered phones with their truth, another set for another seed.
-fn phones(count: usize, seed: u64) -> engine::Dataset {
-    let settings = SimulatorSettings { seed, defect_share: 0.3, ..SimulatorSettings::default() };
-    let source: DatasetSource = format!("simulator:{count}").parse().unwrap();
-    source.open(&Filter::default(), &settings).unwrap()
+/// The first passes, the others are diverted.
+fn routes(classes: &[&str]) -> Vec<Class> {
+    let route = |at: usize| if at == 0 { Route::Pass } else { Route::Divert };
+    let of_one = |(at, name): (usize, &&str)| Class { name: (*name).to_owned(), route: route(at) };
+    classes.iter().enumerate().map(of_one).collect()
 }
 
-fn settings(name: &str) -> TrainSettings {
-    TrainSettings {
-        name: name.into(),
-        epochs: Some(EPOCHS_FROM_NOTHING),
-        rate: 3e-3,
-        side_px: 288,
-        evidence_share: 0.0,
-        refit: Some(false),
-        ..TrainSettings::default()
-    }
-}
-
-fn trained(items: &[LabelledItem], name: &str) -> Model {
+fn trained(items: &[LabelledItem], how: &TrainSettings, name: &str) -> Model {
     let start = Instant::now();
-    let report = learn::train(items, &settings(name), None, &AtomicBool::new(false), &mut |_| {}).unwrap();
-    println!("trained `{name}` on {} phones in {:.0} s", items.len(), start.elapsed().as_secs_f64());
+    let how = TrainSettings { name: name.into(), ..how.clone() };
+    let report = learn::train(items, &how, None, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    println!("trained `{name}` on {} items in {:.0} s", items.len(), start.elapsed().as_secs_f64());
     report.model
 }
 
@@ -122,21 +112,26 @@ struct Shop {
 }
 
 impl Shop {
-    fn new(folder: &Path, first: &Model) -> Self {
+    fn new(folder: &Path, first: &Model, classes: &[&str]) -> Self {
         let path = folder.join("line");
-        let request = LineRequest { plan: plan(), level: Level::Assist, model: None };
+        let request = LineRequest {
+            plan: Plan { classes: routes(classes), ..plan() },
+            level: Level::Assist,
+            model: None,
+        };
         let mut line = Line::create(&path, request, "bench").unwrap();
         line.promote(first, "ann", "the first").unwrap();
         fs::create_dir_all(path.join("inbox")).unwrap();
         Self { folder: path, line, truth: BTreeMap::new(), put: 0 }
     }
 
-    /// Lets phones arrive one after the other, as long as it is wanted; answers what waits every few items.
+    /// Lets items arrive one after the other, as long as it is wanted; answers what waits every few items.
     fn run(&mut self, items: &[LabelledItem], mut goes_on: impl FnMut(&Line) -> bool) -> usize {
         let station = Station::start(&self.folder, StationOptions::default()).unwrap();
         let mut arrived = 0_usize;
         for item in items {
-            let name = format!("phone-{:05}.jpg", self.put);
+            let kind = item.path.extension().unwrap_or_default().to_string_lossy();
+            let name = format!("item-{:05}.{kind}", self.put);
             self.put += 1;
             fs::copy(&item.path, self.folder.join("inbox").join(&name)).unwrap();
             self.truth.insert(name, item.clone());
@@ -222,33 +217,33 @@ fn show(stage: &str, items: usize, report: &CompareReport) {
     );
 }
 
-fn the_loop(folder: &Path) -> Trace {
+fn the_loop(folder: &Path, goods: &Goods) -> Trace {
     let mut trace = Trace::default();
-    let (weak_set, stream) = (phones(WEAK, 101), phones(GATHERED + SHADOWED + 900, 102));
-    let weak = trained(&weak_set.items, "weak");
-    let mut shop = Shop::new(folder, &weak);
-    let (gathered, rest) = stream.items.split_at(GATHERED);
-    shop.run(gathered, |_| true);
-    let how = TrainSettings { epochs: Some(EPOCHS), rate: 1e-3, ..settings("next") };
+    let weak = trained(&goods.weak, &goods.how, "weak");
+    let mut shop = Shop::new(folder, &weak, &goods.classes);
+    shop.run(&goods.gathered, |_| true);
+    let (epochs, rate) = goods.next;
+    let how = TrainSettings { epochs: Some(epochs), rate, name: "next".into(), ..goods.how.clone() };
     let job = TrainJob {
         settings: how,
         name: Some("next".into()),
-        init: Some("phone-line".into()),
+        init: goods.init.map(str::to_owned),
         ..TrainJob::default()
     };
     let start = Instant::now();
     let report = engine::train(&mut shop.line, job, "ann", &AtomicBool::new(false), &mut |_| {}).unwrap();
-    println!("trained `next` on {GATHERED} answered phones in {:.0} s", start.elapsed().as_secs_f64());
-    let held_out = phones(HELD_OUT, 103);
+    println!("trained `next` on {} answers in {:.0} s", goods.gathered.len(), start.elapsed().as_secs_f64());
     for model in [&weak, &report.model] {
         let cancel = AtomicBool::new(false);
         let found =
-            engine::evaluate(&mut shop.line, model, &held_out, 1, "ann", &cancel, &mut |_, _| {}).unwrap();
+            engine::evaluate(&mut shop.line, model, &goods.held_out, 1, "ann", &cancel, &mut |_, _| {})
+                .unwrap();
         let metric = |found: Option<Metric>| {
             found.map_or_else(String::new, |m| format!("{:.3} [{:.3}, {:.3}]", m.value, m.low, m.high))
         };
         println!(
-            "{HELD_OUT} new phones, {}: AUROC {}, balanced accuracy {}, IoU {}",
+            "{} new ones, {}: AUROC {}, balanced accuracy {}, IoU {}",
+            goods.held_out.items.len(),
             model.model_ref().name,
             metric(found.report.auroc),
             metric(found.report.balanced_accuracy),
@@ -260,7 +255,7 @@ fn the_loop(folder: &Path) -> Trace {
     );
     println!("|---|---|---|---|---|---|---|---|");
     shop.line.take(ReleaseStep::Shadow, "next", "ann", "trained on the answers").unwrap();
-    let (shadowed, mut rest) = rest.split_at(SHADOWED);
+    let (shadowed, mut rest) = goods.stream.split_at(goods.shadowed);
     trace.run(&mut shop, shadowed, ["shadow", "next"], |_| true);
     for share in plan().release.steps {
         shop.clear_alarms();
@@ -278,23 +273,32 @@ fn the_loop(folder: &Path) -> Trace {
     println!("{}", shop.line.take(ReleaseStep::Promote, "next", "ann", "proven").unwrap());
     println!("level {}", shop.line.store.view().settings().unwrap().level);
 
-    // The same labels, dealt to the wrong phones.
-    let mut nonsense: Vec<LabelledItem> = gathered.to_vec();
+    // The same labels, dealt to the wrong items.
+    let mut nonsense: Vec<LabelledItem> = goods.gathered.clone();
     let labels: Vec<_> = nonsense.iter().map(|item| item.label.clone()).collect();
     let count = nonsense.len();
     for (i, item) in nonsense.iter_mut().enumerate() {
         item.label = labels[(i * 7 + 3) % count].clone();
     }
-    let bad = trained(&nonsense, "nonsense");
+    let bad = trained(&nonsense, &goods.how, "nonsense");
     bad.save(&shop.folder.join("models/nonsense")).unwrap();
     shop.line.take(ReleaseStep::Shadow, "nonsense", "ann", "to see").unwrap();
-    let n = trace.run(&mut shop, &rest[..rest.len().min(100)], ["nonsense in shadow", "nonsense"], |_| true);
+    let in_shadow = &rest[..rest.len().min(400)];
+    let n = trace.run(&mut shop, in_shadow, ["nonsense in shadow", "nonsense"], |report| !report.is_worse());
     rest = &rest[n..];
     let refused = shop.line.take(ReleaseStep::Canary(Proof::Required), "nonsense", "ann", "try");
     println!("{}", refused.err().map_or_else(|| "not refused".into(), |error| error.to_string()));
+    if !rest.is_empty() {
+        forced(&mut shop, &mut trace, rest);
+    }
+    trace
+}
+
+/// What somebody lets through who waives what was shown.
+fn forced(shop: &mut Shop, trace: &mut Trace, rest: &[LabelledItem]) {
     let before = shop.passed();
     shop.line.canary("nonsense", Some(0.2), Proof::Waived, "ann", "forced").unwrap();
-    let n = trace.run(&mut shop, rest, ["nonsense, forced onto 20 %", "nonsense"], |_| true);
+    let n = trace.run(shop, rest, ["nonsense, forced onto 20 %", "nonsense"], |_| true);
     let after = shop.passed();
     println!(
         "forced onto 20 % of the line: {} after {n} items ({} of them passed unseen meanwhile, {} defective)",
@@ -302,7 +306,6 @@ fn the_loop(folder: &Path) -> Trace {
         after.0 - before.0,
         after.1 - before.1,
     );
-    trace
 }
 
 fn percentile(sorted: &[f64], share: f64) -> f64 {
@@ -315,11 +318,9 @@ fn switching(folder: &Path) {
     let folder = &folder.join("switch");
     let twin = find_model(None, &twin(folder).display().to_string()).unwrap();
     let path = folder.join("line");
-    let mut plan = plan();
     // Those of tiles and of phones: the ones arrive, the others are trained on beside.
-    for class in ["blowhole", "break", "fray", "uneven"] {
-        plan.classes.push(Class { name: class.into(), route: Route::Divert });
-    }
+    let both: Vec<&str> = goods::PHONES.iter().chain(goods::TILES.iter().skip(1)).copied().collect();
+    let plan = Plan { classes: routes(&both), ..plan() };
     let request = LineRequest { plan, level: Level::Assist, model: Some("magnetic-tile".into()) };
     let mut line = Line::create(&path, request, "bench").unwrap();
     line.promote(&twin, "ann", "once, so that both were live").unwrap();

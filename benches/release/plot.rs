@@ -13,7 +13,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Lets phones arrive while `goes_on`, and notes after every few how the candidate stands.
+    /// Lets items arrive while `goes_on`, and notes after every few how the candidate stands.
     pub fn run(
         &mut self,
         shop: &mut Shop,
