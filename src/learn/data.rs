@@ -3,6 +3,7 @@
 
 use super::LearnError;
 use super::speech::Take;
+use super::stand_out::stand_out;
 use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task, TranscriptRule};
 use crate::infer::{Input, InputSpec, prepare, seen};
 use crate::media::{Decoded, Raster, Sound, decode, resize};
@@ -44,14 +45,30 @@ pub(super) struct Listening {
     pub rate_hz: u32,
 }
 
+/// What the network is to say of an item.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Classes that it has outputs for.
+    pub classes: &'a [String],
+    /// Where the task is to write down what is said.
+    pub rule: Option<&'a TranscriptRule>,
+    /// A sound that is heard whole and has one name, which nobody has placed, is where it stands out.
+    pub stands_out: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// Of marked classes, and nothing that nobody has marked.
+    pub fn classes(classes: &'a [String]) -> Self {
+        Self { classes, rule: None, stands_out: false }
+    }
+}
+
 /// Where an item's canvas comes from.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     item: &'a LabelledItem,
     spec: &'a InputSpec,
-    classes: &'a [String],
-    /// Where the task is to write down what is said.
-    rule: Option<&'a TranscriptRule>,
+    wanted: Wanted<'a>,
 }
 
 /// What the network can see of an item, and where its classes are.
@@ -269,15 +286,13 @@ pub(super) struct Loaded<'a> {
     pub hash: String,
 }
 
-/// With a rule each item is a take of what is said.
 pub(super) fn load<'a>(
     items: &[&'a LabelledItem],
     spec: &'a InputSpec,
-    classes: &'a [String],
-    rule: Option<&'a TranscriptRule>,
+    wanted: Wanted<'a>,
     cancel: &AtomicBool,
 ) -> Result<Loaded<'a>, LearnError> {
-    load_within(KEPT_BYTES_MAX, items, spec, classes, rule, cancel)
+    load_within(KEPT_BYTES_MAX, items, spec, wanted, cancel)
 }
 
 /// Keeps no more than so many bytes of canvases. Which ones is left to chance and changes nothing.
@@ -285,8 +300,7 @@ pub(super) fn load_within<'a>(
     bytes_max: usize,
     items: &[&'a LabelledItem],
     spec: &'a InputSpec,
-    classes: &'a [String],
-    rule: Option<&'a TranscriptRule>,
+    wanted: Wanted<'a>,
     cancel: &AtomicBool,
 ) -> Result<Loaded<'a>, LearnError> {
     let kept_bytes = AtomicUsize::new(0);
@@ -298,7 +312,7 @@ pub(super) fn load_within<'a>(
             if cancel.load(Ordering::Relaxed) {
                 return Err("stopped".to_owned());
             }
-            let mut sample = sample(index, Source { item, spec, classes, rule })?;
+            let mut sample = sample(index, Source { item, spec, wanted })?;
             sample.kept = sample.kept.filter(|canvas| has_room(canvas.bytes()));
             Ok(sample)
         })
@@ -332,7 +346,7 @@ pub(super) fn hash_item(hasher: &mut blake3::Hasher, item: &LabelledItem, bytes:
 fn sample(index: usize, source: Source<'_>) -> Result<Sample<'_>, String> {
     let (canvas, stats, hash, take) = canvas(source)?;
     let labels = source.item.label.classes();
-    let positive: Vec<bool> = source.classes.iter().map(|c| labels.contains(c.as_str())).collect();
+    let positive: Vec<bool> = source.wanted.classes.iter().map(|c| labels.contains(c.as_str())).collect();
     let mut unplaced = positive.clone();
     for (class, _) in &canvas.masks {
         unplaced[*class] = false;
@@ -346,7 +360,7 @@ fn sample(index: usize, source: Source<'_>) -> Result<Sample<'_>, String> {
 type Decoding = (Canvas, InputStats, blake3::Hash, Option<Take>);
 
 fn canvas(source: Source<'_>) -> Result<Decoding, String> {
-    let Source { item, spec, classes, rule } = source;
+    let Source { item, spec, wanted: Wanted { classes, rule, stands_out } } = source;
     let (decoded, hash) = read(&item.path)?;
     let take = match (rule, &decoded) {
         (Some(rule), Decoded::Sound(sound)) => Some(Take::new(item, sound, classes, rule)?),
@@ -360,6 +374,7 @@ fn canvas(source: Source<'_>) -> Result<Decoding, String> {
         _ => None,
     };
     let input = prepare(spec, &image, reference.as_ref()).map_err(|error| error.to_string())?;
+    let fitted = |mask: &Raster| fit(mask, &input).map_err(|error| error.to_string());
     let mut masks = Vec::new();
     for (class, name) in classes.iter().enumerate() {
         let (width, height) = (image.width as usize, image.height as usize);
@@ -370,7 +385,16 @@ fn canvas(source: Source<'_>) -> Result<Decoding, String> {
         }
         if placed {
             let mask = Raster { width: image.width, height: image.height, channels: 1, pixels: mask };
-            masks.push((class, fit(&mask, &input).map_err(|error| error.to_string())?));
+            masks.push((class, fitted(&mask)?));
+        }
+    }
+    let is_heard_whole = spec.sound.is_some() && input.canvas().1 <= spec.width_px as usize;
+    if stands_out && masks.is_empty() && is_heard_whole {
+        let named = item.label.classes();
+        let of_item: Vec<usize> =
+            (0..classes.len()).filter(|class| named.contains(classes[*class].as_str())).collect();
+        if let ([class], Some(mask)) = (of_item.as_slice(), stand_out(&image)) {
+            masks.push((*class, fitted(&mask)?));
         }
     }
     Ok((Canvas { input, masks }, decoded.stats(), hash, take))

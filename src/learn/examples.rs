@@ -1,7 +1,7 @@
 //! What a training shows its network, as a picture: augmentation has to be looked at, too.
 
 use super::augment::{Recipe, example};
-use super::data::{self, Sample};
+use super::data::{self, Sample, Wanted};
 use super::draw::{beds, donors, draw_epoch, draw_weights};
 use super::set_up::{SetUp, set_up};
 use super::settings::window;
@@ -27,7 +27,9 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
     let shown = shown(task, &classes);
     let step = usable.len().div_ceil(ITEMS_MAX).max(1);
     let some: Vec<&LabelledItem> = usable.iter().copied().step_by(step).collect();
-    let loaded = data::load(&some, &spec, shown, None, &AtomicBool::new(false))?;
+    let stands_out = task == Task::Classify && settings.stands_out;
+    let wanted = Wanted { stands_out, ..Wanted::classes(shown) };
+    let loaded = data::load(&some, &spec, wanted, &AtomicBool::new(false))?;
     let train: Vec<&Sample<'_>> = loaded.samples.iter().collect();
     let spec = window(&spec, settings.window_px);
     let recipe = Recipe {

@@ -31,6 +31,7 @@ mod settings;
 mod speech;
 mod split;
 mod spoken;
+mod stand_out;
 mod surroundings;
 mod suspects;
 mod train;

@@ -231,6 +231,8 @@ pub struct TrainSettings {
     pub refit: Option<bool>,
     /// To find defects or to name items; by itself to name them where none is called good.
     pub task: Option<Task>,
+    /// Of sounds that have names only: each is where it stands out of its recording, if it does.
+    pub stands_out: bool,
     /// Of what is said; absent for other tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speech: Option<SpeechSettings>,
@@ -308,6 +310,7 @@ impl Default for TrainSettings {
             keep: Keep::default(),
             refit: None,
             task: None,
+            stands_out: true,
             speech: None,
             transcript: None,
             input: None,
