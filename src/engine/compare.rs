@@ -6,8 +6,8 @@ use super::latency::{LatencyMs, percentiles};
 use super::{EngineError, Line};
 use crate::decide::{Comparison, Pair, Seen, Support, comparison, decide_item, support};
 use crate::domain::{
-    InputStats, ItemId, Label, LabelStatus, Level, ModelRef, Outcome, Plan, Policy, Prediction, Probability,
-    Release, ReleaseState, Task, Thresholds, Timestamp,
+    InputStats, Item, ItemId, Label, LabelStatus, Level, ModelRef, Outcome, Plan, Policy, Prediction,
+    Probability, Release, ReleaseState, Task, Thresholds, Timestamp,
 };
 use crate::infer::Model;
 use crate::learn::SliceKind;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A call is "defective" from here on, as long as nothing else is known.
-const CALL: f64 = 0.5;
+pub const CALL: f64 = 0.5;
 /// Disagreements that a report lists.
 const LISTED: usize = 200;
 /// The errors that are counted: whatever a model would do, what it would pass, what it would divert.
@@ -40,6 +40,27 @@ pub struct Disagreement {
     pub said: Option<[String; 2]>,
     /// What people say; absent while nobody has.
     pub truth: Option<String>,
+}
+
+/// An item with what each of two models says of it, with regions; in the order that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Differing {
+    pub item: Item,
+    pub predictions: [Prediction; 2],
+}
+
+/// `None` where one of them has not looked at it.
+pub fn differing(
+    line: &Line,
+    item: ItemId,
+    models: &[ModelRef; 2],
+) -> Result<Option<Differing>, EngineError> {
+    let view = line.store.view();
+    let said = view.predictions_of(item)?;
+    let by = |model: &ModelRef| said.iter().find(|prediction| prediction.model == *model).cloned();
+    let [first, second] = models.each_ref().map(by);
+    let both = view.item(item)?.zip(first.zip(second));
+    Ok(both.map(|(item, (first, second))| Differing { item, predictions: [first, second] }))
 }
 
 /// The same comparison among a part of the items.

@@ -10,6 +10,7 @@ mod chord;
 mod config;
 mod datasets;
 mod dialog;
+mod differences;
 mod errors_card;
 mod feed;
 mod icon;

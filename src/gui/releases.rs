@@ -2,13 +2,14 @@
 //! the comparison with the live model.
 
 use super::canary::canary_ui;
+use super::differences::Differences;
 use super::errors_card::slice_word;
 use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::time;
 use super::widgets::{Mark, button_ui, card_ui, figure_ui, note, percent, secondary, told_ui};
-use crate::domain::{ItemId, Release, ReleaseState};
+use crate::domain::{Release, ReleaseState};
 use crate::engine::{
     self, Ask, CompareReport, Comparison, EngineError, Line, Proof, ReleaseStep, Requirement, Task,
 };
@@ -18,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// A comparison is made anew this often while it is looked at.
 const REFRESH: Duration = Duration::from_secs(3);
-/// Disagreements that a card lists.
-const LISTED: usize = 12;
 
 /// What is known of one package on this line.
 pub(super) struct Standing {
@@ -40,6 +39,7 @@ pub(super) struct ReleasesCard {
     /// The step that waits for its reason.
     step: Option<ReleaseStep>,
     reason: String,
+    differences: Differences,
 }
 
 impl ReleasesCard {
@@ -162,14 +162,13 @@ impl ReleasesCard {
     /// What the step to a larger share takes, and how the package compares with the live one.
     pub fn comparison_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
-        let Some(standing) = &self.standing else { return };
+        let Self { standing: Some(standing), differences, .. } = self else { return };
         let Some(report) = &standing.compared else { return };
-        let canary = self.releases().iter().find(|r| r.canary.is_some() && r.model == report.candidate);
+        let canary = standing.releases.iter().find(|r| r.canary.is_some() && r.model == report.candidate);
         if let Some(canary) = canary {
             canary_ui(ui, page, canary, report, &standing.checklist);
             ui.add_space(SPACE[1]);
         }
-        let mut shown = None;
         card_ui(ui, tr("Beside the live model"), |ui| {
             figures_ui(ui, report, t);
             ui.add_space(SPACE[1]);
@@ -180,13 +179,9 @@ impl ReleasesCard {
                     told_ui(&mut columns[1], mark, &line.what);
                 }
             });
-            shown = disagreements_ui(ui, report, t);
+            differences.ui(ui, page, report);
         });
         ui.add_space(SPACE[1]);
-        if let Some(item) = shown {
-            page.ask(Ask::Show(item));
-            page.verbs.push(super::verbs::Verb::PageReview);
-        }
     }
 }
 
@@ -317,36 +312,4 @@ fn difference(comparison: &Comparison) -> String {
         at(comparison.high),
         comparison.n
     )
-}
-
-/// What they call differently. Whoever has not answered yet sees only that they differ, not how.
-fn disagreements_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) -> Option<ItemId> {
-    let mut shown = None;
-    if report.listed.is_empty() {
-        return None;
-    }
-    ui.add_space(SPACE[1]);
-    ui.label(secondary(tr("What they call differently"), t).strong());
-    Grid::new("disagreements").num_columns(4).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
-        for one in report.listed.iter().take(LISTED) {
-            if ui.link(RichText::new(&one.unit).size(SECONDARY)).clicked() {
-                shown = Some(one.item);
-            }
-            if let Some(truth) = &one.truth {
-                for (which, (name, p)) in
-                    [(tr("live"), one.live), (tr("candidate"), one.candidate)].into_iter().enumerate()
-                {
-                    // What is named or written down says more than how doubtful it is.
-                    let said = one.said.as_ref().map(|said| format!("“{}”", said[which]));
-                    let said = said.unwrap_or_else(|| percent(p.get()));
-                    ui.label(secondary(format!("{name} {said}"), t));
-                }
-                ui.label(RichText::new(truth).size(SECONDARY));
-            } else {
-                ui.label(note(tr("not answered yet: shown afterwards"), t));
-            }
-            ui.end_row();
-        }
-    });
-    shown
 }

@@ -268,6 +268,16 @@ impl View<'_> {
         ))
     }
 
+    /// What the model that decided an item and those in shadow have said of it.
+    pub fn predictions_of(&self, item: ItemId) -> Result<Vec<Prediction>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT payload FROM predictions WHERE item_id = ?1
+             UNION ALL SELECT payload FROM shadow_predictions WHERE item_id = ?1",
+        )?;
+        let rows = statement.query_map([item.to_string()], |row| json(row, 0))?;
+        rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
     /// What this model says of items that another one decided; oldest first. Behind the event `after`: only
     /// those of which the log says something newer.
     pub fn seen_by_both(

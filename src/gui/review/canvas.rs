@@ -474,7 +474,7 @@ fn editor_ui(ui: &Ui, editor: &edit::Editor, preview: Option<Preview>, pen: Pen,
     }
 }
 
-pub(super) fn message(ui: &Ui, area: Rect, title: &str, why: &str, t: Tokens) {
+pub(in crate::gui) fn message(ui: &Ui, area: Rect, title: &str, why: &str, t: Tokens) {
     let painter = ui.painter();
     let middle = area.center();
     painter.text(

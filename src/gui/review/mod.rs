@@ -4,23 +4,23 @@
 //! item is, and what comes next, is the desk's board.
 
 mod answer;
-mod camera;
-mod canvas;
+pub(super) mod camera;
+pub(super) mod canvas;
 mod drafts;
 mod edit;
 mod edit_bar;
 mod editing;
 mod filter;
 mod heat;
-mod look;
-mod marks;
+pub(super) mod look;
+pub(super) mod marks;
 mod panel;
 mod patch;
 mod regions;
 mod shapes;
 mod sound;
 mod strip;
-mod tiles;
+pub(super) mod tiles;
 mod transcript;
 mod words;
 

@@ -40,7 +40,12 @@ fn answered_line(dir: &Path, items: u8) -> Line {
 }
 
 /// An item that one model has decided and the other looked at, each with its view, and a person's answer.
-fn seen_by_both(line: &mut Line, number: u8, is_own: bool, [live, twin]: [f64; 2], class: &str) {
+fn seen_by_both(line: &mut Line, number: u8, is_own: bool, views: [f64; 2], class: &str) {
+    let item = looked_at_by_both(line, number, is_own, views);
+    line.answer(&Verdict::of_class(item, "ben", class)).unwrap();
+}
+
+fn looked_at_by_both(line: &mut Line, number: u8, is_own: bool, [live, twin]: [f64; 2]) -> ItemId {
     let of = |name: &str, crack: f64| {
         let model = engine::find_model(Some(line.store.folder()), name).unwrap().model_ref().clone();
         Prediction { model, ..prediction(crack) }
@@ -66,7 +71,7 @@ fn seen_by_both(line: &mut Line, number: u8, is_own: bool, [live, twin]: [f64; 2
             tx.append(&Event::ShadowPredicted { item, prediction: other })
         })
         .unwrap();
-    line.answer(&Verdict::of_class(item, "ben", class)).unwrap();
+    item
 }
 
 impl Bench {
@@ -196,4 +201,28 @@ fn what_cannot_be_taken_back_is_asked_twice_with_its_numbers() {
     assert!(bench.store().audit_set().unwrap().is_none());
     bench.harness.get_by_label("Lock them away").click();
     bench.see("looks at them so far");
+}
+
+#[test]
+fn what_two_models_call_differently_is_a_pair_without_names_until_it_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = answered_line(dir.path(), 3);
+    line.canary("twin", Some(0.2), Proof::Waived, "ann", "forced").unwrap();
+    let item = looked_at_by_both(&mut line, 101, false, [0.1, 0.9]);
+    let folder = line.store.folder().to_owned();
+    let mut bench = Bench::open(dir, folder);
+    bench.harness.key_press(Key::F4);
+    bench.see("twin, canary");
+    bench.harness.get_by_label_contains("twin, canary").click();
+    bench.see("not answered yet");
+    bench.harness.get_by_label("U101").click();
+    for said in ["One of the two", "The other", "answered blind", "Answer it"] {
+        bench.see(said);
+    }
+    assert!(!bench.shows("Candidate: twin"));
+    line.answer(&Verdict::of_class(item, "ben", "crack")).unwrap();
+    for said in ["the candidate is right", "Candidate: twin", "Live: phone-line", "Open it"] {
+        bench.see(said);
+    }
+    assert!(!bench.shows("One of the two"));
 }
