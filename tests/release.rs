@@ -6,7 +6,9 @@ use crate::lines::verdict;
 use image::ImageFormat;
 use proptest::prelude::*;
 use secondlook::domain::{AlarmKind, Event, Level, Limit, ModelRef, Plan, Probability, ReleaseState};
-use secondlook::engine::{EngineError, Proof, compare, find_model, promise_report, training_advice};
+use secondlook::engine::{
+    EngineError, Proof, beside_people, compare, find_model, promise_report, training_advice,
+};
 use secondlook::infer::Model;
 use secondlook::learn::SliceKind;
 use secondlook::store::StoreError;
@@ -211,12 +213,32 @@ fn what_people_verify_while_a_candidate_is_in_shadow_is_evidence_for_its_thresho
     // The model that takes its place knows nothing of this. One that comes back has all that people have
     // verified: nobody gets rid of it by going there and back. A new trial is a new start.
     floor.line().rollback("ann", "back").unwrap();
-    assert_eq!(evidence(&floor, "tiny").1, None);
     floor.line().rollback("ann", "and again").unwrap();
     assert_eq!(evidence(&floor, "lenient"), (units, pass_below));
     floor.line().rollback("ann", "back").unwrap();
     floor.line().shadow("lenient", "ann", "once more").unwrap();
     assert_eq!(evidence(&floor, "lenient"), (before, None));
+    floor.check();
+}
+
+#[test]
+fn where_people_decide_everything_the_model_is_held_against_them() {
+    let floor = floor_with_lenient(|_| {});
+    floor.line().set_level(Level::Shadow, "ann", "people decide").unwrap();
+    put_good(&floor, 0..10);
+    floor.run_once();
+    assert_eq!(beside_people(&floor.line()).unwrap().unwrap().calls.n, 0, "nobody has said anything yet");
+    assert_eq!(answer_all(&floor, "good"), 10);
+    put_good(&floor, 10..12);
+    floor.run_once();
+    assert_eq!(answer_all(&floor, "crack"), 2);
+    let found = beside_people(&floor.line()).unwrap().unwrap();
+    let [missed, overkill] = [found.missed, found.overkill].map(Option::unwrap);
+    assert_eq!((found.calls.errors, found.calls.n), (2, 12));
+    assert_eq!((missed.errors, missed.n, overkill.errors, overkill.n), (2, 2, 0, 10));
+    assert!(missed.low > 0.15 && missed.high == 1.0 && overkill.low == 0.0 && overkill.high < 0.31);
+    let said: Vec<&str> = found.listed.iter().map(|one| one.people.as_str()).collect();
+    assert_eq!(said, ["crack", "crack"]);
     floor.check();
 }
 

@@ -30,6 +30,9 @@ pub struct Goods {
     pub how: TrainSettings,
     pub init: Option<&'static str>,
     pub next: (usize, f64),
+    /// What was rendered goes with its set.
+    #[expect(dead_code, reason = "kept, and never read")]
+    files: Vec<Dataset>,
 }
 
 /// Of another seed: another set.
@@ -47,35 +50,37 @@ fn brief(settings: TrainSettings) -> TrainSettings {
 impl Goods {
     /// Rendered phones; the second model begins with the shipped package, as that of a new phone line would.
     pub fn phones() -> Self {
-        let mut gathered = rendered("simulator", 1960, 102).items;
-        let stream = gathered.split_off(540);
+        let [first, arriving] = [rendered("simulator", 60, 101), rendered("simulator", 1960, 102)];
+        let (gathered, stream) = arriving.items.split_at(540);
         Self {
             classes: PHONES.to_vec(),
-            weak: rendered("simulator", 60, 101).items,
-            gathered,
-            stream,
+            weak: first.items.clone(),
+            gathered: gathered.to_vec(),
+            stream: stream.to_vec(),
             shadowed: 120,
             held_out: rendered("simulator", 300, 103),
             how: brief(TrainSettings { side_px: SIDE_PX, ..TrainSettings::default() }),
             init: Some("phone-line"),
             next: (6, 1e-3),
+            files: vec![first, arriving],
         }
     }
 
     /// Rendered motors; both models begin with nothing.
     pub fn motors() -> Self {
-        let mut gathered = rendered("motor", 1960, 102).items;
-        let stream = gathered.split_off(540);
+        let [first, arriving] = [rendered("motor", 60, 101), rendered("motor", 1960, 102)];
+        let (gathered, stream) = arriving.items.split_at(540);
         Self {
             classes: MOTORS.to_vec(),
-            weak: rendered("motor", 60, 101).items,
-            gathered,
-            stream,
+            weak: first.items.clone(),
+            gathered: gathered.to_vec(),
+            stream: stream.to_vec(),
             shadowed: 120,
             held_out: rendered("motor", 600, 103),
             how: brief(TrainSettings::for_sounds()),
             init: None,
             next: (60, 7e-3),
+            files: vec![first, arriving],
         }
     }
 
@@ -115,6 +120,7 @@ impl Goods {
             how: brief(TrainSettings { side_px: SIDE_PX, ..TrainSettings::default() }),
             init: None,
             next: (80, 3e-3),
+            files: Vec::new(),
         }
     }
 }

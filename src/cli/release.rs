@@ -88,6 +88,9 @@ pub fn canary(args: &Canary) -> Result<Report, EngineError> {
 pub fn compare(folder: &Path, model: &str) -> Result<Report, EngineError> {
     let line = Line::open(folder, ACTOR)?;
     let model = find_model(Some(folder), model)?;
+    if line.store.view().settings()?.model.as_ref() == Some(model.model_ref()) {
+        return Ok(Report::ok(to_json(&engine::beside_people(&line)?)?));
+    }
     let mut json = to_json(&engine::compare(&line, &model)?)?;
     json["checklist"] = to_json(&line.canary_checklist(&model)?)?;
     Ok(Report::ok(json))

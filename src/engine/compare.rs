@@ -346,7 +346,7 @@ fn calls_bad(plan: &Plan, prediction: &Prediction) -> bool {
     prediction.divert_probability(plan).get() >= CALL
 }
 
-fn wrong_call(plan: &Plan, _: Thresholds, prediction: &Prediction, label: &Label) -> bool {
+pub(super) fn wrong_call(plan: &Plan, _: Thresholds, prediction: &Prediction, label: &Label) -> bool {
     match plan.task {
         Task::Defect => calls_bad(plan, prediction) != is_bad(plan, label),
         Task::Classify | Task::Transcribe => is_misnamed(plan, label, prediction),

@@ -21,6 +21,7 @@ mod line_page;
 mod meter;
 mod models;
 mod page;
+mod people_card;
 mod plots;
 mod promise;
 mod recordings;

@@ -5,13 +5,15 @@ use super::canary::canary_ui;
 use super::differences::Differences;
 use super::errors_card::slice_word;
 use super::page::Page;
+use super::people_card::people_ui;
 use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::time;
 use super::widgets::{Mark, button_ui, card_ui, figure_ui, note, percent, secondary, told_ui};
 use crate::domain::{Release, ReleaseState};
 use crate::engine::{
-    self, Ask, CompareReport, Comparison, EngineError, Line, Proof, ReleaseStep, Requirement, Task,
+    self, Ask, BesidePeople, CompareReport, Comparison, EngineError, Line, Proof, ReleaseStep, Requirement,
+    Task,
 };
 use eframe::egui::{self, Grid, RichText, Role, Ui, WidgetInfo, vec2};
 use std::path::Path;
@@ -26,6 +28,8 @@ pub(super) struct Standing {
     /// Of the chosen package, where there is a live one to compare with.
     compared: Option<Box<CompareReport>>,
     checklist: Vec<Requirement>,
+    /// Of the live one, where that is chosen.
+    people: Option<Box<BesidePeople>>,
     /// Why it may be time to train.
     advice: Option<String>,
 }
@@ -163,6 +167,9 @@ impl ReleasesCard {
     pub fn comparison_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
         let Self { standing: Some(standing), differences, .. } = self else { return };
+        if let Some(people) = &standing.people {
+            people_ui(ui, page, people);
+        }
         let Some(report) = &standing.compared else { return };
         let canary = standing.releases.iter().find(|r| r.canary.is_some() && r.model == report.candidate);
         if let Some(canary) = canary {
@@ -187,7 +194,7 @@ impl ReleasesCard {
 
 impl Standing {
     fn without_comparison(self) -> Self {
-        Self { compared: None, checklist: Vec::new(), ..self }
+        Self { compared: None, checklist: Vec::new(), people: None, ..self }
     }
 }
 
@@ -202,8 +209,10 @@ fn read(folder: &Path, name: &str) -> Result<Standing, EngineError> {
         compared = Some(Box::new(engine::compare(&line, &model)?));
         checklist = line.canary_checklist(&model)?;
     }
+    let is_live = release.is_some_and(|release| release.state == ReleaseState::Live);
+    let people = if is_live { engine::beside_people(&line)?.map(Box::new) } else { None };
     let advice = engine::training_advice(&line)?;
-    Ok(Standing { releases, compared, checklist, advice })
+    Ok(Standing { releases, compared, checklist, people, advice })
 }
 
 pub(super) fn state_name(state: ReleaseState) -> &'static str {

@@ -1,0 +1,60 @@
+//! The live model beside the people who answered what it has seen.
+
+use super::page::Page;
+use super::texts::tr;
+use super::theme::{SECONDARY, SPACE, Tokens};
+use super::verbs::Verb;
+use super::widgets::{card_ui, figure_ui, note, percent, secondary};
+use crate::engine::{Ask, BesidePeople, Share};
+use eframe::egui::{Grid, RichText, Ui, vec2};
+
+/// Items that the card lists.
+const LISTED: usize = 12;
+
+pub(super) fn people_ui(ui: &mut Ui, page: &mut Page<'_>, report: &BesidePeople) {
+    let t = page.tokens;
+    card_ui(ui, tr("Beside the people"), |ui| {
+        if report.calls.n == 0 {
+            ui.label(note(tr("Nobody has answered an item that this model has seen since it is live"), t));
+            return;
+        }
+        let figures = [
+            (tr("Called differently"), Some(report.calls), tr("answered units")),
+            (tr("Defective, called good"), report.missed, tr("defective units")),
+            (tr("Good, called defective"), report.overkill, tr("good units")),
+        ];
+        ui.columns(figures.len(), |columns| {
+            for (ui, (title, share, of)) in columns.iter_mut().zip(figures) {
+                share.into_iter().for_each(|share| share_ui(ui, title, share, of, t));
+            }
+        });
+        if report.listed.is_empty() {
+            return;
+        }
+        ui.add_space(SPACE[1]);
+        ui.label(secondary(tr("What people call differently, the newest first"), t).strong());
+        Grid::new("contradictions").num_columns(3).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
+            for one in report.listed.iter().take(LISTED) {
+                if ui.link(RichText::new(&one.unit).size(SECONDARY)).clicked() {
+                    page.ask(Ask::Show(one.item));
+                    page.verbs.push(Verb::PageReview);
+                }
+                let says = format!("{} {} {}", tr("model"), one.model, percent(one.probability.get()));
+                ui.label(secondary(says, t));
+                ui.label(RichText::new(format!("{} {}", tr("people"), one.people)).size(SECONDARY));
+                ui.end_row();
+            }
+        });
+        if report.listed.len() > LISTED {
+            ui.label(note(format!("{} {} {}", tr("and"), report.listed.len() - LISTED, tr("more")), t));
+        }
+    });
+    ui.add_space(SPACE[1]);
+}
+
+fn share_ui(ui: &mut Ui, title: &str, share: Share, of: &str, t: Tokens) {
+    let rate = percent(share.errors as f64 / share.n.max(1) as f64);
+    let interval = format!("[{}, {}]", percent(share.low), percent(share.high));
+    let about = format!("{} {} {} {of} · {interval}", share.errors, tr("of"), share.n);
+    figure_ui(ui, title, &rate, &about, t.text[0]);
+}
