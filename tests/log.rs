@@ -14,7 +14,7 @@ use std::thread;
 
 /// BLAKE3 of each migration that has landed. A line anywhere may already have run it: a change
 /// goes into a new migration, and its hash is added here.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("01-log", "d44ec36bf1da99db114bd99bbb4d52af1aae32861e2ed93e91af2e0cb09ad2e0"),
     ("02-projections", "c7fe909a9e25cabb3d00971e7c74ef91f239af2ef363ce9d0c39b4e362d8f37e"),
     ("03-views", "b146dcb93ec34d7954e4e6ca51d2770cc5d69c503fbfe469b7c0193a9909dd85"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [(&str, &str); 7] = [
     ("05-review", "97c7abc5db1a74c43be6d159a43b0ea83acd90b20fd1733ef18c0bfbc7cf13e7"),
     ("06-promise", "98de2ca031490b6a530c58bc8de6eddd6edd5df51c340a2d6877513df65ed322"),
     ("07-release", "870a10aedb8e21efd15018d3ac5349578f24a8e06730e758f736b2a234ac2684"),
+    ("08-transcripts", "e45e3a175598925f1f4e5991d369f7af21365c194d9bebfb9612e79777e0cb74"),
 ];
 
 /// The same history each time, long enough that every kind of event is in it.

@@ -22,5 +22,6 @@ mod review;
 #[cfg(all(feature = "audio", target_os = "linux"))]
 mod sound_server;
 mod sounds;
+mod spoken;
 mod station;
 mod tidy;

@@ -7,7 +7,8 @@ use secondlook::domain::{
     DecidedBy, Label, LabelStatus, Level, Outcome, Plan, Region, Route, Shape, Task, Verdict,
 };
 use secondlook::review::{self, ReviewError};
-use secondlook::store::Store;
+use secondlook::store::{LabelFilter, Store};
+use std::collections::BTreeSet;
 
 const HISTORY_STEPS_MAX: usize = 40;
 
@@ -83,6 +84,55 @@ fn transcripts_of_several_people_are_kept_apart_and_compared_after_the_conventio
     assert_eq!(said(0), [("ann", "three four"), ("ben", "three four")]);
     assert_eq!(said(1), [("ann", "three four"), ("ben", "three five")]);
     assert!(!kept.contains_key(&items[2]), "one answer is the label, and no vote beside it");
+}
+
+#[test]
+fn what_is_said_is_found_by_word_and_by_text_and_seen_from_outside() {
+    let mut line = Line::new(1);
+    let plan = Plan { task: Task::Transcribe, classes: Vec::new(), ..line.plan.clone() };
+    let said = |text: Option<&str>, item| match text {
+        Some(text) => Verdict { class: None, transcript: Some(text.into()), ..verdict(item, "ann", "good") },
+        None => verdict(item, "ann", "cannot tell"),
+    };
+    let items = [Some("Three, uh, 4"), Some("four four nine"), None].map(|text| {
+        let item = line.arrive(0.5);
+        review::answer(&mut line.store, &plan, &said(text, item)).unwrap();
+        item
+    });
+    // Imported as somebody else wrote it, and as a name of one word.
+    let written = |text: &str| Label { class: None, transcript: Some(text.into()), ..Label::confirmed("") };
+    let imported = [written("Four, 3."), Label::confirmed("nine")].map(|label| line.import(Some(label)));
+    let view = line.store.view();
+    let found = |filter: LabelFilter| {
+        let ids: BTreeSet<_> = view.labelled_ids(&filter, &plan.transcript).unwrap().into_iter().collect();
+        [items[0], items[1], items[2], imported[0], imported[1]].map(|item| ids.contains(&item))
+    };
+    let by_word = |word: &str| found(LabelFilter { word: Some(word.into()), ..LabelFilter::default() });
+    assert_eq!(by_word("four"), [true, true, false, true, false]);
+    assert_eq!(by_word("nine"), [false, true, false, false, true]);
+    let by_text = |text: &str| found(LabelFilter { text: text.into(), ..LabelFilter::default() });
+    assert_eq!(by_text("Four n"), [false, true, false, false, false]);
+    let good = LabelFilter { class: Some("good".into()), ..LabelFilter::default() };
+    assert_eq!(found(good), [false; 5], "what is said is no class");
+    let counts: Vec<(String, i64)> = view.word_counts(&plan.transcript).unwrap().into_iter().collect();
+    assert_eq!(counts, [("four".into(), 3), ("nine".into(), 2), ("three".into(), 2)]);
+    let counts: Vec<_> = view.label_counts().unwrap().into_iter().collect();
+    let count = |class: &str, status: &str, n| ((class.to_owned(), status.to_owned()), n);
+    assert_eq!(
+        counts,
+        [count("", "cannot tell", 1), count("", "confirmed", 3), count("nine", "confirmed", 1)]
+    );
+    let raw = line.raw();
+    for (view, item, text) in [
+        ("v_labels", items[0], Some("three four")),
+        ("v_verdicts", items[0], Some("three four")),
+        ("v_labels", items[2], None),
+        ("v_labels", imported[0], Some("Four, 3.")),
+    ] {
+        let sql = format!("SELECT transcript FROM {view} WHERE item_id = ?1");
+        let said: Option<String> = raw.query_row(&sql, [item.to_string()], |row| row.get(0)).unwrap();
+        assert_eq!(said.as_deref(), text);
+    }
 }
 
 #[test]

@@ -63,6 +63,17 @@ impl Label {
         }
     }
 
+    /// What is said, and nothing else.
+    #[must_use]
+    pub fn said(text: impl Into<String>) -> Self {
+        Self {
+            status: LabelStatus::Confirmed,
+            class: None,
+            regions: Vec::new(),
+            transcript: Some(text.into()),
+        }
+    }
+
     /// Every class that the item has: those of its regions, and its own. Good only if nothing else.
     #[must_use]
     pub fn classes(&self) -> BTreeSet<&str> {

@@ -1,6 +1,6 @@
 //! What one model version says of one item.
 
-use super::{InputStats, Plan, Probability, Region, Route};
+use super::{InputStats, Plan, Probability, Region, Route, Shape};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -63,6 +63,23 @@ impl Prediction {
     #[must_use]
     pub fn confidence(&self) -> Probability {
         self.probabilities.get(self.label()).copied().unwrap_or(Probability::ZERO)
+    }
+
+    /// Words a second, from the first to the end of the last; `None` where no word has a place.
+    #[must_use]
+    pub fn speaking_rate(&self) -> Option<f64> {
+        self.transcript.as_ref()?;
+        let spans: Vec<[f64; 2]> = self
+            .regions
+            .iter()
+            .filter_map(|region| match region.shape {
+                Shape::Span { span_secs, .. } => Some(span_secs),
+                _ => None,
+            })
+            .collect();
+        let first = spans.iter().map(|span| span[0]).fold(f64::INFINITY, f64::min);
+        let last = spans.iter().map(|span| span[1]).fold(f64::NEG_INFINITY, f64::max);
+        (last > first).then(|| spans.len() as f64 / (last - first))
     }
 
     /// Probability that it is wrong.

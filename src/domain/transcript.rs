@@ -4,9 +4,9 @@
 //! People write the same sentence in many ways. Everything that compares transcripts compares them
 //! after [`TranscriptRule::normalise`], so that nobody is wrong for a capital letter.
 
-use super::{Label, Region, Shape};
+use super::{Label, LabelStatus, Region, Shape};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest transcript, in words: a clip is a sentence or a serial number, not a speech.
 const WORDS_MAX: usize = 4096;
@@ -145,6 +145,16 @@ impl TranscriptRule {
         text.map_or_else(|| self.normalise(&placed_words(label)), |text| self.normalise(text))
     }
 
+    /// The words of it, each once; none before people agree.
+    #[must_use]
+    pub fn words_of(&self, label: &Label) -> BTreeSet<String> {
+        let truth = match label.status {
+            LabelStatus::Confirmed => self.truth(label),
+            LabelStatus::CannotTell | LabelStatus::BadInput | LabelStatus::Disputed => String::new(),
+        };
+        truth.split_whitespace().map(str::to_owned).collect()
+    }
+
     /// The same convention where anything can be said.
     #[must_use]
     pub fn convention(&self) -> Self {
@@ -183,6 +193,15 @@ impl TranscriptRule {
         }
     }
 
+    /// Whether a word, or a noise in brackets, may stand in a transcript; in the convention.
+    #[must_use]
+    pub fn knows(&self, word: &str) -> bool {
+        if is_noise(word) {
+            return self.noises.iter().any(|known| word == format!("[{known}]"));
+        }
+        self.words.is_empty() || self.words.iter().any(|known| known == word)
+    }
+
     /// Whether this can be said on the line; of a text in the convention.
     #[must_use]
     pub fn allows(&self, text: &str) -> bool {
@@ -192,14 +211,13 @@ impl TranscriptRule {
     /// Whether what can be said begins with these words.
     #[must_use]
     pub fn may_begin(&self, words: &[&str]) -> bool {
-        let is_known = |word: &&str| self.words.is_empty() || self.words.iter().any(|known| known == word);
         let begins = |phrase: &String| {
             let normal = self.normalise(phrase);
             let mut rest = normal.split(' ');
             words.iter().all(|word| rest.next() == Some(word))
         };
         words.len() <= self.words_max
-            && words.iter().all(is_known)
+            && words.iter().all(|word| self.knows(word))
             && (self.phrases.is_empty() || self.phrases.iter().any(begins))
     }
 
@@ -224,14 +242,11 @@ impl TranscriptRule {
         let (noises, said): (Vec<&str>, Vec<&str>) = text.split_whitespace().partition(|word| is_noise(word));
         let mut found: Vec<Finding> = noises
             .into_iter()
-            .filter(|noise| !self.noises.iter().any(|known| *noise == format!("[{known}]")))
+            .filter(|noise| !self.knows(noise))
             .map(|noise| Finding::UnknownNoise(noise.to_owned()))
             .collect();
-        if !self.words.is_empty() {
-            let known = |word: &str| self.words.iter().any(|known| known == word);
-            let unknown = said.iter().filter(|word| !known(word));
-            found.extend(unknown.map(|word| Finding::UnknownWord((*word).to_owned())));
-        }
+        let unknown = said.iter().filter(|word| !self.knows(word));
+        found.extend(unknown.map(|word| Finding::UnknownWord((*word).to_owned())));
         let words = said.len();
         if words < self.words_min {
             found.push(Finding::TooFew { words, least: self.words_min });

@@ -81,4 +81,10 @@ impl Verdict {
             seconds: 0.0,
         }
     }
+
+    /// The same of what is said.
+    #[must_use]
+    pub fn of_transcript(item: ItemId, reviewer: impl Into<String>, said: impl Into<String>) -> Self {
+        Self { class: None, transcript: Some(said.into()), ..Self::of_class(item, reviewer, "") }
+    }
 }

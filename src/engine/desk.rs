@@ -5,7 +5,7 @@
 //! differ from the store's. A board that follows an answer is sent after that answer is on the disk.
 
 use super::{Card, EngineError, Line, ReleaseStep};
-use crate::domain::{ItemId, Label, Level, Timestamp, Verdict};
+use crate::domain::{ItemId, Label, Level, Task, Timestamp, Verdict};
 use crate::store::{AnswerPace, LabelFilter, LabelPlace, Labelled, QueueFilter, StoreError, Waiting};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::path::Path;
@@ -113,6 +113,8 @@ pub struct LabelList {
     pub ids: Vec<ItemId>,
     /// Class and status; the class is empty where the label has none.
     pub counts: Vec<((String, String), i64)>,
+    /// In how many of them a word is said, most first; only of a line that writes that down.
+    pub words: Vec<(String, i64)>,
     /// Of the newest labels.
     pub places: Vec<LabelPlace>,
 }
@@ -307,10 +309,16 @@ impl Sitting {
             }
             Ask::Labels(filter) => {
                 let view = self.line.store.view();
-                let ids = view.labelled_ids(&filter)?;
+                let plan = &self.line.plan;
+                let ids = view.labelled_ids(&filter, &plan.transcript)?;
                 let counts = view.label_counts()?.into_iter().collect();
+                let mut words: Vec<(String, i64)> = match plan.task {
+                    Task::Transcribe => view.word_counts(&plan.transcript)?.into_iter().collect(),
+                    Task::Defect | Task::Classify => Vec::new(),
+                };
+                words.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
                 let places = view.label_places(PLACES_MAX)?;
-                self.tell(DeskEvent::Labels(Box::new(LabelList { filter, ids, counts, places })));
+                self.tell(DeskEvent::Labels(Box::new(LabelList { filter, ids, counts, words, places })));
                 Ok(())
             }
             Ask::LabelRows(ids) => {

@@ -91,9 +91,20 @@ fn kinds(evaluation: &Evaluation) -> Vec<(&'static str, &'static str, Vec<&Predi
         let why = "Suspect by confident learning; not proof of an error.";
         ("Labels to look at again", why, sorted(&|row| suspects.contains(&row.item), by))
     };
-    if evaluation.report.task != Task::Defect {
-        let wrong = sorted(&|row| !row.is_right, said);
-        return vec![("Wrong names", "Items under a wrong name, the surest first.", wrong), suspect(said)];
+    let wrong = || sorted(&|row| !row.is_right, said);
+    match evaluation.report.task {
+        Task::Classify => {
+            let why = "Items under a wrong name, the surest first.";
+            return vec![("Wrong names", why, wrong()), suspect(said)];
+        }
+        Task::Transcribe => {
+            return vec![(
+                "Wrong readings",
+                "Items of which something else was said, the surest first.",
+                wrong(),
+            )];
+        }
+        Task::Defect => {}
     }
     vec![
         (
@@ -178,7 +189,11 @@ fn sizes(page: &mut String, report: &Report) {
 
 /// What was said against what came true, before (grey) and after calibration (blue).
 fn reliability_plot(page: &mut String, report: &Report) {
-    let of = if report.task == Task::Defect { "a defect" } else { "the name" };
+    let of = match report.task {
+        Task::Defect => "a defect",
+        Task::Classify => "the name",
+        Task::Transcribe => "the reading",
+    };
     let _ = write!(
         page,
         "<h2>Reliability</h2><p>Probability of {of} as said (across) and seen (up); grey without \
@@ -349,5 +364,7 @@ mod tests {
         found.predictions.iter_mut().for_each(|row| row.is_right = false);
         let text = page(&found);
         assert!(text.contains("<h2>Wrong names (3)</h2>") && !text.contains("<h2>Missed"), "{text}");
+        found.report.task = Task::Transcribe;
+        assert!(page(&found).contains("<h2>Wrong readings (3)</h2>"));
     }
 }

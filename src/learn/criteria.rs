@@ -20,7 +20,13 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
         missed_by: None,
         reason: Some(format!("cannot be measured: {reason}")),
     };
-    let names_items = evaluation.report.task == Task::Classify;
+    let instead = match evaluation.report.task {
+        Task::Defect => None,
+        Task::Classify => Some("the model names items; did you mean accuracy or recall:CLASS?"),
+        Task::Transcribe => {
+            Some("the model writes down what is said; did you mean string_accuracy or word_error_rate?")
+        }
+    };
     let (errors, n, nothing) = match &criterion.measure {
         Measure::Figure(name) => {
             let metrics = evaluation.report.metrics();
@@ -30,11 +36,8 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
             return compared(criterion, Some(metric.value), None, [metric.n, 0]);
         }
         // Without a score for a defect every item would count as diverted, and every model would keep it.
-        Measure::Miss | Measure::Overkill if names_items => {
-            return failed(
-                evaluation.report.n,
-                "the model names items; did you mean accuracy or recall:CLASS?",
-            );
+        Measure::Miss | Measure::Overkill if let Some(instead) = instead => {
+            return failed(evaluation.report.n, instead);
         }
         Measure::Miss => {
             let (errors, n) = units_over(evaluation, true, divert_from);
@@ -152,10 +155,14 @@ mod tests {
         }
         let mut naming =
             evaluation(vec![row(0, "a", "crack", "crack", 0.9), row(1, "b", "good", "good", 0.1)]);
-        naming.report.task = Task::Classify;
-        for text in ["miss<=0.5", "overkill<=0.5", "accuracy>=0"] {
-            let result = judged(text, &naming);
-            assert!(!result.passed && result.reason.is_some(), "{text}");
+        for (task, hint) in [(Task::Classify, "accuracy"), (Task::Transcribe, "word_error_rate")] {
+            naming.report.task = task;
+            for text in ["miss<=0.5", "overkill<=0.5"] {
+                let result = judged(text, &naming);
+                assert!(!result.passed && result.reason.unwrap().contains(hint), "{text}");
+            }
+            let result = judged("accuracy>=0", &naming);
+            assert!(!result.passed && result.reason.is_some());
         }
         assert!(judged("overkill<=0", &only_good).passed);
         assert!(!judged("overkill<=0.05@0.95", &only_good).passed);

@@ -42,7 +42,7 @@ pub struct LatencyMs {
 /// The figures of `evaluate`; a figure is absent where the data hold no such truth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Whether the model finds defects or names items.
+    /// Whether the model finds defects, names items or writes down what is said.
     pub task: Task,
     pub n: usize,
     pub groups: usize,
@@ -274,8 +274,7 @@ pub(super) struct Table<'a> {
     /// 1 − P(good), defective; or the probability of the name, right.
     scores: Vec<(f64, bool)>,
     uncalibrated: Vec<(f64, bool)>,
-    names_items: bool,
-    pub is_said: bool,
+    task: Task,
 }
 
 impl<'a> Table<'a> {
@@ -290,7 +289,11 @@ impl<'a> Table<'a> {
             .collect();
         let answers: Vec<&str> = measured.iter().map(|m| answered(&m.output)).collect();
         let came_true = |at: usize, m: &Measured| {
-            if m.names_items { truth[at].contains(answers[at]) } else { !items[m.item].label.is_good() }
+            if m.task != Task::Defect {
+                truth[at].contains(answers[at])
+            } else {
+                !items[m.item].label.is_good()
+            }
         };
         let pairs = |which: usize| -> Vec<(f64, bool)> {
             measured.iter().enumerate().map(|(at, m)| (m.scores[which], came_true(at, m))).collect()
@@ -302,8 +305,7 @@ impl<'a> Table<'a> {
             answers,
             scores,
             uncalibrated,
-            names_items: measured.first().is_some_and(|m| m.names_items),
-            is_said: measured.first().is_some_and(|m| m.said.is_some()),
+            task: measured.first().map_or(Task::Defect, |m| m.task),
         }
     }
 
@@ -320,7 +322,11 @@ impl<'a> Table<'a> {
 
     /// Of the score for a defect; absent where items are named.
     fn of_defects(&self, seed: u64, measure: fn(&[(f64, bool)]) -> Option<f64>) -> Option<Metric> {
-        if self.names_items { None } else { self.over(&self.scores, seed, measure) }
+        if self.task != Task::Defect { None } else { self.over(&self.scores, seed, measure) }
+    }
+
+    pub fn is_said(&self) -> bool {
+        self.task == Task::Transcribe
     }
 
     /// Share of items that get one of their names.
@@ -402,9 +408,10 @@ fn report(
 ) -> Report {
     let table = Table::new(items, measured);
     let usable: Vec<&LabelledItem> = measured.iter().map(|m| &items[m.item]).collect();
-    let task = if table.names_items { Task::Classify } else { Task::Defect };
+    let task = table.task;
+    let is_said = table.is_said();
     // What is said is no class.
-    let classes = if table.is_said { Vec::new() } else { data::classes(&usable, task) };
+    let classes = if is_said { Vec::new() } else { data::classes(&usable, task) };
     let accuracy = bootstrap(&table.groups, seed, measured.len(), |at| table.accuracy(at));
     let words = table.truth.iter().flatten().map(|said| said.split_whitespace().count()).sum();
     let word_errors = || bootstrap(&table.groups, seed, words, |at| table.word_errors(at));
@@ -424,7 +431,7 @@ fn report(
         groups: table.groups.len(),
         per_class: present.iter().map(|c| ((*c).clone(), table.class_metrics(c, seed))).collect(),
         balanced_accuracy: bootstrap(&table.groups, seed, measured.len(), balanced),
-        accuracy: accuracy.filter(|_| table.names_items && !table.is_said),
+        accuracy: accuracy.filter(|_| task == Task::Classify),
         people: people(measured, &table, seed),
         auroc: table.of_defects(seed, auroc),
         average_precision: table.of_defects(seed, average_precision),
@@ -436,11 +443,11 @@ fn report(
         map_iou33: mean_precision(&table, measured, seed),
         f_iou33: detection_score(&table, measured, seed),
         // Found is what is called defective, and that is not asked where items are named.
-        by_size: if table.names_items { Vec::new() } else { by_size(&placed(items, measured), seed) },
-        word_error_rate: if table.is_said { word_errors() } else { None },
-        string_accuracy: accuracy.filter(|_| table.is_said),
-        risk_coverage: if table.is_said { table.risks(seed) } else { Vec::new() },
-        suspects: if table.is_said { Vec::new() } else { suspect_labels(items, measured) },
+        by_size: if task == Task::Defect { by_size(&placed(items, measured), seed) } else { Vec::new() },
+        word_error_rate: if is_said { word_errors() } else { None },
+        string_accuracy: accuracy.filter(|_| is_said),
+        risk_coverage: if is_said { table.risks(seed) } else { Vec::new() },
+        suspects: if is_said { Vec::new() } else { suspect_labels(items, measured) },
         latency_ms: latency(measured),
         model,
         data_hash: hasher.finalize().to_hex().to_string(),

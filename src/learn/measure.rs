@@ -25,7 +25,7 @@ pub(super) struct Measured {
     /// What the model says is in doubt: of one that finds defects 1 − P(good), of one that names items or
     /// writes down what is said that name's or reading's probability. The second is as it would be without the package's calibration.
     pub scores: [f64; 2],
-    pub names_items: bool,
+    pub task: Task,
     /// What was said in the line's convention, where that is the task.
     pub said: Option<String>,
     /// What several people answered, in the same convention.
@@ -76,7 +76,6 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
     let output = model.predict(&input, 1).map_err(|error| error.to_string())?;
     let seconds = start.elapsed().as_secs_f64();
     let manifest = model.manifest();
-    let names_items = manifest.task != Task::Defect;
     let said = model.rule().map(|rule| rule.truth(&item.label));
     let voted = |text: &str| model.rule().map_or_else(|| text.to_owned(), |rule| rule.normalise(text));
     let image = seen(&manifest.input, &decoded).map_err(|error| error.to_string())?;
@@ -88,14 +87,12 @@ fn measure(model: &Model, index: usize, item: &LabelledItem) -> Result<Measured,
         item: index,
         overlap: placed.then(|| overlap(&truths, if output.is_weak { &[] } else { &found }, &image)),
         detections: placed.then(|| detections(&truths, &found)),
-        scores: if said.is_some() {
-            read(&output, manifest.calibration.class_temperature)
-        } else if names_items {
-            named(&output, manifest.calibration.class_temperature)
-        } else {
-            suspected(manifest, &output)
+        scores: match manifest.task {
+            Task::Transcribe => read(&output, manifest.calibration.class_temperature),
+            Task::Classify => named(&output, manifest.calibration.class_temperature),
+            Task::Defect => suspected(manifest, &output),
         },
-        names_items,
+        task: manifest.task,
         said,
         votes: item.votes.iter().map(|vote| voted(&vote.label)).collect(),
         output,

@@ -58,7 +58,7 @@ pub(super) fn people(measured: &[Measured], table: &Table<'_>, seed: u64) -> Opt
         })?,
         majority: bootstrap(&table.groups, seed, n, |at| mean(&asked(at)))?,
         model: bootstrap(&table.groups, seed, n, |at| table.accuracy(&asked(at)))?,
-        word_error_rate: if table.is_said {
+        word_error_rate: if table.is_said() {
             bootstrap(&table.groups, seed, answers, wrong_words)
         } else {
             None

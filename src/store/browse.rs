@@ -6,7 +6,7 @@ use super::project::BLIND;
 use super::query::{ITEM, item, json, parsed, word};
 use super::{QueuePlace, Queued, StoreError, View, log};
 use crate::domain::{
-    DecidedBy, Event, Item, ItemId, Label, LabelStatus, MediaHash, Outcome, Timestamp, Vote,
+    DecidedBy, Event, Item, ItemId, Label, LabelStatus, MediaHash, Outcome, Timestamp, TranscriptRule, Vote,
 };
 use rusqlite::{OptionalExtension, ToSql, params};
 use std::collections::BTreeMap;
@@ -101,8 +101,10 @@ pub struct HistoryEntry {
 pub struct LabelFilter {
     /// One of the item's classes.
     pub class: Option<String>,
+    /// A word of what is said.
+    pub word: Option<String>,
     pub status: Option<LabelStatus>,
-    /// Part of the unit or of the file's name.
+    /// Part of the unit, of the file's name or of what is said.
     pub text: String,
     /// Only what people answered here, or only what was imported.
     pub is_answered: Option<bool>,
@@ -317,25 +319,35 @@ impl View<'_> {
 
     /// Items of the labels that the filter wants, newest first: 16 bytes each, so that a million
     /// can be scrolled.
-    pub fn labelled_ids(&self, filter: &LabelFilter) -> Result<Vec<ItemId>, StoreError> {
+    pub fn labelled_ids(
+        &self,
+        filter: &LabelFilter,
+        rule: &TranscriptRule,
+    ) -> Result<Vec<ItemId>, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT l.item_id FROM labels l JOIN items i ON i.item_id = l.item_id
+            "SELECT l.item_id, l.payload FROM labels l JOIN items i ON i.item_id = l.item_id
              WHERE (?1 IS NULL OR l.class = ?1
                     OR EXISTS (SELECT 1 FROM json_each(l.payload, '$.regions') r
                                WHERE json_extract(r.value, '$.class') = ?1)
                     OR (?1 = 'good' AND l.class IS NULL AND json_extract(l.payload, '$.regions[0]') IS NULL
-                        AND l.status = 'confirmed'))
+                        AND json_extract(l.payload, '$.transcript') IS NULL AND l.status = 'confirmed'))
                AND (?2 IS NULL OR l.status = ?2)
-               AND (?3 = '' OR instr(lower(i.unit), ?3) OR instr(lower(i.name), ?3))
+               AND (?3 = '' OR instr(lower(i.unit), ?3) OR instr(lower(i.name), ?3)
+                    OR instr(lower(json_extract(l.payload, '$.transcript')), ?3))
                AND (?4 IS NULL OR ?4 = EXISTS (SELECT 1 FROM verdicts v
                                                WHERE v.item_id = l.item_id AND v.undone = 0))
              ORDER BY l.settled_at DESC, l.item_id DESC",
         )?;
         let status = filter.status.map(LabelStatus::as_str);
         let text = filter.text.trim().to_lowercase();
-        let rows = statement
-            .query_map(params![filter.class, status, text, filter.is_answered], |row| parsed(row, 0))?;
-        rows.map(|row| row.map_err(StoreError::from)).collect()
+        let rows = statement.query_map(params![filter.class, status, text, filter.is_answered], |row| {
+            let is_wanted = match &filter.word {
+                Some(word) => rule.words_of(&json(row, 1)?).contains(word),
+                None => true,
+            };
+            if is_wanted { parsed(row, 0).map(Some) } else { Ok(None) }
+        })?;
+        rows.filter_map(|row| row.map_err(StoreError::from).transpose()).collect()
     }
 
     pub fn labelled(&self, id: ItemId) -> Result<Option<Labelled>, StoreError> {
@@ -358,15 +370,28 @@ impl View<'_> {
     }
 
     /// Labels by their own class and status. A label without a class of its own counts under its
-    /// first region, or as good.
+    /// first region, or as good; what is said has none.
     pub fn label_counts(&self) -> Result<BTreeMap<(String, String), i64>, StoreError> {
         let mut statement = self.conn.prepare_cached(
             "SELECT CASE WHEN status = 'confirmed'
-                         THEN coalesce(class, json_extract(payload, '$.regions[0].class'), 'good')
+                         THEN coalesce(class, json_extract(payload, '$.regions[0].class'),
+                                       iif(json_extract(payload, '$.transcript') IS NULL, 'good', ''))
                          ELSE '' END AS what, status, count(*) FROM labels GROUP BY 1, 2",
         )?;
         let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
         rows.map(|row| row.map_err(StoreError::from)).collect()
+    }
+
+    /// In how many labels a word is said.
+    pub fn word_counts(&self, rule: &TranscriptRule) -> Result<BTreeMap<String, i64>, StoreError> {
+        let mut statement = self.conn.prepare_cached("SELECT payload FROM labels")?;
+        let mut counts = BTreeMap::new();
+        for label in statement.query_map([], |row| json::<Label>(row, 0))? {
+            for word in rule.words_of(&label?) {
+                *counts.entry(word).or_default() += 1;
+            }
+        }
+        Ok(counts)
     }
 
     /// Regions of the newest labels, at most so many labels.

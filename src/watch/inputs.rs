@@ -20,13 +20,13 @@ const OVERSHOOT: f64 = 1.166;
 /// A chart with this limit alarms once in e⁶⁰ items.
 const LIMIT_MAX: f64 = 60.0;
 
-/// Places of the measures: score, what the network sees, then those of the item itself.
+/// Places of the measures: score, what the network sees, those of the item itself, then how fast is spoken.
 const SCORE: usize = 0;
 const FEATURES: usize = 1;
 const ITEM: usize = 2;
 
-/// What is normal for each measure of an item and, where that is known, for the score and for what the
-/// network sees.
+/// What is normal for each measure of an item and, where that is known, for the score, for what the
+/// network sees and for how fast is spoken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Norms {
     /// All items are of this kind; one of another is not compared.
@@ -34,6 +34,7 @@ pub struct Norms {
     items: Vec<Norm>,
     score: Option<Norm>,
     features: Option<FeatureNorm>,
+    speaking_rate: Option<Norm>,
 }
 
 impl Norms {
@@ -46,35 +47,39 @@ impl Norms {
         let rows: Vec<Vec<f32>> = seen.iter().filter_map(|one| Some(one.inputs?.values())).collect();
         let items =
             (0..InputStats::names(kind).len()).map(|i| Norm::of(rows.iter().map(|row| row[i]).collect()));
+        let rates: Vec<f32> = seen.iter().filter_map(|one| speaking_rate(plan, one)).collect();
+        let is_known = rates.len() >= Norm::QUANTILES;
         let features: Vec<&[f32]> = seen.iter().map(|one| one.features.as_slice()).collect();
         Some(Self {
             kind,
             items: items.collect::<Option<_>>()?,
             score: Norm::of(seen.iter().map(|one| log_odds(plan, one)).collect()),
             features: FeatureNorm::of(&features),
+            speaking_rate: Norm::of(rates).filter(|_| is_known),
         })
     }
 
     /// From the data that a model was trained on. What is normal for the score stays open: people label what
     /// the station asks them, and that is what the model is less sure of than of all that comes. What the
-    /// network sees is learnt on the line alone, so that packages need not bring it.
+    /// network sees and how fast is spoken are learnt on the line alone, so that packages need not bring them.
     #[must_use]
     pub fn of_data(norms: &DataNorms) -> Option<Self> {
         [MediaKind::Image, MediaKind::Audio].into_iter().find_map(|kind| {
             let items = InputStats::keys(kind).iter().map(|key| norms.inputs.get(*key).cloned());
-            Some(Self { kind, items: items.collect::<Option<_>>()?, score: None, features: None })
+            let items = items.collect::<Option<_>>()?;
+            Some(Self { kind, items, score: None, features: None, speaking_rate: None })
         })
     }
 
     fn measures(&self) -> usize {
-        ITEM + self.items.len()
+        ITEM + self.items.len() + usize::from(self.speaking_rate.is_some())
     }
 
     fn name(&self, measure: usize) -> &'static str {
         match measure {
             SCORE => "defect score",
             FEATURES => "strangeness to the network",
-            item => InputStats::names(self.kind)[item - ITEM],
+            item => InputStats::names(self.kind).get(item - ITEM).unwrap_or(&"speaking rate"),
         }
     }
 
@@ -86,8 +91,19 @@ impl Norms {
         let features = self.features.as_ref().and_then(|norm| norm.deviation(&prediction.features));
         let item =
             self.items.iter().zip(stats.values()).map(|(norm, value)| Some(norm.deviation(f64::from(value))));
-        Some([score, features].into_iter().chain(item).collect())
+        // Where no word is heard there is no rate.
+        let rate = self
+            .speaking_rate
+            .as_ref()
+            .map(|norm| speaking_rate(plan, prediction).map(|rate| norm.deviation(f64::from(rate))));
+        Some([score, features].into_iter().chain(item).chain(rate).collect())
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "norms are kept in single precision")]
+fn speaking_rate(plan: &Plan, prediction: &Prediction) -> Option<f32> {
+    let rate = prediction.speaking_rate().filter(|_| plan.task == Task::Transcribe)?;
+    Some(rate as f32)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "within ±14")]
@@ -180,7 +196,7 @@ fn chart_limit(items: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Class, ImageStats, Probability, Route, Task, Timing};
+    use crate::domain::{Class, ImageStats, Probability, Region, Route, Shape, Timing};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use std::collections::BTreeMap;
@@ -248,6 +264,39 @@ mod tests {
             items < 20 && alarm.text.contains("brightness") && alarm.text.contains("lower"),
             "{items} {alarm:?}"
         );
+    }
+
+    /// Five words at about so many a second; now and then none is heard.
+    fn spoken(random: &mut ChaCha8Rng, per_sec: f64) -> Prediction {
+        let is_heard = random.random_bool(0.95);
+        let word_secs = (0.9 + 0.2 * random.random::<f64>()) / per_sec;
+        let words = (0..if is_heard { 5 } else { 0 }).map(|i| {
+            let span_secs = [0.3 + f64::from(i) * word_secs, 0.3 + f64::from(i + 1) * word_secs];
+            Region::new("one", Shape::Span { span_secs, band_hz: None })
+        });
+        let regions = words.collect();
+        Prediction { regions, transcript: Some("good".into()), ..seen(random, 0.0) }
+    }
+
+    #[test]
+    fn who_speaks_twice_as_fast_is_heard_and_where_nothing_is_said_nobody_is() {
+        let plan = Plan { task: Task::Transcribe, classes: Vec::new(), ..plan(1e6) };
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let known: Vec<Prediction> = (0..200).map(|_| spoken(&mut random, 2.5)).collect();
+        let norms = Norms::of(&plan, &known).unwrap();
+        let mut watch = InputWatch::new(&plan, norms, known[0].model.clone());
+        let steady: Vec<Prediction> = (0..500).map(|_| spoken(&mut random, 2.5)).collect();
+        assert!(steady.iter().all(|one| watch.push(&plan, one).is_none()));
+        let silent = Prediction { regions: Vec::new(), ..steady[0].clone() };
+        assert!((0..500).all(|_| watch.norms().deviations(&plan, &silent).unwrap().last() == Some(&None)));
+        let (items, alarm) = (1..100)
+            .find_map(|i| watch.push(&plan, &spoken(&mut random, 5.0)).map(|alarm| (i, alarm)))
+            .unwrap();
+        let said = "speaking rate has become higher than what the model knows";
+        assert!(items < 20 && alarm.text == said, "{items} {alarm:?}");
+        // Where nothing is written down, stretches of time are no words.
+        let naming = Plan { task: Task::Classify, ..plan };
+        assert_eq!(Norms::of(&naming, &known).unwrap().speaking_rate, None);
     }
 
     #[test]

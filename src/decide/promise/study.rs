@@ -162,11 +162,7 @@ impl<'a> Study<'a> {
             supported: false,
             labels_needed: None,
             labels_of,
-            why: Some(
-                "the evidence is not a sample of the line (its share of defects is not the line's), so it \
-                 cannot prove a rate among what is decided; spot checks on the line can"
-                    .into(),
-            ),
+            why: Some(self.not_a_sample(target.kind)),
         };
         if !self.testable(target.kind) {
             return detail;
@@ -177,6 +173,20 @@ impl<'a> Study<'a> {
         let silent = if class.is_some() { self.without_class() } else { 0 };
         detail.why = Some(missing(&detail) + &does_not_say(silent));
         detail
+    }
+
+    /// Why nothing can be said of what is decided.
+    fn not_a_sample(&self, kind: LimitKind) -> String {
+        if self.defective.is_empty() && self.good.is_empty() {
+            return "nothing that the model has said is known to be right or wrong yet; answers and spot \
+                    checks on the line show it"
+                .to_owned();
+        }
+        let other = if kind == LimitKind::Error { "mix of items" } else { "share of defects" };
+        format!(
+            "the evidence is not a sample of the line (its {other} is not the line's), so it cannot prove a \
+             rate among what is decided; spot checks on the line can"
+        )
     }
 
     /// Defective units whose class nobody has said; they cannot count for any.

@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 pub enum Reviewer {
     /// Always right.
     Oracle,
-    /// Wrong about good or defective with this probability, each look for itself.
+    /// Wrong about good or defective, or about what is said, with this probability, each look for itself.
     Noisy(f64),
 }
 
@@ -104,6 +104,7 @@ pub struct Moment {
     pub diverted: usize,
     pub escapes: usize,
     pub overkill: usize,
+    pub errors: usize,
     pub labels_used: usize,
     /// Of the items since the moment before.
     pub automation_rate: f64,
@@ -122,6 +123,10 @@ pub struct ReplayRun {
     /// Defective ones that passed unseen, and good ones that were diverted unseen.
     pub escapes: usize,
     pub overkill: usize,
+    /// Decided unseen under a wrong name or reading, and their share among the decided; only of lines that
+    /// name items or write down what is said.
+    pub errors: usize,
+    pub error_rate: Option<f64>,
     /// Escapes among the passed.
     pub outgoing_rate: Option<f64>,
     /// Escapes among all defective ones.

@@ -3,7 +3,7 @@
 use super::super::EngineError;
 use super::super::sheet::escaped;
 use super::{Moment, Replay, ReplayRun, Reviewer};
-use crate::domain::{Stated, limit_name};
+use crate::domain::{Stated, Task, limit_name};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -29,13 +29,23 @@ pub fn write_page(folder: &Path, replay: &Replay, reviewer: Reviewer) -> Result<
 
 fn csv(replay: &Replay) -> String {
     let mut text =
-        "seed,items,level,passed,diverted,escapes,overkill,labels_used,automation_rate\n".to_owned();
+        "seed,items,level,passed,diverted,escapes,overkill,errors,labels_used,automation_rate\n".to_owned();
     for run in &replay.runs {
         for m in &run.over_time {
-            let Moment { at, level, passed, diverted, escapes, overkill, labels_used, automation_rate } = m;
+            let Moment {
+                at,
+                level,
+                passed,
+                diverted,
+                escapes,
+                overkill,
+                errors,
+                labels_used,
+                automation_rate,
+            } = m;
             let _ = writeln!(
                 text,
-                "{},{at},{level},{passed},{diverted},{escapes},{overkill},{labels_used},{automation_rate:.4}",
+                "{},{at},{level},{passed},{diverted},{escapes},{overkill},{errors},{labels_used},{automation_rate:.4}",
                 run.seed
             );
         }
@@ -60,13 +70,20 @@ fn html(replay: &Replay, reviewer: Reviewer) -> String {
         replay.runs.len(),
     );
     summary(&mut page, &replay.runs);
-    let outgoing = promise.outgoing.map(|limit| limit.limit.get());
+    let [outgoing, error] = [promise.outgoing, promise.error].map(|limit| limit.map(|one| one.limit.get()));
     plot(&mut page, replay, "Decided without a person", "Share, between two points", None, |m| {
         m.automation_rate
     });
-    plot(&mut page, replay, "Escapes among the passed", "Since the beginning", outgoing, |m| {
-        m.escapes as f64 / m.passed.max(1) as f64
-    });
+    if replay.plan.task != Task::Transcribe {
+        plot(&mut page, replay, "Escapes among the passed", "Since the beginning", outgoing, |m| {
+            m.escapes as f64 / m.passed.max(1) as f64
+        });
+    }
+    if replay.plan.task != Task::Defect {
+        plot(&mut page, replay, "Errors among the decided", "Since the beginning", error, |m| {
+            m.errors as f64 / (m.passed + m.diverted).max(1) as f64
+        });
+    }
     plot(&mut page, replay, "Answers given", "Since the beginning", None, |m| m.labels_used as f64);
     moves(&mut page, &replay.runs);
     page.push_str("</html>");
@@ -80,7 +97,7 @@ fn percent(share: f64) -> String {
 fn summary(page: &mut String, runs: &[ReplayRun]) {
     page.push_str(
         "<h2>What it came to</h2><table><tr><th class=\"n\">seed<th class=\"n\">inspections<th class=\"n\">automatic\
-         <th class=\"n\">passed<th class=\"n\">escapes<th class=\"n\">diverted<th class=\"n\">of them good\
+         <th class=\"n\">passed<th class=\"n\">escapes<th class=\"n\">diverted<th class=\"n\">of them good<th class=\"n\">misnamed\
          <th class=\"n\">answers<th class=\"n\">checks<th class=\"n\">alarms",
     );
     for run in runs {
@@ -92,6 +109,7 @@ fn summary(page: &mut String, runs: &[ReplayRun]) {
             run.escapes.to_string(),
             run.diverted.to_string(),
             run.overkill.to_string(),
+            run.errors.to_string(),
             run.labels_used.to_string(),
             run.audits.to_string(),
             run.alarms.len().to_string(),

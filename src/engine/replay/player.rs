@@ -7,10 +7,13 @@ use super::super::record::{Inspected, Recorded, record};
 use super::super::{EngineError, Line, steward};
 use super::score::{Scored, score};
 use super::{AlarmAt, LevelChange, Moment, ReplayOptions, ReplayRun, Reviewer, errs};
-use crate::domain::{Alarm, AlarmKind, DecidedBy, Label, LabelledItem, Level, Outcome, Plan, Route, Verdict};
+use crate::domain::{
+    Alarm, AlarmKind, DecidedBy, Label, LabelledItem, Level, Outcome, Plan, Route, Task, TranscriptRule,
+    Verdict,
+};
 use crate::infer::Model;
 use crate::learn;
-use crate::watch::is_bad;
+use crate::watch::{is_bad, is_misnamed};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -84,6 +87,8 @@ impl<'a> Player<'a> {
                 review: 0,
                 escapes: 0,
                 overkill: 0,
+                errors: 0,
+                error_rate: None,
                 outgoing_rate: None,
                 miss_rate: None,
                 audits: 0,
@@ -101,6 +106,7 @@ impl<'a> Player<'a> {
                 diverted: 0,
                 escapes: 0,
                 overkill: 0,
+                errors: 0,
                 labels_used: 0,
                 automation_rate: 0.0,
             },
@@ -136,6 +142,8 @@ impl<'a> Player<'a> {
         let rate = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
         run.outgoing_rate = rate(run.escapes, run.passed);
         run.miss_rate = rate(run.escapes, defective);
+        run.error_rate =
+            rate(run.errors, run.passed + run.diverted).filter(|_| self.plan.task != Task::Defect);
         run.automation_rate = rate(run.passed + run.diverted, run.inspections).unwrap_or_default();
         run.supported = self.line.support()?.is_some_and(|support| support.supported);
         Ok(self.run)
@@ -169,7 +177,10 @@ impl<'a> Player<'a> {
         let recorded = self.line.store.transact(STATION, |tx| record(tx, &plan, &seen, norms.as_deref()))?;
         if let Recorded::Decided { item: id, .. } = recorded {
             self.places.insert(id, at);
-            self.count(id, item)?;
+            let is_misnamed = seen.prediction.as_ref().is_ok_and(|said| {
+                self.plan.task != Task::Defect && is_misnamed(&self.plan, &item.label, said)
+            });
+            self.count(id, is_bad(&self.plan, &item.label), is_misnamed)?;
         }
         self.guard.learn(&self.line.store)?;
         if let Some(alarm) = self.guard.saw(&seen.unit, seen.asked.as_ref(), &seen.prediction) {
@@ -179,12 +190,12 @@ impl<'a> Player<'a> {
     }
 
     /// As it was decided when it arrived, whatever people say of it later.
-    fn count(&mut self, id: crate::domain::ItemId, item: &LabelledItem) -> Result<(), EngineError> {
+    fn count(&mut self, id: crate::domain::ItemId, bad: bool, is_misnamed: bool) -> Result<(), EngineError> {
         let view = self.line.store.view();
         let Some((outcome, by, _)) = view.decision(id)? else { return Ok(()) };
-        let bad = is_bad(&self.plan, &item.label);
         let run = &mut self.run;
         run.inspections += 1;
+        run.errors += usize::from(is_misnamed && by == DecidedBy::Model && outcome != Outcome::Review);
         match (outcome, by) {
             (Outcome::Pass, DecidedBy::Model) => {
                 run.passed += 1;
@@ -242,9 +253,12 @@ impl<'a> Player<'a> {
                 let said = self.look_at(truth);
                 // Each look is somebody else's.
                 let reviewer = format!("person {}", looks + 1);
-                let verdict = Verdict {
-                    regions: said.regions.clone(),
-                    ..Verdict::of_class(row.item.id, reviewer, said.main_class())
+                let verdict = match &said.transcript {
+                    Some(text) => Verdict::of_transcript(row.item.id, reviewer, text),
+                    None => Verdict {
+                        regions: said.regions.clone(),
+                        ..Verdict::of_class(row.item.id, reviewer, said.main_class())
+                    },
                 };
                 let from = self.line.store.view().settings()?.level;
                 let before = self.line.store.view().alarms()?.len();
@@ -262,6 +276,10 @@ impl<'a> Player<'a> {
     /// What the person says, right or wrong.
     fn look_at(&mut self, truth: &Label) -> Label {
         let is_wrong = errs(&mut self.random, self.options.reviewer);
+        if self.plan.task == Task::Transcribe {
+            return heard(&self.plan.transcript, truth, is_wrong);
+        }
+        let truth = &Label { transcript: None, ..truth.clone() };
         let is_known = truth.classes().iter().all(|class| self.plan.route(class).is_some());
         if !is_wrong && is_known {
             return truth.clone();
@@ -369,12 +387,23 @@ impl<'a> Player<'a> {
             diverted: run.diverted,
             escapes: run.escapes,
             overkill: run.overkill,
+            errors: run.errors,
             labels_used: run.labels_used,
             automation_rate: automatic as f64 / (at - before.at).max(1) as f64,
         };
         self.run.over_time.push(self.moment);
         Ok(())
     }
+}
+
+/// What the person writes down; who errs hears the last word twice.
+fn heard(rule: &TranscriptRule, truth: &Label, is_wrong: bool) -> Label {
+    let text = rule.truth(truth);
+    if !is_wrong {
+        return Label::said(text);
+    }
+    let again = text.split_whitespace().last().unwrap_or(&rule.digits[0]);
+    Label::said(format!("{text} {again}"))
 }
 
 impl Reviewer {

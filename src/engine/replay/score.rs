@@ -127,7 +127,10 @@ pub(super) fn read_scores(
             kind: row.inputs.map_or(MediaKind::Image, |inputs| inputs.kind()),
             reference: None,
             group: format!("{}/{}", path.display(), row.group),
-            label: Label::confirmed(&row.truth),
+            label: match row.transcript {
+                Some(_) => Label::said(&row.truth),
+                None => Label::confirmed(&row.truth),
+            },
             votes: Vec::new(),
             extra: BTreeMap::new(),
         });

@@ -5,8 +5,8 @@ use super::super::plots::still;
 use super::super::texts::tr;
 use super::super::theme::{BODY, SECONDARY, SPACE};
 use super::super::widgets::{card_ui, note, percent};
-use super::quiet;
-use crate::domain::Route;
+use super::{WORDS_SHOWN, quiet};
+use crate::domain::{LabelStatus, Route, Task};
 use crate::engine::LabelList;
 use eframe::egui::{self, Color32, Rect, RichText, Sense, Ui, pos2, vec2};
 use egui_plot::{Bar, BarChart, PlotPoints, Points};
@@ -19,7 +19,11 @@ const HEIGHT: f32 = 260.0;
 pub fn ui(ui: &mut Ui, page: &Page<'_>, list: Option<&LabelList>) {
     let Some(list) = list else { return };
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        card_ui(ui, tr("Class balance"), |ui| balance_ui(ui, page, list));
+        let title = match page.session.plan.task {
+            Task::Transcribe => tr("Labels in which a word is said"),
+            Task::Defect | Task::Classify => tr("Class balance"),
+        };
+        card_ui(ui, title, |ui| balance_ui(ui, page, list));
         ui.add_space(SPACE[1]);
         ui.columns(2, |columns| {
             card_ui(&mut columns[0], tr("Side of regions, px"), |ui| sizes_ui(ui, page, list));
@@ -31,27 +35,32 @@ pub fn ui(ui: &mut Ui, page: &Page<'_>, list: Option<&LabelList>) {
 
 fn balance_ui(ui: &mut Ui, page: &Page<'_>, list: &LabelList) {
     let t = page.tokens;
-    let mut of: BTreeMap<String, i64> = BTreeMap::new();
+    let is_written = page.session.plan.task == Task::Transcribe;
+    let mut of: BTreeMap<&str, i64> = BTreeMap::new();
     for ((class, status), n) in &list.counts {
-        let name = if class.is_empty() { status } else { class };
-        *of.entry(name.clone()).or_default() += n;
+        if is_written && status == LabelStatus::Confirmed.as_str() {
+            continue;
+        }
+        *of.entry(if class.is_empty() { status } else { class }).or_default() += n;
     }
-    let all: i64 = of.values().sum();
-    let most = of.values().copied().max().unwrap_or(1).max(1);
-    for (name, n) in of {
+    let words = list.words.iter().take(WORDS_SHOWN).map(|(word, n)| (word.as_str(), *n));
+    let bars: Vec<(&str, i64)> = words.chain(of).collect();
+    let all: i64 = list.counts.iter().map(|(_, n)| n).sum();
+    let most = bars.iter().map(|(_, n)| *n).max().unwrap_or(1).max(1);
+    for (name, n) in bars {
         ui.horizontal(|ui| {
             ui.allocate_ui_with_layout(
                 vec2(150.0, 22.0),
                 egui::Layout::left_to_right(egui::Align::Center),
                 |ui| {
                     ui.set_min_width(150.0);
-                    ui.label(RichText::new(&name).size(BODY));
+                    ui.label(RichText::new(name).size(BODY));
                 },
             );
             let room = (ui.available_width() - 150.0).max(60.0);
             let (rect, _) = ui.allocate_exact_size(vec2(room, 18.0), Sense::hover());
             let bar = Rect::from_min_size(rect.min, vec2(room * n as f32 / most as f32, 18.0));
-            let color = match page.session.plan.route(&name) {
+            let color = match page.session.plan.route(name) {
                 Some(Route::Pass) => t.pass,
                 Some(Route::Divert) => t.divert,
                 None => t.text[2],

@@ -12,9 +12,10 @@ use super::theme::{NOTE, RADIUS_SMALL, SECONDARY, SPACE};
 use super::time;
 use super::verbs::Verb;
 use super::widgets::{Face, button_ui, note, row_ui, secondary};
-use crate::domain::{ItemId, LabelStatus, MediaKind};
+use crate::domain::{ItemId, LabelStatus, MediaKind, Task};
 use crate::engine::{Ask, DeskEvent, LabelList};
 use crate::store::{LabelFilter, Labelled};
+use eframe::egui::text::{LayoutJob, TextWrapping};
 use eframe::egui::{
     self, Align2, FontId, Modifiers, Rect, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
 };
@@ -27,6 +28,8 @@ const CELL: [f32; 2] = [148.0, 156.0];
 const ROWS_MAX: usize = 4000;
 /// Rows asked for at once.
 const ROWS_PER_ASK: usize = 64;
+/// Words in the list beside the grid; others are found by writing them.
+const WORDS_SHOWN: usize = 64;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum View {
@@ -118,11 +121,13 @@ impl LabelsPage {
     fn side_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
         ui.label(secondary(tr("Show"), t).strong());
+        let is_written = page.session.plan.task == Task::Transcribe;
+        let about = if is_written { tr("Unit, name or words") } else { tr("Unit or name") };
         let field = egui::TextEdit::singleline(&mut self.filter.text)
-            .hint_text(tr("Unit or name"))
+            .hint_text(about)
             .desired_width(f32::INFINITY)
             .margin(vec2(8.0, 8.0));
-        ui.add(field).widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Unit or name")));
+        ui.add(field).widget_info(|| WidgetInfo::labeled(Role::TextInput, true, about));
         ui.add_space(SPACE[0]);
         let counts = self.list.as_ref().map(|list| list.counts.clone()).unwrap_or_default();
         let of_class =
@@ -139,9 +144,18 @@ impl LabelsPage {
                 let face = Face { figure: &figure, is_selected: is_on, is_small: true, ..Face::default() };
                 row_ui(ui, width, "", name, face).clicked()
             };
-            if choose(ui, tr("All labels"), all, self.filter.class.is_none() && self.filter.status.is_none())
-            {
-                (self.filter.class, self.filter.status) = (None, None);
+            let what = [&self.filter.class, &self.filter.word];
+            let is_all = what.iter().all(|name| name.is_none()) && self.filter.status.is_none();
+            if choose(ui, tr("All labels"), all, is_all) {
+                (self.filter.class, self.filter.word, self.filter.status) = (None, None, None);
+            }
+            let words = self.list.iter().flat_map(|list| &list.words);
+            for (word, n) in words.take(WORDS_SHOWN) {
+                let is_on = self.filter.word.as_ref() == Some(word);
+                if choose(ui, word, *n, is_on) {
+                    self.filter.word = (!is_on).then(|| word.clone());
+                    self.filter.status = None;
+                }
             }
             for class in page.session.plan.classes.iter().map(|class| class.name.clone()) {
                 let is_on = self.filter.class.as_ref() == Some(&class);
@@ -155,7 +169,7 @@ impl LabelsPage {
                 let is_on = self.filter.status == Some(status);
                 if choose(ui, status.as_str(), of_status(status), is_on) {
                     self.filter.status = (!is_on).then_some(status);
-                    self.filter.class = None;
+                    (self.filter.class, self.filter.word) = (None, None);
                 }
             }
             ui.add_space(SPACE[1]);
@@ -203,13 +217,16 @@ impl LabelsPage {
     /// One class for all that are chosen.
     fn correct_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let mut class = None;
-        egui::ComboBox::from_id_salt("correct").selected_text(tr("They are all…")).show_ui(ui, |ui| {
-            for known in &page.session.plan.classes {
-                if ui.selectable_label(false, &known.name).clicked() {
-                    class = Some(known.name.clone());
+        let classes = &page.session.plan.classes;
+        if !classes.is_empty() {
+            egui::ComboBox::from_id_salt("correct").selected_text(tr("They are all…")).show_ui(ui, |ui| {
+                for known in classes {
+                    if ui.selectable_label(false, &known.name).clicked() {
+                        class = Some(known.name.clone());
+                    }
                 }
-            }
-        });
+            });
+        }
         if let Some(class) = class {
             page.ask(Ask::Relabel { items: self.chosen.iter().copied().collect(), class });
             self.chosen.clear();
@@ -273,14 +290,10 @@ impl LabelsPage {
         }
         let painter = painter.with_clip_rect(rect);
         let regions = row.label.regions.len();
-        let about = if regions > 0 { format!("{text} · {regions}") } else { text };
-        painter.text(
-            pos2(rect.left(), place.bottom() + 5.0),
-            Align2::LEFT_TOP,
-            about,
-            FontId::proportional(SECONDARY),
-            t.text[0],
-        );
+        let about = if regions > 0 { format!("{text} · {regions}") } else { text.clone() };
+        let mut line = LayoutJob::simple_singleline(about, FontId::proportional(SECONDARY), t.text[0]);
+        line.wrap = TextWrapping::truncate_at_width(CELL[0]);
+        painter.galley(pos2(rect.left(), place.bottom() + 5.0), painter.layout_job(line), t.text[0]);
         painter.text(
             pos2(rect.left(), place.bottom() + 24.0),
             Align2::LEFT_TOP,
@@ -289,7 +302,7 @@ impl LabelsPage {
             t.text[2],
         );
         let hover = format!(
-            "{}\n{} {}\n{}",
+            "{}\n{text}\n{} {}\n{}",
             row.item.name,
             tr("settled"),
             time::day(row.settled_at),

@@ -7,7 +7,7 @@ use super::super::theme::{BODY, SPACE, TITLE, tokens};
 use super::super::widgets::{
     Mark, button_ui, modal_ui, note, progress_ui, secondary, told_ui as mark_ui, warning_ui,
 };
-use crate::domain::{Filter, SimulatorSettings};
+use crate::domain::{Filter, Plan, SimulatorSettings, Task as LineTask};
 use crate::engine::{self, DatasetSource, EngineError, Format, LabelList, Line, Task};
 use crossbeam_channel::Receiver;
 use eframe::egui::{self, Key, Modifiers, RichText, ScrollArea, Ui, vec2};
@@ -32,7 +32,8 @@ enum Kind {
 /// What a data set holds, before it is taken in.
 struct Preview {
     items: usize,
-    classes: BTreeMap<String, usize>,
+    /// Items of each class or, of a line that writes down what is said, with each word.
+    names: BTreeMap<String, usize>,
     skipped: Vec<String>,
 }
 
@@ -175,8 +176,8 @@ impl Transfer {
         let is_known = self.preview.as_ref().is_some_and(|(of, _)| *of == path);
         if !path.is_empty() && !is_known && self.previewing.is_none() {
             let wake = ui.ctx().clone();
-            let folder = PathBuf::from(&path);
-            let task = Task::start(&path, move || wake.request_repaint(), move |_| preview(folder));
+            let (folder, plan) = (PathBuf::from(&path), page.session.plan.clone());
+            let task = Task::start(&path, move || wake.request_repaint(), move |_| preview(folder, &plan));
             match task {
                 Ok(task) => self.previewing = Some(task),
                 Err(error) => page.toasts.trouble(error.to_string()),
@@ -185,19 +186,22 @@ impl Transfer {
         match &self.preview {
             Some((of, Ok(preview))) if *of == path => {
                 ui.label(RichText::new(format!("{} {}", preview.items, tr("labelled items"))).size(BODY));
-                let classes: Vec<String> =
-                    preview.classes.iter().map(|(class, n)| format!("{class} {n}")).collect();
-                ui.label(note(classes.join(" · "), t));
-                let unknown: Vec<&str> = preview
-                    .classes
-                    .keys()
-                    .map(String::as_str)
-                    .filter(|class| page.session.plan.route(class).is_none())
-                    .collect();
+                let names: Vec<String> =
+                    preview.names.iter().map(|(name, n)| format!("{name} {n}")).collect();
+                ui.label(note(names.join(" · "), t));
+                let plan = &page.session.plan;
+                let (is_known, about): (&dyn Fn(&str) -> bool, _) = match plan.task {
+                    LineTask::Transcribe => {
+                        (&|word| plan.transcript.knows(word), tr("Words that cannot be said on this line"))
+                    }
+                    LineTask::Defect | LineTask::Classify => {
+                        (&|class| plan.route(class).is_some(), tr("Classes without a route in the plan"))
+                    }
+                };
+                let unknown: Vec<&str> =
+                    preview.names.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
                 if !unknown.is_empty() {
-                    let words =
-                        format!("{}: {}", tr("Classes without a route in the plan"), unknown.join(", "));
-                    warning_ui(ui, words);
+                    warning_ui(ui, format!("{about}: {}", unknown.join(", ")));
                 }
                 if !preview.skipped.is_empty() {
                     let words =
@@ -318,12 +322,18 @@ impl Transfer {
     }
 }
 
-fn preview(folder: PathBuf) -> Result<Preview, EngineError> {
+fn preview(folder: PathBuf, plan: &Plan) -> Result<Preview, EngineError> {
     let dataset = DatasetSource::Folder(folder).open(&Filter::default(), &SimulatorSettings::default())?;
-    let mut classes: BTreeMap<String, usize> = BTreeMap::new();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for item in &dataset.items {
-        for class in item.label.classes() {
-            *classes.entry(class.to_owned()).or_default() += 1;
+        let of_item = match plan.task {
+            LineTask::Transcribe => plan.transcript.words_of(&item.label),
+            LineTask::Defect | LineTask::Classify => {
+                item.label.classes().into_iter().map(str::to_owned).collect()
+            }
+        };
+        for name in of_item {
+            *names.entry(name).or_default() += 1;
         }
     }
     let skipped = dataset
@@ -331,7 +341,7 @@ fn preview(folder: PathBuf) -> Result<Preview, EngineError> {
         .iter()
         .map(|s| format!("{}: {}", s.media.clone().unwrap_or_default(), s.reason))
         .collect();
-    Ok(Preview { items: dataset.items.len(), classes, skipped })
+    Ok(Preview { items: dataset.items.len(), names, skipped })
 }
 
 fn told_ui(ui: &mut Ui, told: &Told) {

@@ -13,7 +13,7 @@ use super::verbs::{TABLE, Verb};
 use crate::domain::{
     Arrival, Audit, Band, BoxPx, Class, DecidedBy, Decision, Event, InspectionId, ItemId, Label, LabelStatus,
     Level, Limit, MediaHash, MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region,
-    ReviewMode, Route, Shape, Task, Thresholds, Timing, Verdict, VerdictMode,
+    ReviewMode, Route, Shape, Task, Thresholds, Timing, TranscriptRule, Verdict, VerdictMode,
 };
 use crate::engine::{Ask, Line, LineRequest, StationOptions};
 use crate::store::{LabelFilter, QueueFilter, Store};
@@ -221,7 +221,7 @@ impl Bench {
     fn item_of(&self, unit: &str) -> ItemId {
         let store = self.store();
         let filter = LabelFilter { text: unit.to_owned(), ..LabelFilter::default() };
-        store.view().labelled_ids(&filter).unwrap()[0]
+        store.view().labelled_ids(&filter, &TranscriptRule::default()).unwrap()[0]
     }
 
     fn shows(&self, text: &str) -> bool {

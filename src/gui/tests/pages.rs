@@ -52,7 +52,7 @@ fn labels_are_found_chosen_and_corrected_together() {
         app.toasts.newest().is_some_and(|text| text.contains("2 labels are now stain"))
     });
     let filter = LabelFilter { class: Some("stain".into()), ..LabelFilter::default() };
-    assert_eq!(bench.store().view().labelled_ids(&filter).unwrap().len(), 2);
+    assert_eq!(bench.store().view().labelled_ids(&filter, &TranscriptRule::default()).unwrap().len(), 2);
 }
 
 #[test]

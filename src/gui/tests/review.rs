@@ -318,7 +318,7 @@ fn an_overturned_decision_takes_a_reason() {
     bench.harness.key_press(Key::Enter);
     bench.wait("answer", |app| turn(app) > before);
     let store = bench.store();
-    let ids = store.view().labelled_ids(&LabelFilter::default()).unwrap();
+    let ids = store.view().labelled_ids(&LabelFilter::default(), &TranscriptRule::default()).unwrap();
     assert_eq!(bench.verdicts(ids[0])[0].comment.as_deref(), Some("seen under the lens"));
 }
 

@@ -3,7 +3,6 @@
 
 use super::sound::{heard, wav};
 use super::*;
-use crate::domain::{Task, TranscriptRule};
 
 fn digits() -> Plan {
     let rule = TranscriptRule::default();
@@ -182,6 +181,45 @@ fn the_review_of_what_is_said_looks_as_it_did() {
     // What is chosen is played as well, and looks otherwise where there is a sound device.
     bench.harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
     pages::looks_like(&mut bench, "transcript-light");
+}
+
+#[test]
+fn transcripts_are_found_by_their_words_and_by_a_part_of_them() {
+    let mut bench = line(ReviewMode::Shown, 4);
+    bench.answer(Key::G);
+    bench.answer(Key::Num2);
+    bench.wait("sound", |app| app.review.is_ready());
+    write(&mut bench, "3 4 seven nine zero one two six");
+    bench.answer(Key::Enter);
+    bench.harness.key_press(Key::F3);
+    bench.see("unit U003: “three four seven nine");
+    let shown =
+        |bench: &Bench| ["U001", "U002", "U003"].map(|unit| bench.shows(&format!("unit {unit}: “three")));
+    assert_eq!(shown(&bench), [true; 3]);
+    // How long the last answer took is another time in each run: a window that opens now has none.
+    let Bench { harness, folder, _dir } = bench;
+    drop(harness);
+    let mut bench = Bench::open(_dir, folder);
+    bench.wait("heading", |app| app.session().is_some_and(|s| s.station.level.is_some()));
+    bench.harness.key_press(Key::F3);
+    bench.see("unit U003: “three four seven nine");
+    pages::looks_like(&mut bench, "labels-transcripts");
+    for (word, found) in [("five, 1", [false, true, false]), ("four, 2", [true, false, true])] {
+        bench.harness.get_by_label(word).click();
+        bench.see(&format!("{} labels", found.iter().filter(|is| **is).count()));
+        bench.harness.run_steps(2);
+        assert_eq!(shown(&bench), found, "{word}");
+    }
+    bench.harness.get_by_label_contains("All labels").click();
+    bench.harness.get_by_role_and_label(egui::Role::TextInput, "Unit, name or words").focus();
+    bench.harness.run_steps(2);
+    type_in(&mut bench, "Seven nine");
+    bench.see("1 labels");
+    bench.harness.run_steps(2);
+    assert_eq!(shown(&bench), [false, false, true]);
+    bench.harness.get_by_label("Balance").click();
+    bench.see("Labels in which a word is said");
+    assert!(!bench.shows("good"), "what is said has no class");
 }
 
 #[test]

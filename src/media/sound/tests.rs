@@ -183,6 +183,11 @@ fn what_is_written_is_read_again() {
             assert!(errors.fold(0.0, f32::max) <= 0.51, "{format:?}");
         }
     }
+    // Other programs want to be told what is not PCM: the length of an extension, and the frames.
+    let bytes = encode_wav(&sweep(777, 2), WavFormat::Float32);
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!((number(4) as usize, number(16), &bytes[36..42]), (bytes.len() - 8, 18, &b"\0\0fact"[..]));
+    assert_eq!((number(42), number(46), &bytes[50..54], number(54)), (4, 777, &b"data"[..], 777 * 2 * 4));
     let loud = Sound { rate_hz: 8_000, channels: 1, samples: vec![3.0, -3.0] };
     let clipped = decode_sound(&encode_wav(&loud, WavFormat::Pcm16)).unwrap();
     assert_eq!(clipped.samples, [32_767.0 / 32_768.0, -1.0]);

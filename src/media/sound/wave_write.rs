@@ -26,17 +26,28 @@ pub fn encode_wav(sound: &Sound, format: WavFormat) -> Vec<u8> {
     let samples_bytes = sound.samples.len() * usize::from(bytes);
     let frame_bytes = channels.saturating_mul(bytes);
     let second_bytes = sound.rate_hz.saturating_mul(u32::from(frame_bytes));
-    let mut out = Vec::with_capacity(46 + samples_bytes);
+    // Whatever is not PCM says how long its extension is, and how many frames there are (Microsoft,
+    // "New Multimedia Data Types", 1994).
+    let is_pcm = tag == 1;
+    let (format_bytes, fact_bytes) = if is_pcm { (16_u32, 0) } else { (18, 12) };
+    let head_bytes = 20 + format_bytes as usize + fact_bytes;
+    let mut out = Vec::with_capacity(8 + head_bytes + samples_bytes + 1);
     out.extend(b"RIFF");
-    out.extend(size(36 + samples_bytes + samples_bytes % 2).to_le_bytes());
+    out.extend(size(head_bytes + samples_bytes + samples_bytes % 2).to_le_bytes());
     out.extend(b"WAVEfmt ");
-    out.extend(16_u32.to_le_bytes());
+    out.extend(format_bytes.to_le_bytes());
     out.extend(tag.to_le_bytes());
     out.extend(channels.to_le_bytes());
     out.extend(sound.rate_hz.to_le_bytes());
     out.extend(second_bytes.to_le_bytes());
     out.extend(frame_bytes.to_le_bytes());
     out.extend((bytes * 8).to_le_bytes());
+    if !is_pcm {
+        out.extend(0_u16.to_le_bytes());
+        out.extend(b"fact");
+        out.extend(4_u32.to_le_bytes());
+        out.extend(size(sound.samples.len() / usize::from(channels.max(1))).to_le_bytes());
+    }
     out.extend(b"data");
     out.extend(size(samples_bytes).to_le_bytes());
     match format {
