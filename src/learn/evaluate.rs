@@ -289,10 +289,10 @@ impl<'a> Table<'a> {
             .collect();
         let answers: Vec<&str> = measured.iter().map(|m| answered(&m.output)).collect();
         let came_true = |at: usize, m: &Measured| {
-            if m.task != Task::Defect {
-                truth[at].contains(answers[at])
-            } else {
+            if m.task == Task::Defect {
                 !items[m.item].label.is_good()
+            } else {
+                truth[at].contains(answers[at])
             }
         };
         let pairs = |which: usize| -> Vec<(f64, bool)> {
@@ -322,7 +322,7 @@ impl<'a> Table<'a> {
 
     /// Of the score for a defect; absent where items are named.
     fn of_defects(&self, seed: u64, measure: fn(&[(f64, bool)]) -> Option<f64>) -> Option<Metric> {
-        if self.task != Task::Defect { None } else { self.over(&self.scores, seed, measure) }
+        if self.task == Task::Defect { self.over(&self.scores, seed, measure) } else { None }
     }
 
     pub fn is_said(&self) -> bool {
