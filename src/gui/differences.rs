@@ -11,8 +11,8 @@ use super::texts::tr;
 use super::theme::{BODY, RADIUS_SMALL, SECONDARY, SPACE, Tokens};
 use super::verbs::Verb;
 use super::widgets::{Mark, button_ui, note, percent, secondary, told_ui};
-use crate::domain::{ItemId, MediaKind, Plan, Region, ReviewMode, Route, Task, Thresholds};
-use crate::engine::{self, Ask, CompareReport, Differing, Disagreement, Line, Task as Job};
+use crate::domain::{ItemId, MediaKind, Plan, Region, ReviewMode, Route, Thresholds};
+use crate::engine::{self, Ask, CompareReport, Differing, Disagreement, Line, Task};
 use eframe::egui::{Color32, Grid, Rect, RichText, Sense, Ui, vec2};
 
 /// Items that a card lists.
@@ -22,7 +22,7 @@ const PICTURE_HEIGHT: f32 = 340.0;
 #[derive(Default)]
 pub(super) struct Differences {
     chosen: Option<ItemId>,
-    reading: Option<(ItemId, Job<Option<Differing>>)>,
+    reading: Option<Task<Option<Differing>>>,
     shown: Option<Differing>,
     sides: [Side; 2],
 }
@@ -62,11 +62,10 @@ impl Differences {
                 match &one.truth {
                     Some(truth) => {
                         ui.label(RichText::new(truth).size(SECONDARY));
-                        let right = right(&page.session.plan, one, truth);
-                        let who = if right[0] {
-                            tr("the live model is right")
-                        } else {
-                            tr("the candidate is right")
+                        let who = match right(&page.session.plan, one, truth) {
+                            [true, _] => tr("the live model is right"),
+                            [_, true] => tr("the candidate is right"),
+                            _ => tr("neither is right"),
                         };
                         ui.label(secondary(who, t));
                     }
@@ -88,9 +87,7 @@ impl Differences {
 
     /// What both say of the chosen one is read once.
     fn follow(&mut self, ui: &Ui, page: &mut Page<'_>, report: &CompareReport, one: &Disagreement) {
-        if let Some((_, job)) = &mut self.reading
-            && let Some(done) = job.result()
-        {
+        if let Some(done) = self.reading.as_mut().and_then(Task::result) {
             self.reading = None;
             match done {
                 Ok(shown) => self.shown = shown,
@@ -106,8 +103,8 @@ impl Differences {
         let read = move |_: &engine::TaskControl| {
             engine::differing(&Line::open(&folder, super::feed::ACTOR)?, item, &models)
         };
-        match Job::start(tr("Reading what both say"), move || wake.request_repaint(), read) {
-            Ok(job) => self.reading = Some((item, job)),
+        match Task::start(tr("Reading what both say"), move || wake.request_repaint(), read) {
+            Ok(task) => self.reading = Some(task),
             Err(error) => page.toasts.trouble(error.to_string()),
         }
     }
@@ -208,10 +205,10 @@ fn says(one: &Disagreement, which: usize, shown: &Differing) -> String {
     format!("{} · {} {}", shown.predictions[which].label(), tr("defective with"), percent(probability))
 }
 
-/// Whether live model and candidate call it as people do; of two that differ one is right, or none.
+/// Whether live model and candidate call it as people do; of two that differ at most one does.
 fn right(plan: &Plan, one: &Disagreement, truth: &str) -> [bool; 2] {
-    if let (Some(said), true) = (&one.said, plan.task != Task::Defect) {
-        return [0, 1].map(|which| said[which] == truth);
+    if let Some(said) = &one.said {
+        return said.each_ref().map(|said| said == truth);
     }
     let is_bad = plan.route(truth) != Some(Route::Pass);
     [one.live, one.candidate].map(|p| (p.get() >= engine::CALL) == is_bad)
