@@ -22,6 +22,8 @@ const PICTURE_HEIGHT: f32 = 340.0;
 #[derive(Default)]
 pub(super) struct Differences {
     chosen: Option<ItemId>,
+    /// Of which item both views were asked for.
+    of: Option<ItemId>,
     reading: Option<Task<Option<Differing>>>,
     shown: Option<Differing>,
     sides: [Side; 2],
@@ -94,10 +96,10 @@ impl Differences {
                 Err(error) => page.toasts.trouble(error.to_string()),
             }
         }
-        let is_there = self.shown.as_ref().is_some_and(|shown| shown.item.id == one.item);
-        if is_there || self.reading.is_some() {
+        if self.of == Some(one.item) || self.reading.is_some() {
             return;
         }
+        self.of = Some(one.item);
         let (folder, item, wake) = (page.session.folder.clone(), one.item, ui.ctx().clone());
         let models = [report.live.clone(), report.candidate.clone()];
         let read = move |_: &engine::TaskControl| {
