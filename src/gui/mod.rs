@@ -22,6 +22,7 @@ mod models;
 mod page;
 mod plots;
 mod promise;
+mod question;
 mod recordings;
 mod releases;
 mod review;

@@ -197,3 +197,26 @@ fn what_cannot_be_taken_back_is_asked_twice_with_its_numbers() {
     bench.harness.get_by_label("Lock them away").click();
     bench.see("looks at them so far");
 }
+
+#[test]
+fn a_rollback_is_one_command_and_a_reason_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = answered_line(dir.path(), 1);
+    let folder = line.store.folder().to_owned();
+    let twin = engine::find_model(Some(&folder), "twin").unwrap();
+    line.promote(&twin, "ann", "the test begins").unwrap();
+    let mut bench = Bench::open(dir, folder);
+    bench.command("Roll back");
+    bench.see("The model that was live before");
+    bench.harness.key_press(Key::Enter);
+    bench.harness.run_steps(2);
+    assert_eq!(bench.state("twin"), Some(ReleaseState::Live), "nothing without a reason");
+    bench.harness.event(egui::Event::Text("it misses cracks".into()));
+    bench.harness.run_steps(2);
+    bench.harness.key_press(Key::Enter);
+    bench.harness.run_steps(2);
+    bench.becomes(LIVE, ReleaseState::Live);
+    let releases = bench.store().view().releases().unwrap();
+    let live = releases.iter().find(|release| release.model.name == LIVE).unwrap();
+    assert_eq!(live.reason, "it misses cracks");
+}
