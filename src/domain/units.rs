@@ -30,6 +30,13 @@ impl Probability {
         self.0
     }
 
+    /// "97.5 %": two decimals, without zeros that say nothing.
+    #[must_use]
+    pub fn percent(self) -> String {
+        let digits = format!("{:.2}", 100.0 * self.0);
+        format!("{} %", digits.trim_end_matches('0').trim_end_matches('.'))
+    }
+
     /// Within ±13.8, so that certainty stays a number.
     #[must_use]
     pub fn log_odds(self) -> f64 {

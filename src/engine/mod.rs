@@ -44,7 +44,7 @@ mod writer;
 
 pub use crate::decide::{
     Comparison, CurvePoint, Estimate, LimitKind, LimitSupport, Origin, Outlook, Requirement, SourceCount,
-    Support,
+    Support, UnitKind,
 };
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;

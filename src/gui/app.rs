@@ -7,6 +7,7 @@ use super::line_page;
 use super::models::ModelsPage;
 use super::page::Page;
 use super::promise::PromisePage;
+use super::question::{Change, Question};
 use super::review::ReviewPage;
 use super::session::{News, Opening, Session};
 use super::settings::SettingsPage;
@@ -48,6 +49,7 @@ pub struct App {
     models: ModelsPage,
     promise: PromisePage,
     settings: SettingsPage,
+    question: Question,
     /// Alarms that were told already.
     alarmed: Vec<String>,
     backup: Option<Task<String>>,
@@ -93,6 +95,7 @@ impl App {
             models: ModelsPage::default(),
             promise: PromisePage::default(),
             settings: SettingsPage::default(),
+            question: Question::default(),
             alarmed: Vec::new(),
             backup: None,
             toasts,
@@ -207,6 +210,7 @@ impl App {
                 self.models = ModelsPage::default();
                 self.promise = PromisePage::default();
                 self.settings = SettingsPage::default();
+                self.question.close();
                 self.start.close();
                 if let Some(before) = self.session.replace(session) {
                     before.close();
@@ -225,12 +229,17 @@ impl App {
     /// Draws the window and carries out what was pressed.
     pub fn ui(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
+        let had_list = egui::Popup::is_any_open(&ctx);
         let mut verbs = std::mem::take(&mut self.clicked);
         let is_open = self.palette.is_some() || self.start.is_shown() || self.settings.is_recording();
         if !is_open {
             let scopes =
                 if self.place == Place::Review { self.review.scopes() } else { &[Scope::Everywhere] };
-            let scopes = if self.shows_keys { &[Scope::Everywhere] } else { scopes };
+            let is_covered = self.shows_keys || self.question.is_shown();
+            let scopes = if is_covered { &[Scope::Everywhere] } else { scopes };
+            if !is_covered {
+                self.toasts.close_by_key(&ctx);
+            }
             verbs.extend(self.keymap.pressed(&ctx, scopes));
         }
         for verb in verbs {
@@ -240,6 +249,11 @@ impl App {
             self.with_page(&ctx, |app, page| app.review.answer_class(class, page));
         }
         self.frame_ui(ui, &ctx);
+        // The key that chooses from a list closes it, as a click does.
+        if had_list && ctx.input(|input| input.key_pressed(egui::Key::Enter)) {
+            egui::Popup::close_all(&ctx);
+        }
+        self.with_page(&ctx, |app, page| app.question.ui(&ctx, page));
         if let Some(done) = self.palette.as_mut().and_then(|palette| palette.ui(&ctx, &self.keymap)) {
             self.palette = None;
             if let Left::Chosen(verb) = done {
@@ -354,6 +368,7 @@ impl App {
             models: &mut self.models,
             promise: &mut self.promise,
             settings: &mut self.settings,
+            question: &mut self.question,
             config: &mut self.config,
         };
         work(&mut parts, &mut page);
@@ -361,13 +376,15 @@ impl App {
 
     fn perform(&mut self, verb: Verb, ctx: &egui::Context) {
         match verb {
-            Verb::PageReview => self.place = Place::Review,
-            Verb::PageLine => self.place = Place::Line,
-            Verb::PageLabels => self.place = Place::Labels,
-            Verb::PageModels => self.place = Place::Models,
-            Verb::PagePromise => self.place = Place::Promise,
-            Verb::PageSettings => self.place = Place::Settings,
+            Verb::PageReview => self.turn_to(Place::Review),
+            Verb::PageLine => self.turn_to(Place::Line),
+            Verb::PageLabels => self.turn_to(Place::Labels),
+            Verb::PageModels => self.turn_to(Place::Models),
+            Verb::PagePromise => self.turn_to(Place::Promise),
+            Verb::PageSettings => self.turn_to(Place::Settings),
             Verb::Stop => self.stop(),
+            Verb::Level(level) => self.ask_for(Change::Level(level)),
+            Verb::Rollback => self.ask_for(Change::Rollback),
             Verb::Pause => self.pause(),
             Verb::Palette => self.palette = Some(Palette::default()),
             Verb::Keys => self.shows_keys = !self.shows_keys,
@@ -387,11 +404,11 @@ impl App {
             Verb::DemoLine => self.open(ctx, self.demo()),
             Verb::Backup => self.back_up(ctx),
             Verb::Train => {
-                self.place = Place::Models;
+                self.turn_to(Place::Models);
                 self.models.show_training();
             }
             verb if LABEL_VERBS.contains(&verb) => {
-                self.place = Place::Labels;
+                self.turn_to(Place::Labels);
                 self.labels.perform(verb);
             }
             verb => self.with_page(ctx, |app, page| {
@@ -401,7 +418,24 @@ impl App {
         }
     }
 
+    fn turn_to(&mut self, place: Place) {
+        if place != self.place {
+            self.place = place;
+            self.toasts.turn_page();
+        }
+    }
+
+    fn ask_for(&mut self, change: Change) {
+        let Some(session) = &self.session else { return };
+        if session.station.level.map(Change::Level) == Some(change) {
+            self.toasts.note(tr("The level in force"));
+        } else {
+            self.question.ask(change);
+        }
+    }
+
     fn stop(&mut self) {
+        self.question.close();
         if let Some(session) = &self.session {
             session.ask_station(StationAsk::Stop(self.config.reviewer.clone()));
             self.toasts.note(tr("Stopped: every item goes to a person from now on"));
@@ -441,6 +475,7 @@ struct Parts<'a> {
     models: &'a mut ModelsPage,
     promise: &'a mut PromisePage,
     settings: &'a mut SettingsPage,
+    question: &'a mut Question,
     config: &'a mut Config,
 }
 

@@ -9,12 +9,14 @@ use crate::store::{StoreError, Tallies};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use eframe::egui;
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Fresh counts this often; between them nothing is painted.
 const REFRESH: Duration = Duration::from_millis(200);
+/// A station that another program holds is asked for again this often; it may end at any time.
+const RETRY: Duration = Duration::from_secs(2);
 /// Decisions shown in the list.
 const RECENT: usize = 24;
 /// Clicks waiting for the thread; a person is slower.
@@ -79,17 +81,7 @@ impl Feed {
         let folder = folder.to_owned();
         let thread = std::thread::Builder::new()
             .name("window-data".into())
-            .spawn(move || {
-                let station = match Station::start(&folder, options) {
-                    Ok(station) => Ok(station),
-                    Err(EngineError::Store(StoreError::StationRuns(_))) => {
-                        Err("the station of this line runs in another program; here are its counts"
-                            .to_owned())
-                    }
-                    Err(error) => Err(error.to_string()),
-                };
-                serve(line, station, &from_window, &to_window, &ctx);
-            })
+            .spawn(move || serve(line, Post::take(folder, options), &from_window, &to_window, &ctx))
             .map_err(|error| {
                 EngineError::Failed(format!("cannot start the window's data thread: {error}"))
             })?;
@@ -114,12 +106,43 @@ impl Drop for Feed {
     }
 }
 
+/// The station of this window, or why there is none.
+struct Post {
+    folder: PathBuf,
+    options: StationOptions,
+    station: Result<Station, String>,
+    /// When another program was found to hold it.
+    held_at: Option<Instant>,
+}
+
+impl Post {
+    fn take(folder: PathBuf, options: StationOptions) -> Self {
+        let (station, held_at) = match Station::start(&folder, options.clone()) {
+            Ok(station) => (Ok(station), None),
+            Err(EngineError::Store(StoreError::StationRuns(_))) => {
+                let why = "the station of this line runs in another program; here are its counts";
+                (Err(why.to_owned()), Some(Instant::now()))
+            }
+            Err(error) => (Err(error.to_string()), None),
+        };
+        Self { folder, options, station, held_at }
+    }
+
+    /// Takes the station over once nobody holds it any more.
+    fn retake(self) -> Self {
+        match self.held_at {
+            Some(at) if at.elapsed() >= RETRY => Self::take(self.folder, self.options),
+            _ => self,
+        }
+    }
+}
+
 /// Who writes events from this window when no person is named.
 pub const ACTOR: &str = "window";
 
 fn serve(
     mut line: Line,
-    station: Result<Station, String>,
+    mut post: Post,
     asks: &Receiver<StationAsk>,
     to_window: &Sender<Snapshot>,
     ctx: &egui::Context,
@@ -127,23 +150,26 @@ fn serve(
     let mut shown = Snapshot {
         line: line.plan.name.clone(),
         folder: line.store.folder().display().to_string(),
-        no_station: station.as_ref().err().cloned(),
         ..Snapshot::default()
     };
-    let station = station.ok();
     loop {
         let mut next = shown.clone();
         match asks.recv_timeout(REFRESH) {
             Ok(ask) => {
-                if let Err(error) = carry_out(ask, &mut line, station.as_ref()) {
+                if let Err(error) = carry_out(ask, &mut line, post.station.as_ref().ok()) {
                     next.trouble = Some(error.to_string());
                 }
             }
             Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
             Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
         }
-        if let Some(station) = &station {
-            follow(station, &mut next);
+        post = post.retake();
+        match &post.station {
+            Ok(station) => {
+                next.no_station = None;
+                follow(station, &mut next);
+            }
+            Err(why) => next.no_station = Some(why.clone()),
         }
         if let Err(error) = read(&line, &mut next) {
             next.trouble = Some(error.to_string());

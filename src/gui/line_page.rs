@@ -8,10 +8,10 @@ use super::session::Sample;
 use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::verbs::Verb;
-use super::widgets::{Face, Mark, card_ui, figure_ui, note, percent, rule_ui, secondary, verb_ui};
+use super::widgets::{Face, Mark, card_ui, figure_ui, note, percent, rule_ui, scroll_ui, secondary, verb_ui};
 use crate::domain::SimulatorKind;
 use crate::engine::{Hearing, LatencyMs};
-use eframe::egui::{self, Align, Layout, RichText, ScrollArea, Ui, vec2};
+use eframe::egui::{self, Align, Layout, RichText, Ui, vec2};
 
 /// Points of a curve on the screen; more would only cost time.
 const POINTS_MAX: usize = 400;
@@ -21,7 +21,7 @@ pub fn ui(ui: &mut Ui, page: &mut Page<'_>) {
     let t = page.tokens;
     let ground = egui::Frame::new().fill(t.background[0]).inner_margin(SPACE[3]);
     egui::CentralPanel::default().frame(ground).show(ui, |ui| {
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        scroll_ui(ui, "line", |ui| {
             alarms_ui(ui, page);
             figures_ui(ui, page);
             ui.add_space(SPACE[1]);

@@ -24,6 +24,7 @@ mod page;
 mod people_card;
 mod plots;
 mod promise;
+mod question;
 mod recordings;
 mod releases;
 mod review;

@@ -4,7 +4,7 @@ use super::texts::tr;
 use super::theme::Tokens;
 use super::widgets::note;
 use eframe::egui::{self, Color32, Ui, vec2};
-use egui_plot::{HLine, Line, Plot, PlotPoints};
+use egui_plot::{HLine, Line, LineStyle, Plot, PlotPoints};
 
 const PLOT_HEIGHT: f32 = 150.0;
 
@@ -29,14 +29,11 @@ pub fn plot_ui(
         });
         return;
     }
-    ui.horizontal_wrapped(|ui| {
-        for curve in &curves {
-            let (rect, _) = ui.allocate_exact_size(vec2(14.0, 16.0), egui::Sense::hover());
-            ui.painter().hline(rect.x_range(), rect.center().y, egui::Stroke::new(2.0, curve.color));
-            let last = curve.points.last().map_or_else(String::new, |p| format!(" {:.1}", p[1]));
-            ui.label(note(format!("{}{last}", tr(curve.name)), t));
-        }
+    let named = curves.iter().map(|curve| {
+        let last = curve.points.last().map_or_else(String::new, |p| format!(" {:.1}", p[1]));
+        (curve.color, LineStyle::Solid, format!("{}{last}", tr(curve.name)))
     });
+    legend_ui(ui, named, t);
     let highest = curves.iter().flat_map(|c| &c.points).map(|p| p[1]).fold(0.0, f64::max);
     ui.visuals_mut().override_text_color = Some(t.text[2]);
     still(id, PLOT_HEIGHT, t)
@@ -48,11 +45,32 @@ pub fn plot_ui(
                 plot.hline(HLine::new(name.to_owned(), y).color(t.review));
             }
             for curve in curves {
-                plot.line(
-                    Line::new(curve.name, PlotPoints::from(curve.points)).color(curve.color).width(1.5),
-                );
+                plot.line(line(curve.name, curve.points, curve.color, 1.5));
             }
         });
+}
+
+/// A line through points as they are. The plot would else draw close points as one band, and join that to far
+/// points by a wedge.
+pub fn line(name: &'static str, points: Vec<[f64; 2]>, color: Color32, width: f32) -> Line<'static> {
+    Line::new(name, PlotPoints::from(points)).color(color).width(width).allow_band(false)
+}
+
+/// What each line of a plot stands for.
+pub fn legend_ui(ui: &mut Ui, lines: impl IntoIterator<Item = (Color32, LineStyle, String)>, t: Tokens) {
+    ui.horizontal_wrapped(|ui| {
+        for (color, style, words) in lines {
+            let (rect, _) = ui.allocate_exact_size(vec2(14.0, 16.0), egui::Sense::hover());
+            let (ends, stroke) = ([rect.left_center(), rect.right_center()], egui::Stroke::new(2.0, color));
+            match style {
+                LineStyle::Solid => {
+                    ui.painter().line_segment(ends, stroke);
+                }
+                _ => ui.painter().extend(egui::Shape::dashed_line(&ends, stroke, 5.0, 3.0)),
+            }
+            ui.label(note(words, t));
+        }
+    });
 }
 
 /// Axes that nothing moves.
@@ -66,4 +84,34 @@ pub fn still(id: &str, height: f32, t: Tokens) -> Plot<'static> {
         .allow_boxed_zoom(false)
         .show_background(false)
         .show_crosshair(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eframe::egui::epaint::Primitive;
+
+    #[test]
+    fn a_step_after_close_points_is_a_line_and_no_wedge() {
+        let close = (0..50).map(|i| [10.0 + 0.001 * f64::from(i), 100.0]);
+        let points: Vec<[f64; 2]> = close.chain([[10.06, 0.0], [90.0, 0.0]]).collect();
+        let ctx = egui::Context::default();
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+            let plot = still("step", PLOT_HEIGHT, super::super::theme::DARK);
+            plot.show(ui, |plot| plot.line(line("step", points.clone(), Color32::RED, 3.0)));
+        });
+        let mut painted = 0.0;
+        for primitive in ctx.tessellate(output.shapes, 1.0) {
+            let Primitive::Mesh(mesh) = &primitive.primitive else { continue };
+            for corners in mesh.indices.as_chunks::<3>().0 {
+                let corners = corners.map(|at| mesh.vertices[at as usize]);
+                if corners.iter().all(|corner| corner.color == Color32::RED) {
+                    let [a, b, c] = corners.map(|corner| corner.pos);
+                    painted += ((b - a).x * (c - a).y - (b - a).y * (c - a).x).abs() / 2.0;
+                }
+            }
+        }
+        let length = ctx.content_rect().width() + PLOT_HEIGHT;
+        assert!(0.0 < painted && painted < 3.0 * length, "{painted} of a line {length} long");
+    }
 }

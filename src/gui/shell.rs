@@ -6,11 +6,11 @@ use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, NOTE, RADIUS_CONTROL, SECONDARY, SPACE, TITLE, Tokens, tokens};
 use super::verbs::{Group, Keymap, TABLE, Verb};
-use super::widgets::{Face, cap_ui, chip_frame, modal_ui, note, percent, row_ui, secondary};
+use super::widgets::{Face, cap_ui, focus_ring, modal_ui, note, percent, row_ui, secondary};
 use crate::domain::{Level, MediaKind, Task};
 use eframe::egui::{
-    self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke,
-    StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    self, Align, Align2, Color32, FontId, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, Ui,
+    WidgetInfo, pos2, vec2,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,6 @@ pub fn top_bar_ui(ui: &mut Ui, page: &mut Page<'_>) {
     let frame = egui::Frame::new().fill(t.background[1]).inner_margin(egui::Margin::symmetric(16, 6));
     egui::Panel::top("top").exact_size(TOP_HEIGHT).frame(frame).show(ui, |ui| {
         ui.horizontal_centered(|ui| {
-            let station = page.session.station.clone();
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 ui.set_max_width(220.0);
@@ -66,38 +65,33 @@ pub fn top_bar_ui(ui: &mut Ui, page: &mut Page<'_>) {
                         .on_hover_text(tr("Who answers; change it under Settings"));
                 }
                 lights_ui(ui, page);
-                if room > 700.0 {
-                    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                        let tallies = station.tallies;
-                        if let Some(rate) = tallies.automation_rate() {
-                            chip_figure(
-                                ui,
-                                tr("Decided without a person"),
-                                &percent(rate),
-                                &format!("n = {}", tallies.inspections),
-                            );
-                        }
-                        if room > 1000.0 {
-                            promise_chip(ui, page);
-                        }
-                    });
-                }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    let tallies = page.session.station.tallies;
+                    if let Some(rate) = tallies.automation_rate() {
+                        let figure = format!("{}, n = {}", percent(rate), tallies.inspections);
+                        figure_ui(ui, tr("Without a person"), &figure);
+                    }
+                    promise_ui(ui, page);
+                });
             });
         });
     });
 }
 
-fn chip_figure(ui: &mut Ui, what: &str, figure: &str, about: &str) {
+/// As narrow as it can be; what does not fit is told on hover.
+fn figure_ui(ui: &mut Ui, what: &str, figure: &str) {
     let t = tokens(ui);
-    chip_frame(t).show(ui, |ui| {
-        ui.label(secondary(what, t));
-        ui.label(RichText::new(figure).size(SECONDARY).strong());
-        ui.label(note(about, t));
+    ui.add_space(SPACE[1]);
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        ui.add_space(SPACE[0]);
+        ui.add(egui::Label::new(note(what, t)).truncate());
+        ui.add(egui::Label::new(RichText::new(figure).size(SECONDARY).strong()).truncate());
     });
 }
 
 /// What the plan promises.
-fn promise_chip(ui: &mut Ui, page: &Page<'_>) {
+fn promise_ui(ui: &mut Ui, page: &Page<'_>) {
     let promise = &page.session.plan.promise;
     let limits = [
         (tr("outgoing defects"), promise.outgoing),
@@ -116,12 +110,11 @@ fn promise_chip(ui: &mut Ui, page: &Page<'_>) {
             ))
         })
         .collect();
-    if !promise.is_empty() {
-        let classes = match promise.class.len() {
-            0 => String::new(),
-            count => format!("+ {count} {}", tr("by class")),
-        };
-        chip_figure(ui, tr("Promise"), &words.join(", "), &classes);
+    let classes = Some(promise.class.len()).filter(|count| *count > 0);
+    let by_class = classes.map(|count| format!("+ {count} {}", tr("by class")));
+    let words: Vec<String> = words.into_iter().chain(by_class).collect();
+    if !words.is_empty() {
+        figure_ui(ui, tr("Promise"), &words.join(", "));
     }
 }
 
@@ -140,14 +133,7 @@ fn levels_ui(ui: &mut Ui, page: &mut Page<'_>) {
             if is_in_force || response.hovered() {
                 ui.painter().rect_filled(rect, RADIUS_CONTROL, t.background[3]);
             }
-            if response.has_focus() {
-                ui.painter().rect_stroke(
-                    rect,
-                    RADIUS_CONTROL,
-                    Stroke::new(1.5, t.accent),
-                    StrokeKind::Inside,
-                );
-            }
+            focus_ring(ui, &response, rect.shrink(4.0));
             let color = if is_in_force { t.text[0] } else { t.text[2] };
             ui.painter().text(
                 rect.center(),
@@ -162,7 +148,7 @@ fn levels_ui(ui: &mut Ui, page: &mut Page<'_>) {
                 tr("Change to this level, where the evidence supports it")
             };
             if response.on_hover_text(hint).clicked() && !is_in_force {
-                page.ask(crate::engine::Ask::Level { level, reason: "chosen in the window".into() });
+                page.verbs.push(Verb::Level(level));
             }
         }
     });
@@ -179,46 +165,51 @@ fn stop_ui(ui: &mut Ui, page: &mut Page<'_>) {
     let stop = egui::Button::new(RichText::new(about.label()).size(TITLE).strong().color(t.on_stop))
         .fill(t.stop)
         .min_size(vec2(104.0, 42.0));
-    if ui.add(stop).on_hover_text(format!("{} ({})", about.hint(), page.cap(Verb::Stop))).clicked() {
+    let response = ui.add(stop);
+    focus_ring(ui, &response, response.rect);
+    if response.on_hover_text(format!("{} ({})", about.hint(), page.cap(Verb::Stop))).clicked() {
         page.verbs.push(Verb::Stop);
     }
 }
 
-/// Two lights, each with its word on hover: the station, and how it fares.
+/// Two lights: how the station fares, and whether it runs here. What is not well is named beside.
 fn lights_ui(ui: &mut Ui, page: &Page<'_>) {
     let t = page.tokens;
     let station = &page.session.station;
-    let (health, why) = match (&station.trouble, station.is_paused) {
+    let is_slow =
+        station.latency_ms.n > 0 && station.latency_ms.p99 > page.session.plan.budget.latency_ms_p99;
+    let (health, word, why) = match &station.trouble {
         _ if !station.alarms.is_empty() => {
             let texts: Vec<&str> = station.alarms.iter().map(|(_, alarm)| alarm.text.as_str()).collect();
-            (t.stop, format!("{}: {}", tr("Alarm"), texts.join("; ")))
+            (t.stop, tr("Alarm"), texts.join("; "))
         }
-        (Some(trouble), _) => (t.stop, trouble.clone()),
-        (None, true) => (t.review, tr("The line pauses").to_owned()),
-        (None, false)
-            if station.latency_ms.n > 0
-                && station.latency_ms.p99 > page.session.plan.budget.latency_ms_p99 =>
-        {
-            (t.review, tr("Slower than the plan's budget").to_owned())
-        }
-        (None, false) => (t.pass, tr("All is well").to_owned()),
+        Some(trouble) => (t.stop, tr("Trouble"), trouble.clone()),
+        None if station.is_paused => (t.review, tr("Paused"), tr("The line pauses").to_owned()),
+        None if is_slow => (t.review, tr("Slow"), tr("Slower than the plan's budget").to_owned()),
+        None => (t.pass, "", tr("All is well").to_owned()),
     };
-    let (connection, what) = match &station.no_station {
-        Some(why) => (t.review, why.clone()),
-        None => (t.pass, tr("The station runs in this window").to_owned()),
-    };
-    for (name, color, about) in [(tr("Health"), health, why), (tr("Station"), connection, what)] {
-        let (rect, response) = ui.allocate_exact_size(vec2(18.0, 34.0), Sense::hover());
-        let words = format!("{name}: {about}");
-        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
-        if color == t.pass {
-            ui.painter().circle_filled(rect.center(), 5.0, color);
-        } else {
-            // Not by colour alone: what is not well is a diamond.
-            super::widgets::Mark::Ask.paint(ui.painter(), rect.center(), Tokens { review: color, ..t });
-        }
-        response.on_hover_text(words);
+    light_ui(ui, tr("Health"), health, word, &why);
+    match &station.no_station {
+        Some(why) => light_ui(ui, tr("Station"), t.review, tr("Not here"), why),
+        None => light_ui(ui, tr("Station"), t.pass, "", tr("The station runs in this window")),
     }
+}
+
+fn light_ui(ui: &mut Ui, name: &str, color: Color32, word: &str, about: &str) {
+    let t = tokens(ui);
+    if !word.is_empty() {
+        ui.label(RichText::new(word).size(SECONDARY).color(color)).on_hover_text(about);
+    }
+    let (rect, response) = ui.allocate_exact_size(vec2(18.0, 34.0), Sense::hover());
+    let words = format!("{name}: {about}");
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
+    if color == t.pass {
+        ui.painter().circle_filled(rect.center(), 5.0, color);
+    } else {
+        // Not by colour alone: what is not well is a diamond.
+        super::widgets::Mark::Ask.paint(ui.painter(), rect.center(), Tokens { review: color, ..t });
+    }
+    response.on_hover_text(words);
 }
 
 pub fn rail_ui(ui: &mut Ui, page: &mut Page<'_>, now: Place) {
@@ -245,9 +236,7 @@ pub fn rail_ui(ui: &mut Ui, page: &mut Page<'_>, now: Place) {
                 let bar = Rect::from_min_size(rect.min, vec2(3.0, rect.height()));
                 ui.painter().rect_filled(bar, 0.0, t.accent);
             }
-            if response.has_focus() {
-                ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.5, t.accent), StrokeKind::Inside);
-            }
+            focus_ring(ui, &response, rect.shrink(4.0));
             let color = if is_here { t.text[0] } else { t.text[2] };
             let at = pos2(rect.center().x, rect.top() + 25.0);
             icon.paint(ui.painter(), Rect::from_center_size(at, vec2(24.0, 24.0)), color);

@@ -1,4 +1,5 @@
-//! Short news at the edge of the window. They go by themselves; troubles stay until they are closed.
+//! Short news at the edge of the window. They go by themselves; troubles stay until a key closes them or the
+//! page that they cover is left.
 
 use super::icon::Icon;
 use super::theme::{RADIUS_CONTROL, SECONDARY, SPACE, tokens};
@@ -15,6 +16,12 @@ struct Toast {
     text: String,
     is_trouble: bool,
     since: Instant,
+}
+
+impl Toast {
+    fn is_read(&self) -> bool {
+        self.since.elapsed() >= NOTE_FOR
+    }
 }
 
 #[derive(Default)]
@@ -39,8 +46,20 @@ impl Toasts {
         self.toasts.push(Toast { text, is_trouble, since: Instant::now() });
     }
 
+    /// Escape closes all troubles, whatever else it means: nobody is to press it twice for them.
+    pub fn close_by_key(&mut self, ctx: &egui::Context) {
+        if ctx.input(|input| input.key_pressed(egui::Key::Escape)) {
+            self.toasts.retain(|toast| !toast.is_trouble);
+        }
+    }
+
+    /// The trouble of one page does not cover the next; one that has just come is still to be read.
+    pub fn turn_page(&mut self) {
+        self.toasts.retain(|toast| !toast.is_read());
+    }
+
     pub fn ui(&mut self, ctx: &egui::Context) {
-        self.toasts.retain(|toast| toast.is_trouble || toast.since.elapsed() < NOTE_FOR);
+        self.toasts.retain(|toast| toast.is_trouble || !toast.is_read());
         if self.toasts.is_empty() {
             return;
         }
@@ -66,7 +85,7 @@ impl Toasts {
                                 }
                                 ui.label(RichText::new(&toast.text).size(SECONDARY).color(t.text[0]));
                                 if toast.is_trouble
-                                    && icon_ui(ui, Icon::Close, "Close this message", false).clicked()
+                                    && icon_ui(ui, Icon::Close, "Close this message (Esc)", false).clicked()
                                 {
                                     closed = Some(at);
                                 }
@@ -82,5 +101,20 @@ impl Toasts {
     /// For tests and screen readers.
     pub fn newest(&self) -> Option<&str> {
         self.toasts.last().map(|toast| toast.text.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_that_was_read_does_not_follow_to_the_next_page() {
+        let mut toasts = Toasts::default();
+        toasts.trouble("read");
+        toasts.toasts[0].since = Instant::now().checked_sub(NOTE_FOR).unwrap();
+        toasts.trouble("new");
+        toasts.turn_page();
+        assert_eq!(toasts.toasts.iter().map(|toast| toast.text.as_str()).collect::<Vec<_>>(), ["new"]);
     }
 }

@@ -2,6 +2,7 @@
 //! sheet and the key settings are all made from it.
 
 use super::texts::tr;
+use crate::domain::Level;
 
 /// Classes that have a digit.
 pub const CLASS_KEYS: u8 = 9;
@@ -83,6 +84,8 @@ pub enum Verb {
     PagePromise,
     PageSettings,
     Stop,
+    Level(Level),
+    Rollback,
     Pause,
     Palette,
     Keys,
@@ -435,6 +438,54 @@ pub const TABLE: &[About] = &[
     about(Verb::PageSettings, Pages, Everywhere, "F5", "Settings", "The plan, keys and looks"),
     about(Verb::Stop, Program, Everywhere, "F12", "STOP", "Every item goes to a person, from now on"),
     about(
+        Verb::Level(Level::Manual),
+        Program,
+        Everywhere,
+        "",
+        "Level Manual…",
+        "People decide; no model runs",
+    ),
+    about(
+        Verb::Level(Level::Shadow),
+        Program,
+        Everywhere,
+        "",
+        "Level Shadow…",
+        "People decide without seeing what the model predicts",
+    ),
+    about(
+        Verb::Level(Level::Assist),
+        Program,
+        Everywhere,
+        "",
+        "Level Assist…",
+        "People decide everything, with the model's suggestion",
+    ),
+    about(
+        Verb::Level(Level::Partial),
+        Program,
+        Everywhere,
+        "",
+        "Level Partial…",
+        "The model decides what it is sure of; people decide the rest",
+    ),
+    about(
+        Verb::Level(Level::Full),
+        Program,
+        Everywhere,
+        "",
+        "Level Full…",
+        "The model decides everything that it can look at",
+    ),
+    about(
+        Verb::Rollback,
+        Program,
+        Everywhere,
+        "",
+        "Roll back…",
+        "The model that was live before decides from the next item on",
+    ),
+    about(
         Verb::Pause,
         Program,
         Everywhere,
@@ -495,6 +546,7 @@ impl Verb {
     pub fn id(self) -> String {
         match self {
             Self::Class(number) => format!("class-{number}"),
+            Self::Level(level) => format!("level-{level}"),
             other => format!("{other:?}"),
         }
     }

@@ -9,8 +9,8 @@ use super::theme::{
 use super::verbs::{Keymap, Verb};
 use crate::domain::{Outcome, Route};
 use eframe::egui::{
-    self, Align, Align2, Color32, CornerRadius, FontId, Layout, Rect, Response, RichText, Role, Sense,
-    Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    self, Align, Align2, Color32, CornerRadius, FontId, Key, Layout, Modifiers, Rect, Response, RichText,
+    Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 
 /// Shape and colour both say the route: round passes, square diverts, a diamond asks.
@@ -203,12 +203,9 @@ pub fn row_ui(ui: &mut Ui, width: f32, cap: &str, label: &str, face: Face<'_>) -
         () if response.hovered() && !face.is_disabled => t.background[3],
         () => t.background[2],
     };
-    let edge = if response.has_focus() || face.is_selected {
-        Stroke::new(1.5, t.accent)
-    } else {
-        Stroke::new(1.0, t.line)
-    };
+    let edge = if face.is_selected { Stroke::new(1.5, t.accent) } else { Stroke::new(1.0, t.line) };
     ui.painter().rect(rect, RADIUS_CONTROL, fill, edge, StrokeKind::Inside);
+    focus_ring(ui, &response, rect);
     let middle = rect.center().y;
     let mut x = rect.left() + SPACE[2];
     if !cap.is_empty() {
@@ -261,15 +258,22 @@ pub fn icon_ui(ui: &mut Ui, icon: Icon, name: &str, is_selected: bool) -> Respon
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_selected, name));
     let is_lit = is_selected || response.hovered();
     let fill = if is_lit { t.background[3] } else { t.background[2] };
-    let edge = if is_selected || response.has_focus() { t.accent } else { t.line };
+    let edge = if is_selected { t.accent } else { t.line };
     ui.painter().rect(rect, RADIUS_CONTROL, fill, Stroke::new(1.0, edge), StrokeKind::Inside);
+    focus_ring(ui, &response, rect);
     icon.paint(ui.painter(), rect.shrink(10.0), if is_selected { t.text[0] } else { t.text[1] });
     response.on_hover_text(name)
 }
 
 /// A quiet box with a few words, over a picture or in the top bar.
 pub fn chip_ui(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Response {
-    chip_frame(tokens(ui)).show(ui, |ui| ui.label(text)).response
+    let t = tokens(ui);
+    let frame = egui::Frame::new()
+        .fill(t.background[2])
+        .stroke(Stroke::new(1.0, t.line))
+        .corner_radius(RADIUS_CONTROL)
+        .inner_margin(egui::Margin::symmetric(10, 6));
+    frame.show(ui, |ui| ui.label(text)).response
 }
 
 /// A chip that can be pressed.
@@ -281,15 +285,6 @@ pub fn chip_button_ui(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Respons
         ui.add(button.corner_radius(RADIUS_CONTROL))
     })
     .inner
-}
-
-/// The box of [`chip_ui`], for more than one text.
-pub fn chip_frame(t: Tokens) -> egui::Frame {
-    egui::Frame::new()
-        .fill(t.background[2])
-        .stroke(Stroke::new(1.0, t.line))
-        .corner_radius(RADIUS_CONTROL)
-        .inner_margin(egui::Margin::symmetric(10, 6))
 }
 
 /// How far a job is, in words and as a bar.
@@ -351,5 +346,43 @@ pub fn button_ui(ui: &mut Ui, label: &str, is_loud: bool) -> Response {
     let text = RichText::new(label).size(BODY).color(if is_loud { t.background[1] } else { t.text[0] });
     let button =
         egui::Button::new(text).min_size(vec2(96.0, 40.0)).corner_radius(CornerRadius::from(RADIUS_CONTROL));
-    ui.add(if is_loud { button.fill(t.accent) } else { button })
+    let response = ui.add(if is_loud { button.fill(t.accent) } else { button });
+    focus_ring(ui, &response, response.rect);
+    response
+}
+
+/// Shows where the keyboard is, around `rect`: outside of edges and fills, which say other things, and in the
+/// colour of text, which stands out from all of them.
+pub fn focus_ring(ui: &Ui, response: &Response, rect: Rect) {
+    if response.has_focus() {
+        let stroke = Stroke::new(2.0, tokens(ui).text[0]);
+        ui.painter().rect_stroke(rect.expand(1.0), RADIUS_CONTROL, stroke, StrokeKind::Outside);
+    }
+}
+
+/// What a page holds, with a place of its own in it: pages of one layout would share it otherwise. The keys
+/// of a long page scroll it, except where a text is written.
+pub fn scroll_ui<R>(ui: &mut Ui, page: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let height = ui.available_height();
+    ScrollArea::vertical()
+        .id_salt(page)
+        .auto_shrink(false)
+        .animated(false)
+        .show(ui, |ui| {
+            let added = add(ui);
+            if !ui.ctx().text_edit_focused() {
+                ui.scroll_with_delta(vec2(0.0, scrolled_by_keys(ui, height)));
+            }
+            added
+        })
+        .inner
+}
+
+/// How far the content moves down, in points.
+fn scrolled_by_keys(ui: &Ui, height: f32) -> f32 {
+    let page = 0.9 * height;
+    let steps = [(Key::PageDown, -page), (Key::PageUp, page), (Key::End, f32::MIN), (Key::Home, f32::MAX)];
+    ui.input_mut(|input| {
+        steps.iter().find(|(key, _)| input.consume_key(Modifiers::NONE, *key)).map_or(0.0, |(_, by)| *by)
+    })
 }

@@ -325,8 +325,8 @@ fn inspections(passed: u64, share: f64) -> u64 {
 fn missing(detail: &LimitSupport) -> String {
     let LimitSupport { limit, tested_confidence, n, errors, bound, labels_of, .. } = detail;
     let name = detail.name();
-    let seen =
-        format!("{name}: {errors} errors in {n} give at most {bound} at confidence {tested_confidence}");
+    let [bound, tested, limit] = [bound, tested_confidence, limit].map(|p| p.percent());
+    let seen = format!("{name}: {errors} errors in {n} give at most {bound} at {tested} confidence");
     // Inspections are needed of everything that comes: nobody can order those of one name.
     let of_class = match &detail.class {
         Some(class) if *labels_of == UnitKind::DefectiveUnits => format!(" of class {class}"),

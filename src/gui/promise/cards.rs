@@ -5,7 +5,7 @@ use super::super::texts::tr;
 use super::super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::super::widgets::{Mark, figure_ui, note, percent, probability, secondary, told_ui};
 use crate::domain::Probability;
-use crate::engine::{Estimate, LimitKind, Origin, PromiseReport, Support};
+use crate::engine::{Estimate, LimitKind, Origin, PromiseReport, Support, UnitKind};
 use eframe::egui::{Align, Grid, Layout, RichText, Ui};
 
 /// Estimates from random checks, and the automation rate.
@@ -95,12 +95,26 @@ pub(super) fn support_ui(ui: &mut Ui, support: &Support, t: Tokens) {
     }
     let why = support.missing().unwrap_or_else(|| tr("the plan makes no promise").to_owned());
     told_ui(ui, Mark::Ask, format!("{}: {why}", tr("Not supported")));
-    let needed = match support.labels_needed() {
-        Some(0) => return,
-        Some(more) => format!("{more} {}", tr("more verified units needed at the rate seen so far")),
-        None => tr("No number of labels suffices at the rate seen so far").to_owned(),
-    };
-    ui.label(secondary(needed, t));
+    let shared = support.limits.iter().find(|limit| limit.tested_confidence != limit.confidence);
+    if let Some(limit) = shared {
+        let words = format!(
+            "{} {} {}, {} {}",
+            support.limits.len(),
+            tr("limits are promised together: each is tested at"),
+            limit.tested_confidence.percent(),
+            tr("so that all hold at"),
+            limit.confidence.percent()
+        );
+        ui.label(note(words, t));
+    }
+}
+
+fn units_word(of: UnitKind) -> &'static str {
+    tr(match of {
+        UnitKind::DefectiveUnits => "defective units",
+        UnitKind::GoodUnits => "good units",
+        UnitKind::Inspections => "inspections",
+    })
 }
 
 /// What more of the same evidence would bring.
@@ -119,8 +133,10 @@ pub(super) fn outlook_ui(ui: &mut Ui, report: &PromiseReport, t: Tokens) {
         };
         row_ui(ui, &name, &value, t);
     }
-    if let Some(more) = report.support.labels_needed().filter(|more| *more > 0) {
-        row_ui(ui, tr("to keep the promise, at the rate seen so far"), &format!("≈ {more}"), t);
+    let open = report.support.limits.iter().filter(|limit| !limit.supported);
+    for (limit, more) in open.filter_map(|limit| Some((limit, limit.labels_needed.filter(|n| *n > 0)?))) {
+        let name = format!("{} {}", tr("for the limit of"), limit.name());
+        row_ui(ui, &name, &format!("≈ {more} {}", units_word(limit.labels_of)), t);
     }
 }
 
@@ -150,11 +166,7 @@ pub(super) fn limits_ui(ui: &mut Ui, report: &PromiseReport, t: Tokens) {
             limit.errors,
             tr("errors in"),
             limit.n,
-            tr(match limit.labels_of.to_string().as_str() {
-                "defective units" => "defective units",
-                "good units" => "good units",
-                _ => "inspections",
-            }),
+            units_word(limit.labels_of),
             tr("at most"),
             fine(limit.bound.get()),
             tr("at threshold"),

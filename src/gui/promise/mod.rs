@@ -9,10 +9,12 @@ use super::feed::ACTOR;
 use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE};
-use super::widgets::{Mark, button_ui, card_ui, note, secondary, told_ui};
+use super::verbs::Verb;
+use super::widgets::{Mark, button_ui, card_ui, note, scroll_ui, secondary, told_ui};
 use crate::domain::{AlarmKind, Level, Limit, Probability, Promise};
 use crate::engine::{self, EngineError, Line, PromiseReport, Support, Task};
-use eframe::egui::{self, Context, DragValue, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
+use eframe::egui::{self, Context, DragValue, RichText, Role, Ui, WidgetInfo, vec2};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -39,7 +41,10 @@ pub struct PromisePage {
     read_at: Option<Instant>,
     /// Another promise that is looked at, and what the evidence says of it.
     what_if: Option<(Promise, Support)>,
+    /// Why that promise, or its thresholds, are to be in force.
     reason: String,
+    /// What was done about each alarm.
+    remedies: BTreeMap<AlarmKind, String>,
     doing: Option<Task<Done>>,
     plan_changed: bool,
 }
@@ -61,7 +66,7 @@ impl PromisePage {
         let t = page.tokens;
         let ground = egui::Frame::new().fill(t.background[0]).inner_margin(SPACE[3]);
         egui::CentralPanel::default().frame(ground).show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| match self.report.take() {
+            scroll_ui(ui, "promise", |ui| match self.report.take() {
                 None => {
                     ui.label(secondary(tr("Reading the evidence…"), t));
                 }
@@ -123,7 +128,7 @@ impl PromisePage {
                 return;
             }
             for level in [Level::Partial, Level::Full] {
-                self.level_ui(ui, page, report, level);
+                level_ui(ui, page, report, level);
                 ui.add_space(SPACE[1]);
             }
             card_ui(ui, tr("Random checks"), |ui| cards::checks_ui(ui, report, page.tokens));
@@ -136,10 +141,12 @@ impl PromisePage {
             card_ui(ui, tr("Alarm"), |ui| {
                 told_ui(ui, Mark::Divert, format!("{} · {}", super::time::day(*since), alarm.text));
                 ui.horizontal(|ui| {
-                    self.reason_ui(ui, tr("What was done about it?"));
+                    let remedy = self.remedies.entry(alarm.kind).or_default();
+                    reason_ui(ui, tr("What was done about it?"), remedy);
+                    let reason = remedy.clone();
                     let name = format!("{} {}", tr("Clear the alarm:"), alarm.kind);
-                    if self.button_ui(ui, &name, false) {
-                        let (kind, reason) = (alarm.kind, self.reason.clone());
+                    if self.button_ui(ui, &name, false, &reason) {
+                        let kind = alarm.kind;
                         self.act(ui.ctx(), page, move |line, actor| clear(line, kind, actor, &reason));
                     }
                 });
@@ -190,11 +197,12 @@ impl PromisePage {
                 ui.label(note(tr("In force as it is"), t));
                 return;
             }
-            self.reason_ui(ui, tr("Why?"));
+            reason_ui(ui, tr("Why?"), &mut self.reason);
             ui.horizontal(|ui| {
                 let name = if is_other { tr("Apply this promise") } else { tr("Apply these thresholds") };
-                if self.button_ui(ui, name, true) {
-                    let (reason, change) = (self.reason.clone(), is_other.then_some(promise));
+                let reason = self.reason.clone();
+                if self.button_ui(ui, name, true, &reason) {
+                    let change = is_other.then_some(promise);
                     self.act(ui.ctx(), page, move |line, actor| apply(line, change, actor, &reason));
                 }
                 if is_other && button_ui(ui, tr("Discard"), false).clicked() {
@@ -204,42 +212,9 @@ impl PromisePage {
         });
     }
 
-    /// What a level takes, and the button that raises to it.
-    fn level_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, report: &PromiseReport, level: Level) {
-        let t = page.tokens;
-        let Some(list) = report.checklists.get(&level) else { return };
-        let name = super::shell::capital(level.as_str());
-        card_ui(ui, &format!("{}: {name}", tr("Level")), |ui| {
-            for line in list {
-                told_ui(ui, if line.is_met { Mark::Pass } else { Mark::Ask }, &line.what);
-            }
-            let is_ready = list.iter().all(|line| line.is_met);
-            if report.level == level {
-                ui.label(RichText::new(tr("In force")).size(BODY).strong());
-            } else if is_ready && report.level < level {
-                self.reason_ui(ui, tr("Why now?"));
-                let button = format!("{} {name}", tr("Raise to"));
-                if self.button_ui(ui, &button, true) {
-                    let reason = self.reason.clone();
-                    self.act(ui.ctx(), page, move |line, actor| raise(line, level, actor, &reason));
-                }
-            } else if report.level < level {
-                ui.label(note(tr("It can be raised when all of this is there"), t));
-            }
-        });
-    }
-
-    fn reason_ui(&mut self, ui: &mut Ui, hint: &str) {
-        let field = egui::TextEdit::singleline(&mut self.reason)
-            .hint_text(hint)
-            .desired_width(ui.available_width().min(260.0))
-            .margin(vec2(8.0, 8.0));
-        ui.add(field).widget_info(|| WidgetInfo::labeled(Role::TextInput, true, hint));
-    }
-
     /// Nothing is done without a reason, and one thing at a time.
-    fn button_ui(&self, ui: &mut Ui, name: &str, is_loud: bool) -> bool {
-        let can_act = self.doing.is_none() && !self.reason.trim().is_empty();
+    fn button_ui(&self, ui: &mut Ui, name: &str, is_loud: bool, reason: &str) -> bool {
+        let can_act = self.doing.is_none() && !reason.trim().is_empty();
         ui.add_enabled_ui(can_act, |ui| button_ui(ui, name, is_loud)).inner.clicked()
     }
 
@@ -271,6 +246,7 @@ impl PromisePage {
                 Ok(Done { told, plan_changed }) => {
                     page.toasts.note(told);
                     self.reason.clear();
+                    self.remedies.clear();
                     self.what_if = None;
                     self.plan_changed = plan_changed;
                     self.seen = None;
@@ -317,6 +293,36 @@ fn read(folder: PathBuf, ctx: &Context) -> Result<Task<Box<PromiseReport>>, Engi
     )
 }
 
+/// What a level takes, and the button that asks for it.
+fn level_ui(ui: &mut Ui, page: &mut Page<'_>, report: &PromiseReport, level: Level) {
+    let t = page.tokens;
+    let Some(list) = report.checklists.get(&level) else { return };
+    let name = super::shell::capital(level.as_str());
+    card_ui(ui, &format!("{}: {name}", tr("Level")), |ui| {
+        for line in list {
+            told_ui(ui, if line.is_met { Mark::Pass } else { Mark::Ask }, &line.what);
+        }
+        let is_ready = list.iter().all(|line| line.is_met);
+        if report.level == level {
+            ui.label(RichText::new(tr("In force")).size(BODY).strong());
+        } else if is_ready && report.level < level {
+            if button_ui(ui, &format!("{} {name}…", tr("Raise to")), true).clicked() {
+                page.verbs.push(Verb::Level(level));
+            }
+        } else if report.level < level {
+            ui.label(note(tr("It can be raised when all of this is there"), t));
+        }
+    });
+}
+
+fn reason_ui(ui: &mut Ui, hint: &str, reason: &mut String) {
+    let field = egui::TextEdit::singleline(reason)
+        .hint_text(hint)
+        .desired_width(ui.available_width().min(260.0))
+        .margin(vec2(8.0, 8.0));
+    ui.add(field).widget_info(|| WidgetInfo::labeled(Role::TextInput, true, hint));
+}
+
 fn limit_ui(ui: &mut Ui, name: &str, limit: &mut Limit) {
     ui.label(RichText::new(format!("{name} ≤")).size(SECONDARY));
     let mut percent = limit.limit.get() * 100.0;
@@ -346,9 +352,4 @@ fn apply(line: &mut Line, change: Option<Promise>, actor: &str, reason: &str) ->
     }
     line.adopt(actor, reason)?;
     Ok(Done { told: tr("The thresholds are in force").to_owned(), plan_changed })
-}
-
-fn raise(line: &mut Line, level: Level, actor: &str, reason: &str) -> Result<Done, EngineError> {
-    line.set_level(level, actor, reason)?;
-    Ok(Done { told: format!("{} {level}", tr("Level")), plan_changed: false })
 }

@@ -3,7 +3,7 @@
 use super::super::album::{paint_sound_mark, paint_thumb};
 use super::super::page::Page;
 use super::super::texts::tr;
-use super::super::theme::{BODY, NOTE, SECONDARY, SPACE, TITLE, Tokens};
+use super::super::theme::{BODY, CONTROL_HEIGHT, NOTE, SECONDARY, SPACE, TITLE, Tokens};
 use super::super::time;
 use super::super::verbs::Verb;
 use super::super::widgets::{Face, Mark, cap_ui, note, percent, probability, row_ui, secondary, verb_ui};
@@ -29,12 +29,14 @@ impl ReviewPage {
             ui.label(secondary(tr("No item"), page.tokens));
             return;
         };
+        let room = ui.available_height() - answers_height(page.session.plan.classes.len());
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let width = ui.available_width() - 2.0;
-            // The answers stay where they are, whatever is said above them.
+            // The answers stay where they are, whatever is said above them, as long as all of them are seen.
             let top = ui.cursor().top();
             self.why_ui(ui, page, &card);
             let height = if card.sight == Sight::AfterAnswer { WHY_HEIGHT } else { WHY_HEIGHT / 2.0 };
+            let height = height.min(room);
             ui.add_space((height - (ui.cursor().top() - top)).max(SPACE[1]));
             self.answers_ui(ui, page, &card, width);
             self.comment_ui(ui, page);
@@ -237,6 +239,12 @@ impl ReviewPage {
         }
         ui.label(note(tr("Enter keeps it, Esc drops it"), t));
     }
+}
+
+/// What a title, a row for each class and the other answers take.
+fn answers_height(classes: usize) -> f32 {
+    let row = CONTROL_HEIGHT + 6.0;
+    (classes + 2) as f32 * row + SPACE[4]
 }
 
 /// Where the probability lies between the thresholds.

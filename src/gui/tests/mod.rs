@@ -15,7 +15,7 @@ use crate::domain::{
     Level, Limit, MediaHash, MediaKind, ModelRef, Outcome, Plan, Prediction, Probability, Reason, Region,
     ReviewMode, Route, Shape, Task, Thresholds, Timing, TranscriptRule, Verdict, VerdictMode,
 };
-use crate::engine::{Ask, Line, LineRequest, StationOptions};
+use crate::engine::{Ask, Line, LineRequest, Station, StationOptions};
 use crate::store::{LabelFilter, QueueFilter, Store};
 use eframe::egui::{self, Key, Modifiers, vec2};
 use egui_kittest::Harness;

@@ -226,3 +226,26 @@ fn what_two_models_call_differently_is_a_pair_without_names_until_it_is_answered
     }
     assert!(!bench.shows("One of the two"));
 }
+
+#[test]
+fn a_rollback_is_one_command_and_a_reason_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut line = answered_line(dir.path(), 1);
+    let folder = line.store.folder().to_owned();
+    let twin = engine::find_model(Some(&folder), "twin").unwrap();
+    line.promote(&twin, "ann", "the test begins").unwrap();
+    let mut bench = Bench::open(dir, folder);
+    bench.command("Roll back");
+    bench.see("The model that was live before");
+    bench.harness.key_press(Key::Enter);
+    bench.harness.run_steps(2);
+    assert_eq!(bench.state("twin"), Some(ReleaseState::Live), "nothing without a reason");
+    bench.harness.event(egui::Event::Text("it misses cracks".into()));
+    bench.harness.run_steps(2);
+    bench.harness.key_press(Key::Enter);
+    bench.harness.run_steps(2);
+    bench.becomes(LIVE, ReleaseState::Live);
+    let releases = bench.store().view().releases().unwrap();
+    let live = releases.iter().find(|release| release.model.name == LIVE).unwrap();
+    assert_eq!(live.reason, "it misses cracks");
+}

@@ -16,15 +16,89 @@ fn stop_and_levels_are_always_there_and_are_written_down() {
         assert_eq!(bench.harness.state().place(), place);
         bench.harness.get_by_label("STOP");
     }
-    bench.harness.get_by_label("Level Shadow").click();
+    bench.change_level("Shadow");
     bench.wait("level", |app| app.session().is_some_and(|s| s.station.level == Some(Level::Shadow)));
     bench.harness.key_press(Key::F12);
     bench.wait("level", |app| app.session().is_some_and(|s| s.station.level == Some(Level::Assist)));
     assert_eq!(bench.store().view().settings().unwrap().level, Level::Assist);
     // Partial without a promise is refused, and says why.
-    bench.harness.get_by_label("Level Partial").click();
+    bench.change_level("Partial");
     bench.wait("refusal", |app| app.toasts.newest().is_some_and(|text| text.contains("partial")));
     assert_eq!(bench.store().view().settings().unwrap().level, Level::Assist);
+    // A refusal stays until Escape closes it.
+    let close = "Close this message (Esc)";
+    bench.see(close);
+    bench.harness.key_press(Key::Escape);
+    bench.harness.run_steps(2);
+    assert!(!bench.shows(close));
+}
+
+#[test]
+fn a_level_never_changes_by_one_stray_key() {
+    let mut bench = Bench::new(ReviewMode::Hidden, 1);
+    bench.press(Key::F2);
+    for level in ["Manual", "Shadow", "Partial", "Full"] {
+        bench.harness.get_by_label(&format!("Level {level}")).focus();
+        bench.harness.run_steps(2);
+        for key in [Key::Enter, Key::Space, Key::Enter] {
+            bench.harness.key_press(key);
+            bench.harness.run_steps(2);
+        }
+        bench.see(&format!("Level: Assist to {level}"));
+        bench.harness.key_press(Key::Escape);
+        bench.harness.run_steps(2);
+        assert!(!bench.shows("Level: Assist"), "Escape leaves the question");
+    }
+    assert_eq!(bench.store().view().settings().unwrap().level, Level::Assist);
+}
+
+#[test]
+fn a_station_that_another_program_held_is_taken_over_when_that_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("line");
+    let request = LineRequest { plan: plan(ReviewMode::Hidden), level: Level::Assist, model: None };
+    drop(Line::create(&folder, request, "test").unwrap());
+    let other = Station::start(&folder, StationOptions::default()).unwrap();
+    let mut bench = Bench::open(dir, folder);
+    bench.wait("word", |app| app.session().is_some_and(|s| s.station.no_station.is_some()));
+    bench.see("Not here");
+    drop(other);
+    bench.wait("station", |app| app.session().is_some_and(|s| s.station.no_station.is_none()));
+}
+
+#[test]
+fn each_page_keeps_its_own_place_and_long_ones_are_read_by_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = checked_line(dir.path());
+    let mut bench = Bench::open(dir, folder);
+    let top = |bench: &Bench| bench.harness.get_by_label("What passing more would risk").rect().top();
+    bench.press(Key::F6);
+    bench.see("Random checks");
+    bench.harness.run_steps(2);
+    let first = top(&bench);
+    bench.press(Key::End);
+    bench.harness.run_steps(2);
+    let last = top(&bench);
+    assert!(last < first - 100.0, "End goes to the end: {first} to {last}");
+    bench.press(Key::F2);
+    bench.harness.run_steps(2);
+    bench.press(Key::F6);
+    bench.harness.run_steps(2);
+    assert!((top(&bench) - last).abs() < 1.0, "the line page has moved the promise page");
+    bench.press(Key::Home);
+    bench.harness.run_steps(2);
+    assert!((top(&bench) - first).abs() < 1.0);
+}
+
+#[test]
+fn every_answer_is_seen_in_a_small_window() {
+    let mut bench = Bench::new(ReviewMode::DecideFirst, 1);
+    // As 1280 × 720 is with texts at 125 %.
+    bench.harness.set_size(vec2(1024.0, 576.0));
+    bench.harness.run_steps(4);
+    let strip = bench.harness.get_by_label("all reasons…").rect().top();
+    let last = bench.harness.get_by_label("stain, divert").rect();
+    assert!(last.bottom() < strip - 40.0, "{last:?} lies under the strip at {strip}");
 }
 
 #[test]
@@ -275,8 +349,18 @@ fn labels_come_in_after_a_preview_and_go_out_with_a_check() {
 }
 
 impl Bench {
+    /// Asks for a level in the top bar, and says why.
+    pub(super) fn change_level(&mut self, level: &str) {
+        self.harness.get_by_label(&format!("Level {level}")).click();
+        self.harness.run_steps(2);
+        self.harness.event(egui::Event::Text("the test wants it".into()));
+        self.harness.run_steps(2);
+        self.harness.get_by_label(&format!("Change to {level}")).click();
+        self.harness.run_steps(2);
+    }
+
     /// Finds a command by its name, as a person without a key for it would.
-    fn command(&mut self, name: &str) {
+    pub(super) fn command(&mut self, name: &str) {
         self.harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
         self.harness.run_steps(2);
         self.harness.event(egui::Event::Text(name.to_owned()));
@@ -390,6 +474,7 @@ fn the_promise_page_says_what_is_known_and_changes_nothing_until_it_is_applied()
     bench.see("Level: Partial");
     bench.see("evidence that supports the promise:");
     bench.see("Random checks");
+    bench.see("outgoing defects ≤ 2.0 %");
     let policy = |bench: &Bench| bench.store().view().settings().unwrap().policy;
     let before = policy(&bench);
     bench.harness.get_by_label_contains("What if: outgoing").focus();

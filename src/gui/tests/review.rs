@@ -532,7 +532,7 @@ fn nobody_filters_by_a_suggestion_that_the_plan_hides() {
     bench.harness.state().session().unwrap().ask(Ask::Filter(filter)).unwrap();
     let waiting = |app: &App| app.session().and_then(|s| s.board.as_ref()).map(|board| board.waiting);
     bench.wait("filter", |app| waiting(app) == Some(0));
-    bench.harness.get_by_label("Level Shadow").click();
+    bench.change_level("Shadow");
     bench.wait("everything again", |app| waiting(app) == Some(2));
 }
 
