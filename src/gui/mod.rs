@@ -15,6 +15,7 @@ mod feed;
 mod icon;
 mod jobs;
 mod labels;
+mod layout;
 mod levels;
 mod line_page;
 mod meter;
@@ -33,6 +34,7 @@ mod texts;
 mod theme;
 mod time;
 mod toasts;
+mod training;
 mod verbs;
 mod widgets;
 
