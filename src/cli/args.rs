@@ -105,8 +105,9 @@ pub enum Verb {
     Promote {
         line: PathBuf,
         model: String,
-        #[arg(long, default_value = "promoted from the command line")]
-        reason: String,
+        /// Needed where its final audit failed
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Let a model predict beside the live one, without deciding anything
     Shadow {

@@ -121,7 +121,7 @@ fn run(args: Args, window: Option<Window>) -> Result<Option<Report>, EngineError
         }
         Verb::Replay(replay) => verbs::replay(&replay).map(Some),
         Verb::Models { line } => release::models(&line).map(Some),
-        Verb::Promote { line, model, reason } => release::promote(&line, &model, &reason).map(Some),
+        Verb::Promote { line, model, reason } => release::promote(&line, &model, reason.as_deref()).map(Some),
         Verb::Shadow { line, model, reason } => release::shadow(&line, &model, &reason).map(Some),
         Verb::Canary(canary) => release::canary(&canary).map(Some),
         Verb::Compare { line, model } => release::compare(&line, &model).map(Some),

@@ -43,10 +43,14 @@ fn row(releases: &[Release], model: &ModelRef) -> Value {
     }
 }
 
-pub fn promote(folder: &Path, model: &str, reason: &str) -> Result<Report, EngineError> {
+pub fn promote(folder: &Path, model: &str, reason: Option<&str>) -> Result<Report, EngineError> {
     let mut line = Line::open(folder, ACTOR)?;
     let model = find_model(Some(folder), model)?;
-    line.promote(&model, ACTOR, reason)?;
+    if let Some(failed) = line.failed_audit(&model)?.filter(|_| reason.is_none()) {
+        let why = format!("it lacks {failed}. Hint: say with --reason why it is to be live all the same");
+        return Err(EngineError::Refused { why, support: Box::new(None) });
+    }
+    line.promote(&model, ACTOR, reason.unwrap_or("promoted from the command line"))?;
     live(&line)
 }
 

@@ -1,6 +1,6 @@
 //! What a final audit demands of a model, set down before the model is measured.
 
-use super::{DataVersion, EventId, ModelRef, Probability};
+use super::{DataVersion, EventId, Limit, ModelRef, Plan, Probability, Task};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +17,11 @@ const MEASURES: [&str; 9] = [
     "map_iou33",
     "f_iou33",
 ];
+
+/// Demanded where a plan states no limit.
+const USUAL_MISS: f64 = 0.05;
+const USUAL_CONFIDENCE: f64 = 0.95;
+const USUAL_FIGURE: f64 = 0.9;
 
 /// What is measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +69,34 @@ impl fmt::Display for Criterion {
     }
 }
 
+impl Criterion {
+    /// What a plan promises, as far as it can be demanded of a model alone, and a usual demand beside it.
+    #[must_use]
+    pub fn suggested(plan: &Plan) -> Vec<Self> {
+        let p = Probability::saturating;
+        let rate = |measure, limit: Limit| Self {
+            measure,
+            side: Side::AtMost,
+            limit: limit.limit,
+            confidence: Some(limit.confidence),
+        };
+        let figure = |name: &str, limit| Self {
+            measure: Measure::Figure(name.to_owned()),
+            side: Side::AtLeast,
+            limit: p(limit),
+            confidence: None,
+        };
+        if plan.task != Task::Defect {
+            return vec![figure("accuracy", USUAL_FIGURE)];
+        }
+        let miss =
+            plan.promise.miss.unwrap_or(Limit { limit: p(USUAL_MISS), confidence: p(USUAL_CONFIDENCE) });
+        let overkill = plan.promise.overkill.map(|limit| rate(Measure::Overkill, limit));
+        let miss = rate(Measure::Miss, miss);
+        [Some(miss), overkill, Some(figure("auroc", USUAL_FIGURE))].into_iter().flatten().collect()
+    }
+}
+
 impl FromStr for Criterion {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -80,7 +113,7 @@ impl FromStr for Criterion {
             name => {
                 let class = name.strip_prefix("recall:").filter(|class| !class.is_empty());
                 let class = class.ok_or_else(|| {
-                    format!("\"{name}\" is not miss, overkill, recall:CLASS, {}", MEASURES.join(", "))
+                    format!("\"{name}\" is not miss, overkill, recall:CLASS, auroc, accuracy or another figure of a model's card")
                 })?;
                 Measure::Recall(class.to_owned())
             }
@@ -124,6 +157,9 @@ pub struct CriterionResult {
     pub n: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<usize>,
+    /// At 95 %, of the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// How far the value or the bound is on the wrong side of the limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed_by: Option<f64>,
@@ -174,6 +210,20 @@ pub struct AuditOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_suggested_is_what_the_plan_promises() {
+        let mut plan = Plan::new("line", Task::Defect, Vec::new());
+        let words =
+            |plan: &Plan| Criterion::suggested(plan).iter().map(Criterion::to_string).collect::<Vec<_>>();
+        assert_eq!(words(&plan), ["miss<=0.05@0.95", "auroc>=0.9"]);
+        let p = Probability::saturating;
+        plan.promise.miss = Some(Limit { limit: p(0.02), confidence: p(0.9) });
+        plan.promise.overkill = Some(Limit { limit: p(0.1), confidence: p(0.95) });
+        assert_eq!(words(&plan), ["miss<=0.02@0.9", "overkill<=0.1@0.95", "auroc>=0.9"]);
+        plan.task = Task::Classify;
+        assert_eq!(words(&plan), ["accuracy>=0.9"]);
+    }
 
     #[test]
     fn criteria_read_as_they_are_written() {

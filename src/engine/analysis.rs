@@ -1,7 +1,7 @@
 //! Where a model errs on this line: measured items with what the store knows of them.
 
 use super::data::Dataset;
-use super::dataset::{Listed, Wanted, listed, lists_behind, note_use, training_items};
+use super::dataset::{Behind, Listed, Wanted, is_shipped, listed, lists_behind, note_use, training_items};
 use super::sheet::{escaped, write_sheet_with};
 use super::{EngineError, Line};
 use crate::domain::{DataVersion, DatasetRow, Filter, ItemId, LabelledItem, MediaHash, class_counts};
@@ -62,6 +62,9 @@ pub struct TrainingOverlap {
     pub version: Option<DataVersion>,
     /// Whether every list behind the model is known.
     pub is_known: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
     pub units: usize,
     pub learnt_units: usize,
 }
@@ -80,10 +83,8 @@ pub fn analyse(
         fact.is_learnt = learnt.about(&item.group);
     }
     if job.unseen_only {
-        if !learnt.is_known {
-            let why = "nobody knows which units this model has learnt from: it was made without a data set \
-                       version"
-                .to_owned();
+        if let Some(unknown) = &learnt.unknown {
+            let why = format!("nobody knows which units this model has learnt from: {unknown}");
             return Err(EngineError::Refused { why, support: Box::new(None) });
         }
         let keep: Vec<bool> = facts.iter().map(|fact| fact.is_learnt == Some(false)).collect();
@@ -114,14 +115,15 @@ pub fn analyse(
     let analysis = learn::analyse(
         &evaluation.predictions,
         &facts,
-        learnt.is_known.then_some(&learnt.units_of_class),
+        learnt.is_known().then_some(&learnt.units_of_class),
         versus.map(|(model, other)| (model.model_ref().name.as_str(), other.predictions.as_slice())),
         job.seed,
     );
     let units: BTreeSet<&str> = items.iter().map(|item| item.group.as_str()).collect();
     let training = TrainingOverlap {
         version: job.model.manifest().data.version.clone(),
-        is_known: learnt.is_known,
+        is_known: learnt.is_known(),
+        unknown: learnt.unknown,
         units: units.len(),
         learnt_units: units.iter().filter(|unit| learnt.units.contains(**unit)).count(),
     };
@@ -179,30 +181,35 @@ fn voted(item: &LabelledItem) -> Option<bool> {
 
 /// What a model has learnt from, as far as its lists are known.
 struct Learnt {
-    is_known: bool,
+    /// Why there may be more.
+    unknown: Option<String>,
     units: BTreeSet<String>,
     units_of_class: BTreeMap<String, usize>,
 }
 
 impl Learnt {
     fn of(line: &Line, model: &Model) -> Result<Self, EngineError> {
-        let (rows, is_known) = lists_behind(line, model.manifest())?;
+        let Behind { rows, unknown } = lists_behind(line, model.manifest())?;
         // Evidence groups were measured only. Those of a package before this one may have been learnt from
         // since, or by it: its manifest is not at hand, so that all of its list counts.
         let own: BTreeSet<&str> =
             model.manifest().evidence.iter().map(|group| group.group.as_str()).collect();
-        let is_first = model.manifest().data.earlier.is_empty();
+        let is_first = model.manifest().data.earlier.iter().all(|version| is_shipped(version));
         let is_learnt = |row: &&DatasetRow| !(is_first && own.contains(row.unit.as_str()));
         let rows: Vec<DatasetRow> = rows.iter().filter(is_learnt).cloned().collect();
         Ok(Self {
-            is_known,
+            unknown,
             units: rows.iter().map(|row| row.unit.clone()).collect(),
             units_of_class: class_counts(&rows).into_iter().map(|(class, n)| (class, n.units)).collect(),
         })
     }
 
+    fn is_known(&self) -> bool {
+        self.unknown.is_none()
+    }
+
     fn about(&self, unit: &str) -> Option<bool> {
-        match (self.units.contains(unit), self.is_known) {
+        match (self.units.contains(unit), self.is_known()) {
             (true, _) => Some(true),
             (false, true) => Some(false),
             (false, false) => None,

@@ -6,9 +6,9 @@
 use super::{EngineError, Line, find_model};
 use crate::domain::{
     AuditLock, AuditUse, ClassCount, DataVersion, DatasetDiff, DatasetRow, Event, Filter, Frozen, FrozenFor,
-    LabelledItem, MediaHash, ModelRef, Timestamp, class_counts, diff,
+    LabelStatus, LabelledItem, MediaHash, ModelRef, Timestamp, class_counts, diff,
 };
-use crate::infer::Manifest;
+use crate::infer::{self, Manifest};
 use crate::store::{AuditSet, LabelRow};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,6 +277,9 @@ pub struct AuditSetReport {
     /// Of all units with labels.
     pub of_units: usize,
     pub classes: BTreeMap<String, ClassCount>,
+    /// Of the units, as far as somebody knows what they are.
+    pub defective_units: usize,
+    pub good_units: usize,
     /// Looks at it so far.
     pub uses: usize,
     /// Models whose own training had units of it, from before it was locked: they cannot be audited.
@@ -311,6 +314,10 @@ pub fn audit_set_report(line: &Line) -> Result<Option<AuditSetReport>, EngineErr
     let rows: Vec<DatasetRow> =
         all.iter().filter(|l| locked.set.holds(&l.row.unit)).map(|listed| listed.row.clone()).collect();
     let held: BTreeSet<&str> = rows.iter().map(|row| row.unit.as_str()).collect();
+    let known = || rows.iter().filter(|row| row.label.status == LabelStatus::Confirmed);
+    let bad: BTreeSet<&str> =
+        known().filter(|row| !row.label.is_good()).map(|row| row.unit.as_str()).collect();
+    let all_known: BTreeSet<&str> = known().map(|row| row.unit.as_str()).collect();
     let folder = line.store.folder();
     let mut seen_by = Vec::new();
     for name in super::model_names(Some(folder)) {
@@ -328,34 +335,81 @@ pub fn audit_set_report(line: &Line) -> Result<Option<AuditSetReport>, EngineErr
         units: held.len(),
         of_units: units.len(),
         classes: class_counts(&rows),
+        defective_units: bad.len(),
+        good_units: all_known.len() - bad.len(),
         uses: line.store.view().audit_uses()?.len(),
         seen_by,
     }))
 }
 
-/// The rows of every list behind a package that this line knows, and whether it knows all of them.
-pub(super) fn lists_behind(line: &Line, manifest: &Manifest) -> Result<(Vec<DatasetRow>, bool), EngineError> {
-    let data = &manifest.data;
-    let (mut rows, mut is_whole) = (Vec::new(), data.version.is_some() && !data.earlier_unknown);
-    for version in data.version.iter().chain(&data.earlier) {
-        match line.store.view().dataset_with(&version.hash)? {
-            Some(known) => rows.extend(line.store.list(&known.what.hash)?),
-            None => is_whole = false,
-        }
-    }
-    Ok((rows, is_whole))
+/// What a package has learnt from, as far as this line knows.
+pub(super) struct Behind {
+    /// Of every list that this line knows.
+    pub rows: Vec<DatasetRow>,
+    /// Why there may be more, in words.
+    pub unknown: Option<String>,
 }
 
-/// Whether all lists behind a package are known, and how many units of the audit set are in them.
+/// The data of a shipped package, under its name: what its retrainings began with.
+pub(super) fn shipped_data(manifest: &Manifest) -> Option<DataVersion> {
+    let shipped = infer::shipped_manifest(&manifest.name)?;
+    let is_it = shipped.weights_blake3 == manifest.weights_blake3;
+    is_it.then_some(DataVersion { name: shipped.name, hash: shipped.data.hash })
+}
+
+fn shipped_with(version: &DataVersion) -> Option<Manifest> {
+    infer::shipped_manifest(&version.name).filter(|shipped| shipped.data.hash == version.hash)
+}
+
+/// Whether these are the data of a shipped package.
+pub(super) fn is_shipped(version: &DataVersion) -> bool {
+    shipped_with(version).is_some()
+}
+
+/// The rows of every list behind a package, and whether they are all.
+pub(super) fn lists_behind(line: &Line, manifest: &Manifest) -> Result<Behind, EngineError> {
+    let data = &manifest.data;
+    let own = shipped_data(manifest).or_else(|| data.version.clone());
+    let mut behind = Behind { rows: Vec::new(), unknown: None };
+    if own.is_none() {
+        behind.unknown = Some("it was made without a data set version".to_owned());
+    } else if data.earlier_unknown {
+        behind.unknown = Some("the data of the model that it began with are not listed".to_owned());
+    }
+    for version in own.iter().chain(&data.earlier) {
+        match line.store.view().dataset_with(&version.hash)? {
+            Some(known) => behind.rows.extend(line.store.list(&known.what.hash)?),
+            None => behind.unknown = behind.unknown.or(why_unknown(line, version)?),
+        }
+    }
+    Ok(behind)
+}
+
+/// Why data without a list on this line may hold units of it. Those of shipped packages are rendered, or
+/// published: then they can have come in by an import alone.
+fn why_unknown(line: &Line, version: &DataVersion) -> Result<Option<String>, EngineError> {
+    let name = &version.name;
+    let Some(shipped) = shipped_with(version) else {
+        return Ok(Some(format!("data set {name} is not on this line")));
+    };
+    let is_import = |row: &LabelRow| row.item.source.starts_with("import:");
+    if shipped.data.population.is_some() || !line.store.view().labels()?.iter().any(is_import) {
+        return Ok(None);
+    }
+    Ok(Some(format!("{name} learnt from published data, and some items of this line were imported")))
+}
+
+/// What is behind a package, and how many units of the audit set are in it.
 pub(super) fn seen_units(
     line: &Line,
     manifest: &Manifest,
     locked: &Locked,
-) -> Result<(bool, usize), EngineError> {
-    let (rows, is_whole) = lists_behind(line, manifest)?;
+) -> Result<(Behind, usize), EngineError> {
+    let behind = lists_behind(line, manifest)?;
     let seen: BTreeSet<&str> =
-        rows.iter().filter(|row| locked.holds(row)).map(|row| row.unit.as_str()).collect();
-    Ok((is_whole, seen.len()))
+        behind.rows.iter().filter(|row| locked.holds(row)).map(|row| row.unit.as_str()).collect();
+    let seen = seen.len();
+    Ok((behind, seen))
 }
 
 /// Notes that a model is about to be measured on items of the audit set; does nothing where none of the
@@ -391,3 +445,7 @@ pub(super) fn note_use(
     line.store.transact::<_, EngineError>(actor, |tx| Ok(tx.append(&Event::AuditSetUsed(used))?))?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "dataset_tests.rs"]
+mod tests;

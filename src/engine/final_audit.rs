@@ -1,11 +1,12 @@
 //! The final audit of a model before it is released: criteria first, then one look at the audit set,
-//! then the outcome, which nobody can change.
+//! then the outcome, which nobody can change, and who signs it.
 
-use super::dataset::{Locked, freeze_audit_set, seen_units};
+use super::dataset::{AuditSetReport, Locked, freeze_audit_set, seen_units};
 use super::{EngineError, Line};
+use crate::decide::Requirement;
 use crate::domain::{
     AuditCriteria, AuditOutcome, AuditUse, Criterion, DataVersion, Event, EventId, Independence, LabelStatus,
-    LabelledItem, MediaKind, Probability,
+    LabelledItem, Measure, MediaKind, Probability,
 };
 use crate::infer::Model;
 use crate::learn::{self, Report};
@@ -86,6 +87,53 @@ pub fn final_audit(
     Ok(AuditReport { event, outcome, report: evaluation.report })
 }
 
+/// Puts a person's name under the outcome that stands in the log.
+pub fn sign_audit(line: &mut Line, audit: EventId, signer: &str) -> Result<(), EngineError> {
+    let signer = signer.trim();
+    if signer.is_empty() {
+        return Err(EngineError::Usage("a signature needs a name".into()));
+    }
+    line.store.transact::<_, EngineError>(signer, |tx| {
+        if !tx.final_audits()?.iter().any(|noted| noted.event == audit) {
+            return Err(EngineError::Usage(format!("there is no final audit {audit}")));
+        }
+        let signed = (audit, signer.to_owned());
+        if !tx.audit_signatures()?.iter().any(|noted| noted.what == signed) {
+            tx.append(&Event::AuditSigned { audit, signed_by: signed.1 })?;
+        }
+        Ok(())
+    })
+}
+
+/// Why no model can be shown to keep a criterion on this audit set, in words.
+#[must_use]
+pub fn out_of_reach(criterion: &Criterion, set: &AuditSetReport) -> Option<String> {
+    let units = match &criterion.measure {
+        Measure::Figure(_) => return None,
+        Measure::Miss => set.defective_units,
+        Measure::Overkill => set.good_units,
+        Measure::Recall(class) => set.classes.get(class).map_or(0, |count| count.units),
+    };
+    learn::out_of_reach(criterion, units)
+}
+
+/// What the newest final audit of the package with this hash says, as a line of a check list; `None` where there was none.
+pub fn audit_line(line: &Line, hash: &str) -> Result<Option<Requirement>, EngineError> {
+    let view = line.store.view();
+    let audits = view.final_audits()?;
+    let Some(audit) = audits.iter().rfind(|noted| noted.what.model.hash == hash) else {
+        return Ok(None);
+    };
+    let signatures = view.audit_signatures()?;
+    let signers = signatures.iter().filter(|signed| signed.what.0 == audit.event);
+    let signers: Vec<&str> = signers.map(|signed| signed.what.1.as_str()).collect();
+    let signed = if signers.is_empty() { "nobody yet".to_owned() } else { signers.join(", ") };
+    let outcome = if audit.what.passed { "passed" } else { "failed" };
+    let day: String = audit.at.to_string().chars().take(10).collect();
+    let what = format!("a final audit that it passes: {outcome} on {day}, signed by {signed}");
+    Ok(Some(Requirement { what, is_met: audit.what.passed }))
+}
+
 /// Labels without an answer are no truth to measure by, and of a line's other medium the model says nothing.
 fn is_measurable(item: &LabelledItem, medium: MediaKind) -> bool {
     item.label.status == LabelStatus::Confirmed && item.kind == medium
@@ -95,7 +143,7 @@ fn is_measurable(item: &LabelledItem, medium: MediaKind) -> bool {
 fn independence(line: &Line, model: &Model) -> Result<Independence, EngineError> {
     // Without an audit set there is nothing to have seen; that is refused next.
     let Some(locked) = Locked::of(line)? else { return Ok(Independence::Unknown) };
-    let (is_whole, seen) = seen_units(line, model.manifest(), &locked)?;
+    let (behind, seen) = seen_units(line, model.manifest(), &locked)?;
     if seen > 0 {
         let why = format!(
             "the training of {} had {seen} units of the audit set, from before it was locked. Hint: train again",
@@ -103,7 +151,7 @@ fn independence(line: &Line, model: &Model) -> Result<Independence, EngineError>
         );
         return Err(EngineError::Refused { why, support: Box::new(None) });
     }
-    Ok(if is_whole { Independence::Known } else { Independence::Unknown })
+    Ok(if behind.unknown.is_none() { Independence::Known } else { Independence::Unknown })
 }
 
 /// Sets down criteria and use in one transaction; gives the criteria's event, the how-manieth final audit

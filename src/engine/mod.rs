@@ -61,7 +61,7 @@ pub use data::{Dataset, DatasetSource};
 pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, freeze, labelled_units, lock_audit};
 pub use desk::{Ask, Board, COUNT_MAX, Desk, DeskEvent, LabelList};
 pub use error::EngineError;
-pub use final_audit::{AuditReport, AuditRequest, final_audit};
+pub use final_audit::{AuditReport, AuditRequest, audit_line, final_audit, out_of_reach, sign_audit};
 pub use jobs::{
     ImportReport, TrainJob, cross_validate, evaluate, export, import, learning_curve, recheck_export,
     show_examples, suited_settings,
@@ -83,4 +83,4 @@ pub use sounds::{
 };
 pub use station::{Command, Station, StationEvent, StationOptions, Summary};
 pub use task::{Task, TaskControl, TaskProgress};
-pub use training::{resume, train};
+pub use training::{discard_training, interrupted_trainings, resume, train};

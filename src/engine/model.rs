@@ -2,8 +2,9 @@
 
 use super::EngineError;
 use crate::domain::{Plan, TranscriptRule};
-use crate::infer::{self, InferError, Model};
+use crate::infer::{self, InferError, MANIFEST_FILE, Manifest, Model};
 use crate::store::Store;
+use std::fs;
 use std::path::Path;
 
 /// `name` is a package of the line, a shipped one, or a folder with a package, in this order. One that writes
@@ -18,7 +19,7 @@ pub fn find_model(line: Option<&Path>, name: &str) -> Result<Model, EngineError>
 
 fn rule_of(folder: &Path) -> Result<TranscriptRule, EngineError> {
     let path = Store::plan_path(folder);
-    let text = std::fs::read_to_string(&path).map_err(EngineError::io("cannot read the plan", &path))?;
+    let text = fs::read_to_string(&path).map_err(EngineError::io("cannot read the plan", &path))?;
     let plan = Plan::from_toml(&text).map_err(|error| EngineError::Plan { error, path })?;
     Ok(plan.transcript)
 }
@@ -52,11 +53,21 @@ fn package(line: Option<&Path>, name: &str) -> Result<Model, EngineError> {
     Err(EngineError::NoSuchModel { name: name.to_owned(), hint })
 }
 
+/// What the line's own packages say of themselves, without their weights; one that cannot be read says
+/// nothing.
+pub(super) fn own_manifests(line: &Path) -> Vec<Manifest> {
+    let read = |name: String| {
+        let text = fs::read(line.join("models").join(name).join(MANIFEST_FILE)).ok()?;
+        serde_json::from_slice(&text).ok()
+    };
+    model_names(Some(line)).into_iter().filter_map(read).collect()
+}
+
 /// Names of the line's packages and the shipped ones, sorted.
 #[must_use]
 pub fn model_names(line: Option<&Path>) -> Vec<String> {
     let mut names: Vec<String> = infer::shipped_names().into_iter().map(str::to_owned).collect();
-    if let Some(entries) = line.and_then(|line| std::fs::read_dir(line.join("models")).ok()) {
+    if let Some(entries) = line.and_then(|line| fs::read_dir(line.join("models")).ok()) {
         names.extend(
             entries
                 .filter_map(Result::ok)

@@ -3,11 +3,13 @@
 
 use super::both::Pairs;
 use super::compare::{capital_needed, compare, shown_worse};
+use super::final_audit::audit_line;
 use super::line::policy_of;
+use super::model::own_manifests;
 use super::{EngineError, Line, find_model, steward};
 use crate::decide::{Requirement, audit_rates, support};
 use crate::domain::{
-    Alarm, AlarmKind, AuditRule, Canary, ModelRef, Probability, Release, ReleaseState, Timestamp,
+    Alarm, AlarmKind, AuditRule, Canary, MediaHash, ModelRef, Probability, Release, ReleaseState, Timestamp,
 };
 use crate::infer::Model;
 use crate::media::{Decoded, Raster, Sound};
@@ -57,7 +59,7 @@ pub enum Proof {
     Waived,
 }
 
-/// Labels since the last training that are worth another one, and as a share of all.
+/// Labels that no training has seen that are worth another one, and as a share of all.
 const WORTH_LABELS: usize = 50;
 const WORTH_SHARE: f64 = 0.2;
 
@@ -66,16 +68,27 @@ pub fn training_advice(line: &Line) -> Result<Option<String>, EngineError> {
     let view = line.store.view();
     let alarms = view.alarms()?;
     let moved = alarms.iter().find(|(_, alarm)| matches!(alarm.kind, AlarmKind::Inputs | AlarmKind::Promise));
-    let last = view.releases()?.iter().map(|release| release.since).max();
-    let (new, all) = view.labels_since(last.unwrap_or(Timestamp::from_micros(0)))?;
+    let (new, all) = view.labels_since(learnt_until(line)?)?;
     let is_worth = new >= WORTH_LABELS && new as f64 >= WORTH_SHARE * all as f64;
     Ok(match moved {
         Some((_, alarm)) if new > 0 => {
-            Some(format!("{}; {new} labels have come since the last change of models", alarm.text))
+            Some(format!("{}; no training has seen {new} of {all} labels", alarm.text))
         }
-        _ if is_worth => Some(format!("{new} of {all} labels have come since the last change of models")),
+        _ if is_worth => Some(format!("no training has seen {new} of {all} labels")),
         _ => None,
     })
+}
+
+/// When the labels were frozen that the line's newest package has learnt from.
+fn learnt_until(line: &Line) -> Result<Timestamp, EngineError> {
+    let packages = own_manifests(line.store.folder());
+    let is_learnt = |hash: &MediaHash| {
+        let mut versions = packages.iter().filter_map(|manifest| manifest.data.version.as_ref());
+        versions.any(|version| version.hash == hash.as_str())
+    };
+    let frozen = line.store.view().datasets()?;
+    let last = frozen.into_iter().rfind(|noted| is_learnt(&noted.what.hash));
+    Ok(last.map_or(Timestamp::from_micros(0), |noted| noted.at))
 }
 
 /// What a person does with a model.
@@ -215,6 +228,7 @@ impl Line {
             },
             standing.is_empty(),
         ));
+        list.extend(audit_line(self, &model.model_ref().hash)?);
         if settings.model.is_none() {
             return Ok(list);
         }
@@ -227,11 +241,17 @@ impl Line {
             _ => (report.calls.n, "compared items with a known truth"),
         };
         list.push(line(format!("{wanted} {whose} in this step, has {n}"), n >= u64::from(wanted)));
+        let known = if report.calls.n == 0 { ": nothing is compared yet" } else { "" };
         list.push(line(
-            "errors that are not shown to be more than the live model's".into(),
-            !report.is_worse(),
+            format!("errors that are not shown to be more than the live model's{known}"),
+            known.is_empty() && !report.is_worse(),
         ));
         Ok(list)
+    }
+
+    /// The final audit that a model failed last, in words: whoever makes it live in spite of that says why.
+    pub fn failed_audit(&self, model: &Model) -> Result<Option<String>, EngineError> {
+        Ok(audit_line(self, &model.model_ref().hash)?.filter(|line| !line.is_met).map(|line| line.what))
     }
 
     /// Whether a model has shown on this line that it may take over: it has the last of the plan's shares,
@@ -240,12 +260,18 @@ impl Line {
         let view = self.store.view();
         let settings = view.settings()?;
         let reference = model.model_ref();
-        if settings.model.is_none() || settings.model.as_ref() == Some(reference) {
+        if settings.model.as_ref() == Some(reference) {
             return Ok(None);
         }
         let release = view.release(&reference.hash)?;
         // It was live here; going back to it must not take a trial.
         if release.as_ref().is_some_and(|release| release.live_at.is_some()) {
+            return Ok(None);
+        }
+        if let Some(failed) = self.failed_audit(model)? {
+            return Ok(Some(format!("it lacks {failed}")));
+        }
+        if settings.model.is_none() {
             return Ok(None);
         }
         let share = release.and_then(|r| r.canary).map_or(0.0, |canary| canary.share.get());

@@ -1,6 +1,6 @@
 //! Training a candidate, and going on with a training that was killed.
 
-use super::dataset::{training_items, version_of};
+use super::dataset::{shipped_data, training_items, version_of};
 use super::evidence::population_name;
 use super::task::lower_priority;
 use super::{EngineError, Line, TrainJob, find_model};
@@ -8,11 +8,15 @@ use crate::domain::{DataVersion, Filter, LabelledItem, ModelRef};
 use crate::infer::Model;
 use crate::learn::{self, DataTrail, Keeper, Progress, TrainReport, TrainSettings};
 use serde::{Deserialize, Serialize};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 /// Who notes a new candidate.
 const TRAINER: &str = "training";
+
+/// How the files of what a training has done so far end.
+const CHECKPOINT: &str = ".checkpoint";
 
 /// What a training needs to be called again in the same way.
 #[derive(Serialize, Deserialize)]
@@ -49,7 +53,7 @@ pub fn train(
     };
     let about = serde_json::to_value(call)
         .map_err(|error| EngineError::Failed(format!("the settings cannot be written: {error}")))?;
-    settings.data = DataTrail::of(Some(version), init.as_ref().map(Model::manifest));
+    settings.data = trail(Some(version), init.as_ref());
     let mut keeper = Keeper::new(checkpoint(&models, &name), about);
     finish(line, &gathered.items(), &settings, init.as_ref(), &mut keeper, cancel, progress)
 }
@@ -86,8 +90,17 @@ pub fn resume(
     let gathered = training_items(line, &Filter::default(), Some(&call.dataset))?;
     let version = line.store.view().dataset(&call.dataset)?.map(|noted| noted.what.version());
     let mut settings = call.settings;
-    settings.data = DataTrail::of(version, init.as_ref().map(Model::manifest));
+    settings.data = trail(version, init.as_ref());
     finish(line, &gathered.items(), &settings, init.as_ref(), &mut keeper, cancel, progress)
+}
+
+/// The lists behind a training. A shipped package has none on any line: its data go by its name.
+fn trail(version: Option<DataVersion>, init: Option<&Model>) -> DataTrail {
+    let manifest = init.map(Model::manifest);
+    match manifest.and_then(shipped_data) {
+        Some(data) => DataTrail { version, earlier: vec![data], earlier_unknown: false },
+        None => DataTrail::of(version, manifest),
+    }
 }
 
 fn finish(
@@ -118,9 +131,27 @@ fn finish(
     Ok(report)
 }
 
+/// Names of trainings that were broken off on this line, sorted; one that another program runs now is
+/// among them.
+#[must_use]
+pub fn interrupted_trainings(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder.join("models")) else { return Vec::new() };
+    let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        names.filter_map(|name| Some(name.strip_prefix('.')?.strip_suffix(CHECKPOINT)?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// Gives up what a training that was broken off has learnt.
+pub fn discard_training(folder: &Path, name: &str) -> Result<(), EngineError> {
+    let path = checkpoint(&folder.join("models"), name);
+    fs::remove_file(&path).map_err(EngineError::io("cannot remove the checkpoint", &path))
+}
+
 /// Beside the candidate's place; names that begin with a dot are no models.
 fn checkpoint(models: &Path, name: &str) -> PathBuf {
-    models.join(format!(".{name}.checkpoint"))
+    models.join(format!(".{name}{CHECKPOINT}"))
 }
 
 fn check_free(models: &Path, name: &str) -> Result<(), EngineError> {

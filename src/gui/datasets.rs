@@ -1,5 +1,6 @@
 //! Versions of the labels, what changed between two of them, and the units that no training sees.
 
+use super::layout::{field_ui, is_entered};
 use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE, Tokens};
@@ -81,7 +82,7 @@ impl DataCard {
 
     fn start(&mut self, ctx: &egui::Context, page: &mut Page<'_>, work: Work) {
         let (folder, wake, chosen) = (page.session.folder.clone(), ctx.clone(), self.chosen.clone());
-        let actor = page.session.board.as_ref().map_or_else(String::new, |board| board.reviewer.clone());
+        let actor = page.reviewer();
         let job = move |_: &engine::TaskControl| work_on(&folder, work, &actor, chosen);
         match Task::start(tr("Data sets"), move || wake.request_repaint(), job) {
             Ok(task) => self.working = Some(task),
@@ -103,18 +104,13 @@ impl DataCard {
                 ui.add_enabled_ui(is_idle, |ui| versions_ui(ui, known, chosen, &mut work, t));
             }
             ui.horizontal(|ui| {
-                let field = egui::TextEdit::singleline(&mut self.name)
-                    .hint_text(tr("Name of the version"))
-                    .desired_width(240.0)
-                    .margin(vec2(8.0, 9.0));
-                ui.add(field)
-                    .widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Name of the version")));
+                let name = tr("Name of the version");
+                let field = field_ui(ui, name, name, &mut self.name, 240.0);
                 let can_freeze = is_idle && !self.name.trim().is_empty();
-                if ui
-                    .add_enabled_ui(can_freeze, |ui| button_ui(ui, tr("Freeze the labels of today"), false))
-                    .inner
-                    .clicked()
-                {
+                let label = tr("Freeze the labels of today");
+                let is_pressed =
+                    ui.add_enabled_ui(can_freeze, |ui| button_ui(ui, label, false)).inner.clicked();
+                if is_pressed || (can_freeze && is_entered(ui, &field)) {
                     work = Some(Work::Freeze(std::mem::take(&mut self.name).trim().to_owned()));
                 }
             });
@@ -303,7 +299,7 @@ fn audit_set_ui(
         return;
     };
     let words = format!(
-        "{} {} · {} {} {} {} {} · {} {}",
+        "{} {} · {} {} {} {} {} · {}: {}",
         percent(set.share),
         tr("of the units"),
         set.units,
@@ -311,8 +307,8 @@ fn audit_set_ui(
         set.of_units,
         tr("with labels, since"),
         time::day(set.locked_at),
-        set.uses,
         tr("looks at them so far"),
+        set.uses,
     );
     told_ui(ui, Mark::Pass, words);
     if !set.seen_by.is_empty() {

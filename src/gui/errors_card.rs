@@ -1,13 +1,12 @@
 //! Where a model errs: measured on the line's labels or on a frozen version of them, and taken apart.
 
 use super::album::{paint_sound_mark, paint_thumb};
+use super::layout::{figures_ui, halves_ui};
 use super::page::Page;
 use super::texts::tr;
 use super::theme::{BODY, NOTE, SECONDARY, SPACE, Tokens};
 use super::verbs::Verb;
-use super::widgets::{
-    Mark, button_ui, card_ui, figure_ui, note, percent, probability, progress_ui, secondary, told_ui,
-};
+use super::widgets::{Mark, button_ui, card_ui, note, percent, probability, progress_ui, secondary, told_ui};
 use crate::domain::{Filter, MediaKind};
 use crate::engine::{
     self, AnalyseJob, AnalyseOver, Analysis, AnalysisReport, Ask, Changed, EngineError, Line,
@@ -19,9 +18,14 @@ use eframe::egui::{self, Align2, Color32, FontId, Grid, RichText, Role, Sense, U
 const SLICES_SHOWN: usize = 12;
 const GALLERY_SHOWN: usize = 12;
 const CHANGED_SHOWN: usize = 6;
+/// Width that the figures of a slice take, and the least of its name.
+const SLICE_FIGURES: f32 = 300.0;
+const SLICE_NAME_MIN: f32 = 110.0;
 const THUMB_SIDE: f32 = 132.0;
 /// Bootstrap intervals are the same each time.
 const SEED: u64 = 1;
+/// A difference is shown where chance alone would make one like it less often.
+const SURE: f64 = 0.05;
 
 #[derive(Default)]
 pub(super) struct ErrorsCard {
@@ -46,7 +50,7 @@ impl ErrorsCard {
                 if button_ui(ui, tr("Cancel"), false).clicked() {
                     task.cancel();
                 }
-            } else if self.form_ui(ui, page.tokens, name, others, versions) {
+            } else if self.form_ui(ui, page.tokens, others, versions) {
                 name.clone_into(&mut self.of);
                 match self.measure(ui.ctx(), page, name) {
                     Ok(task) => self.running = Some(task),
@@ -69,13 +73,12 @@ impl ErrorsCard {
         }
     }
 
-    fn form_ui(&mut self, ui: &mut Ui, t: Tokens, name: &str, others: &[&str], versions: &[&str]) -> bool {
+    fn form_ui(&mut self, ui: &mut Ui, t: Tokens, others: &[&str], versions: &[&str]) -> bool {
         ui.horizontal_wrapped(|ui| {
             ui.label(secondary(tr("on"), t));
             choice_ui(ui, "over", tr("the labels of today"), &mut self.version, versions);
             ui.label(secondary(tr("against"), t));
-            let others: Vec<&str> = others.iter().copied().filter(|other| *other != name).collect();
-            choice_ui(ui, "against", tr("no other"), &mut self.against, &others);
+            choice_ui(ui, "against", tr("no other"), &mut self.against, others);
             ui.checkbox(&mut self.unseen_only, tr("only units that it has not learnt from"));
             button_ui(ui, tr("Measure"), true).clicked()
         })
@@ -89,7 +92,7 @@ impl ErrorsCard {
         name: &str,
     ) -> Result<Task<AnalysisReport>, EngineError> {
         let (folder, wake, name) = (page.session.folder.clone(), ctx.clone(), name.to_owned());
-        let (against, version) = (self.against.clone().filter(|other| *other != name), self.version.clone());
+        let (against, version) = (self.against.clone(), self.version.clone());
         let unseen_only = self.unseen_only;
         Task::start(
             tr("Measuring"),
@@ -125,13 +128,12 @@ fn choice_ui(ui: &mut Ui, id: &str, none: &str, chosen: &mut Option<String>, nam
 
 fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport) {
     let (t, analysis) = (page.tokens, &report.analysis);
-    figures_ui(ui, report, t);
+    report_figures_ui(ui, report);
     ui.add_space(SPACE[1]);
-    ui.columns(2, |columns| {
-        let [left, right] = columns else { return };
-        card_ui(left, tr("What it says of what"), |ui| confusion_ui(ui, analysis, t));
-        left.add_space(SPACE[1]);
-        card_ui(left, tr("What would help most"), |ui| {
+    let left = |ui: &mut Ui| {
+        card_ui(ui, tr("What it says of what"), |ui| confusion_ui(ui, analysis, t));
+        ui.add_space(SPACE[1]);
+        card_ui(ui, tr("What would help most"), |ui| {
             for advice in &analysis.would_help_most {
                 ui.label(RichText::new(&advice.advice).size(SECONDARY));
             }
@@ -139,10 +141,13 @@ fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport) {
                 ui.label(note(tr("Nothing stands out"), t));
             }
         });
-        card_ui(right, tr("Slices that are worse than the rest first"), |ui| slices_ui(ui, analysis, t));
+    };
+    halves_ui(ui, left, |ui| {
+        card_ui(ui, tr("Slices that are worse than the rest first"), |ui| slices_ui(ui, analysis, t));
     });
     ui.add_space(SPACE[1]);
     card_ui(ui, tr("The worst items: what people say, and what it says"), |ui| {
+        shown_ui(ui, analysis.worst.len().min(GALLERY_SHOWN), analysis.all.errors, t);
         let shots = analysis.worst.iter().take(GALLERY_SHOWN).map(|one| {
             let said = format!("{} {}", one.said, probability(1.0 - one.probability));
             (one.item, one.group.as_str(), format!("{}: {said}", one.truth))
@@ -155,29 +160,52 @@ fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport) {
     }
 }
 
-fn figures_ui(ui: &mut Ui, report: &AnalysisReport, t: Tokens) {
+fn report_figures_ui(ui: &mut Ui, report: &AnalysisReport) {
     let (all, overlap) = (&report.analysis.all, &report.training);
-    ui.columns(4, |columns| {
-        let about = format!("[{}, {}] · n = {}", percent(all.low), percent(all.high), all.n);
-        figure_ui(&mut columns[0], tr("Named wrongly"), &percent(all.rate), &about, t.text[0]);
-        if let Some([missed, inserted, said]) = words_lost(report) {
-            let about = format!("{} {said} {}", tr("of"), tr("words that were said"));
-            figure_ui(&mut columns[1], tr("Words missed"), &missed.to_string(), &about, t.text[0]);
-            let about = format!("{} {said} {}", tr("beside"), tr("words that were said"));
-            figure_ui(&mut columns[2], tr("Words inserted"), &inserted.to_string(), &about, t.text[0]);
-        } else {
-            let about = format!("{} {} {}", tr("of"), all.n, tr("items: defective called good"));
-            figure_ui(&mut columns[1], tr("Missed"), &all.missed.to_string(), &about, t.text[0]);
-            let about = format!("{} {} {}", tr("of"), all.n, tr("items: good called defective"));
-            figure_ui(&mut columns[2], tr("False alarms"), &all.false_alarms.to_string(), &about, t.text[0]);
-        }
-        let (figure, about) = if overlap.is_known {
-            (overlap.learnt_units.to_string(), format!("{} {} {}", tr("of"), overlap.units, tr("units")))
-        } else {
-            ("?".to_owned(), tr("made without a data set version").to_owned())
+    let wrong = format!("[{}, {}] · n = {}", percent(all.low), percent(all.high), all.n);
+    let [first, second] = if let Some([missed, inserted, said]) = words_lost(report) {
+        let about = |word| format!("{word} {said} {}", tr("words that were said"));
+        [
+            (tr("Words missed"), missed.to_string(), about(tr("of"))),
+            (tr("Words inserted"), inserted.to_string(), about(tr("beside"))),
+        ]
+    } else {
+        let rows = &report.evaluation.predictions;
+        let bad = rows.iter().filter(|row| row.defective).count();
+        let of = |count: usize, n: usize, what| {
+            let share = count as f64 / n.max(1) as f64;
+            format!("{} {n} {what}, {}", tr("of"), percent(share))
         };
-        figure_ui(&mut columns[3], tr("It has learnt from"), &figure, &about, t.text[0]);
-    });
+        let good = rows.len() - bad;
+        [
+            (tr("Missed"), all.missed.to_string(), of(all.missed, bad, tr("defective items, called good"))),
+            (
+                tr("False alarms"),
+                all.false_alarms.to_string(),
+                of(all.false_alarms, good, tr("good items, called defective")),
+            ),
+        ]
+    };
+    let (learnt, about) = match &overlap.unknown {
+        None => (overlap.learnt_units.to_string(), format!("{} {} {}", tr("of"), overlap.units, tr("units"))),
+        Some(unknown) => ("?".to_owned(), unknown.clone()),
+    };
+    figures_ui(
+        ui,
+        &[
+            [tr("Named wrongly"), &percent(all.rate), &wrong],
+            [first.0, &first.1, &first.2],
+            [second.0, &second.1, &second.2],
+            [tr("It has learnt from"), &learnt, &about],
+        ],
+    );
+}
+
+/// How many of all are shown, where not all are.
+fn shown_ui(ui: &mut Ui, shown: usize, all: usize, t: Tokens) {
+    if shown < all {
+        ui.label(note(format!("{shown} {} {all}", tr("of")), t));
+    }
 }
 
 /// Words missed, words inserted, and all that were said; `None` where nothing is written down.
@@ -216,16 +244,23 @@ fn confusion_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
 }
 
 fn slices_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
-    Grid::new("slices").num_columns(4).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
+    let name_width = (ui.available_width() - SLICE_FIGURES).max(SLICE_NAME_MIN);
+    Grid::new("slices").num_columns(4).spacing(vec2(SPACE[2], SPACE[0])).show(ui, |ui| {
         for head in [tr("slice"), tr("wrong, 95 %"), tr("of"), tr("rest")] {
             ui.label(note(head, t));
         }
         ui.end_row();
         for slice in analysis.slices.iter().take(SLICES_SHOWN) {
             let e = &slice.errors;
-            let color = if slice.worse_by_at_least > 0.0 { t.review } else { t.text[0] };
+            // Items of one unit err together: that it is worse is no more than that unit's.
+            let is_worse = slice.worse_by_at_least > 0.0 && e.units > 1;
+            let color = if is_worse { t.review } else { t.text[0] };
             let name = format!("{}: {}", slice_word(slice.kind), slice.name);
-            ui.add(egui::Label::new(RichText::new(name).size(SECONDARY).color(color)).truncate());
+            // In a grid a text that may be cut is cut to nothing, unless it says how wide it is.
+            ui.vertical(|ui| {
+                ui.set_width(name_width);
+                ui.add(egui::Label::new(RichText::new(name).size(SECONDARY).color(color)).wrap());
+            });
             ui.label(secondary(format!("{} [{}, {}]", percent(e.rate), percent(e.low), percent(e.high)), t));
             ui.label(note(format!("{} · {} {}", e.n, e.units, tr("units")), t));
             ui.label(note(percent(slice.rest_rate), t));
@@ -305,9 +340,14 @@ fn against_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport, against
     let t = page.tokens;
     card_ui(ui, &format!("{} {}", tr("Against"), against.model), |ui| {
         for (name, pairs) in [(tr("items"), against.items), (tr("units"), against.units)] {
-            let mark = if pairs.won >= pairs.lost { Mark::Pass } else { Mark::Ask };
+            let mark = match () {
+                () if pairs.p >= SURE => Mark::None,
+                () if pairs.won > pairs.lost => Mark::Pass,
+                () => Mark::Ask,
+            };
+            let shown = if mark == Mark::None { tr(": no difference is shown") } else { "" };
             let words = format!(
-                "{name}: {} {}, {} {} · {} {}, {} {} · p = {:.4}",
+                "{name}: {} {}, {} {} · {} {}, {} {} · p = {:.4}{shown}",
                 pairs.won,
                 tr("won"),
                 pairs.lost,
@@ -320,9 +360,13 @@ fn against_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport, against
             );
             told_ui(ui, mark, words);
         }
-        for (name, list) in [(tr("Won"), &against.won), (tr("Lost"), &against.lost)] {
+        let both =
+            [(tr("Won"), &against.won, against.items.won), (tr("Lost"), &against.lost, against.items.lost)];
+        for (name, list, all) in both {
             ui.label(secondary(name, t).strong());
-            let words = |one: &Changed| format!("{}: {} ({})", one.truth, one.said, one.other_said);
+            shown_ui(ui, list.len().min(CHANGED_SHOWN), usize::try_from(all).unwrap_or(usize::MAX), t);
+            let words =
+                |one: &Changed| format!("{}: {} ({} {})", one.truth, one.said, tr("other:"), one.other_said);
             let shots = list.iter().take(CHANGED_SHOWN).map(|one| (one.item, one.group.as_str(), words(one)));
             gallery_ui(ui, page, report, shots);
         }

@@ -16,6 +16,7 @@ mod feed;
 mod icon;
 mod jobs;
 mod labels;
+mod layout;
 mod levels;
 mod line_page;
 mod meter;
@@ -36,6 +37,7 @@ mod texts;
 mod theme;
 mod time;
 mod toasts;
+mod training;
 mod verbs;
 mod widgets;
 

@@ -1,23 +1,19 @@
-//! The models page: packages with their cards, and training with its curves.
+//! The models page: packages with their cards, and what is done with the one that is looked at.
 
 use super::audits::AuditsCard;
 use super::datasets::DataCard;
 use super::errors_card::ErrorsCard;
+use super::layout::halves_ui;
 use super::page::Page;
-use super::plots::{Curve, plot_ui};
 use super::releases::{ReleasesCard, state_name};
 use super::texts::tr;
 use super::theme::{SECONDARY, SPACE, TITLE};
-use super::widgets::{
-    Face, Mark, button_ui, card_ui, note, percent, progress_ui, row_ui, rule_ui, secondary, told_ui,
-    warning_ui,
-};
-use crate::domain::{self, Filter};
-use crate::engine::{self, EngineError, Line, Manifest, Task, TrainJob};
-use eframe::egui::{self, DragValue, RichText, Role, ScrollArea, Ui, WidgetInfo, vec2};
-use parking_lot::Mutex;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use super::training::{Changed, TrainingCard};
+use super::widgets::{Face, button_ui, card_ui, note, percent, row_ui, rule_ui, secondary, warning_ui};
+use crate::domain::{self, ModelRef, ReleaseState};
+use crate::engine::{self, Manifest, Task};
+use eframe::egui::{self, RichText, ScrollArea, Ui, vec2};
+use std::path::Path;
 
 /// What is known of one package.
 struct Package {
@@ -28,32 +24,12 @@ struct Package {
     is_shipped: bool,
 }
 
-/// What a training has told so far.
-#[derive(Clone, Default)]
-struct Curves {
-    /// Share done and mean loss, a point for each epoch.
-    loss: Vec<[f64; 2]>,
-    validation: Vec<[f64; 2]>,
-    epoch: usize,
-}
-
-struct Training {
-    task: Task<String>,
-    curves: Arc<Mutex<Curves>>,
-}
-
-/// What a person may choose of a training; everything else has sensible settings.
-#[derive(Clone)]
-struct Form {
-    name: String,
-    init: Option<String>,
-    minutes: f64,
-    is_timed: bool,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Self { name: String::new(), init: None, minutes: 20.0, is_timed: false }
+impl Package {
+    /// Whether it does the same with the same medium.
+    fn is_like(&self, other: &Manifest) -> bool {
+        self.manifest
+            .as_ref()
+            .is_ok_and(|own| own.task == other.task && own.input.medium() == other.input.medium())
     }
 }
 
@@ -77,17 +53,17 @@ pub struct ModelsPage {
     data: DataCard,
     packages: Option<Vec<Package>>,
     reading: Option<Task<Vec<Package>>>,
-    chosen: usize,
-    training: Option<Training>,
-    done: Option<String>,
-    form: Form,
-    shows_training: bool,
+    /// By name; the live one until somebody chooses.
+    chosen: Option<String>,
+    training: TrainingCard,
+    /// Trainings that were broken off.
+    interrupted: Vec<String>,
     releases: ReleasesCard,
 }
 
 impl ModelsPage {
     pub fn show_training(&mut self) {
-        self.shows_training = true;
+        self.training.open();
     }
 
     pub fn ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
@@ -101,14 +77,13 @@ impl ModelsPage {
             .show(ui, |ui| self.list_ui(ui, page));
         let ground = egui::Frame::new().fill(t.background[0]).inner_margin(SPACE[3]);
         egui::CentralPanel::default().frame(ground).show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                if self.training.is_none() {
-                    self.releases.advice_ui(ui);
+            ScrollArea::vertical().id_salt("model").auto_shrink(false).show(ui, |ui| {
+                if !self.training.is_open() && self.releases.advice_ui(ui) {
+                    self.training.open();
                 }
-                if self.shows_training || self.training.is_some() {
-                    self.training_ui(ui, page);
-                    ui.add_space(SPACE[1]);
-                }
+                let inits = self.inits(page);
+                let changed = self.training.ui(ui, page, &inits, &self.interrupted);
+                self.take_in(changed);
                 self.card_ui(ui, page);
             });
         });
@@ -118,25 +93,12 @@ impl ModelsPage {
         if let Some(done) = self.reading.as_mut().and_then(Task::result) {
             self.reading = None;
             match done {
-                Ok(packages) => {
-                    let live = page.session.station.model.as_deref();
-                    let live = packages.iter().position(|package| Some(package.name.as_str()) == live);
-                    self.chosen = live.unwrap_or(self.chosen).min(packages.len().saturating_sub(1));
-                    self.packages = Some(packages);
-                }
+                Ok(packages) => self.packages = Some(packages),
                 Err(error) => page.toasts.trouble(error.to_string()),
             }
         }
-        if let Some(done) = self.training.as_mut().and_then(|training| training.task.result()) {
-            self.training = None;
-            self.packages = None;
-            // It has frozen what it learnt from.
-            self.data.forget();
-            match done {
-                Ok(name) => self.done = Some(name),
-                Err(error) => page.toasts.trouble(error.to_string()),
-            }
-        }
+        let changed = self.training.follow(page);
+        self.take_in(changed);
         if self.packages.is_none() && self.reading.is_none() {
             let (folder, wake) = (page.session.folder.clone(), ctx.clone());
             match Task::start(
@@ -147,7 +109,46 @@ impl ModelsPage {
                 Ok(task) => self.reading = Some(task),
                 Err(error) => page.toasts.trouble(error.to_string()),
             }
+            self.interrupted = engine::interrupted_trainings(&page.session.folder);
         }
+        let chosen = self.chosen(page);
+        let chosen =
+            chosen.map(|package| ModelRef { name: package.name.clone(), hash: package.hash.clone() });
+        if let Some(package) = chosen {
+            self.releases.follow(ctx, page, &package);
+        }
+    }
+
+    /// What is on the disk has changed.
+    fn take_in(&mut self, changed: Changed) {
+        if let Changed::Packages(candidate) = changed {
+            self.packages = None;
+            // A training has frozen what it learnt from.
+            self.data.forget();
+            self.chosen = candidate.or(self.chosen.take());
+        }
+    }
+
+    /// What a training on this line may begin with: what does the same as its live model, or at least its task.
+    fn inits(&self, page: &Page<'_>) -> Vec<String> {
+        let packages = self.packages.as_deref().unwrap_or_default();
+        let live = packages.iter().find(|package| page.session.station.model.as_ref() == Some(&package.name));
+        let live = live.and_then(|package| package.manifest.as_ref().ok());
+        let task = page.session.plan.task;
+        let fits = |package: &&Package| match (live, &package.manifest) {
+            (Some(live), _) => package.is_like(live),
+            (None, Ok(manifest)) => manifest.task == task,
+            (None, Err(_)) => false,
+        };
+        packages.iter().filter(fits).map(|package| package.name.clone()).collect()
+    }
+
+    /// The package that is looked at.
+    fn chosen(&self, page: &Page<'_>) -> Option<&Package> {
+        let packages = self.packages.as_deref()?;
+        let named = |name: &str| packages.iter().find(|package| package.name == name);
+        let live = || page.session.station.model.as_deref().and_then(named);
+        self.chosen.as_deref().and_then(named).or_else(live).or(packages.first())
     }
 
     fn list_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
@@ -155,9 +156,11 @@ impl ModelsPage {
         ui.label(secondary(tr("Packages"), t).strong());
         let live = page.session.station.model.clone();
         let width = ui.available_width();
-        ScrollArea::vertical().auto_shrink(false).max_height(ui.available_height() - 64.0).show(ui, |ui| {
+        let chosen = self.chosen(page).map(|package| package.name.clone());
+        let list = ScrollArea::vertical().id_salt("packages").auto_shrink(false);
+        list.max_height(ui.available_height() - 64.0).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = SPACE[0];
-            for (i, package) in self.packages.iter().flatten().enumerate() {
+            for package in self.packages.iter().flatten() {
                 let release = self.releases.releases().iter().find(|r| r.model.hash == package.hash);
                 let state = match (live.as_deref() == Some(&package.name), release, package.is_shipped) {
                     (true, ..) => tr("live"),
@@ -165,9 +168,13 @@ impl ModelsPage {
                     (false, None, true) => tr("shipped"),
                     (false, None, false) => tr("candidate"),
                 };
-                let face = Face { figure: state, is_selected: i == self.chosen, ..Face::default() };
+                let face = Face {
+                    figure: state,
+                    is_selected: chosen.as_ref() == Some(&package.name),
+                    ..Face::default()
+                };
                 if row_ui(ui, width, "", &package.name, face).clicked() {
-                    self.chosen = i;
+                    self.chosen = Some(package.name.clone());
                 }
             }
             if self.packages.is_none() {
@@ -175,14 +182,16 @@ impl ModelsPage {
             }
         });
         if button_ui(ui, tr("Train a model…"), true).clicked() {
-            self.shows_training = true;
+            self.training.open();
         }
     }
 
     fn card_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
+        let name = self.chosen(page).map(|package| package.name.clone());
         let packages = self.packages.take();
-        if let Some(package) = packages.as_ref().and_then(|all| all.get(self.chosen)) {
+        let chosen = packages.iter().flatten().find(|package| Some(&package.name) == name.as_ref());
+        if let Some(package) = chosen {
             ui.label(RichText::new(&package.name).size(24.0));
             ui.label(note(format!("BLAKE3 {}", package.hash.get(..16).unwrap_or_default()), t));
             match &package.manifest {
@@ -225,15 +234,15 @@ impl ModelsPage {
     ) {
         if self.part == Part::Release {
             self.release_ui(ui, page, package, manifest);
-            manifest_ui(ui, page, manifest);
+            manifest_ui(ui, page, package, manifest);
             return;
         }
         self.data.follow(ui.ctx(), page);
         match self.part {
             Part::Release => {}
             Part::Errors => {
-                let usable = all.iter().filter(|other| other.manifest.is_ok());
-                let others: Vec<&str> = usable.map(|other| other.name.as_str()).collect();
+                let alike = all.iter().filter(|other| other.name != package.name && other.is_like(manifest));
+                let others: Vec<&str> = alike.map(|other| other.name.as_str()).collect();
                 self.errors.ui(ui, page, &package.name, &others, &self.data.versions());
             }
             Part::Audit => {
@@ -259,98 +268,10 @@ impl ModelsPage {
                 format!("{}: {}", tr("Not for this line: the plan has no route for"), unknown.join(", "));
             ui.label(secondary(words, t));
         }
-        self.releases.follow(ui.ctx(), page, &package.name);
-        self.releases.steps_ui(ui, page, &package.name, unknown.is_empty());
+        let rest = if package.is_shipped { tr("shipped") } else { state_name(ReleaseState::Candidate) };
+        self.releases.steps_ui(ui, page, &package.name, rest, unknown.is_empty());
         ui.add_space(SPACE[1]);
         self.releases.comparison_ui(ui, page);
-    }
-
-    fn training_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
-        let t = page.tokens;
-        let mut is_closed = false;
-        card_ui(ui, tr("Training"), |ui| {
-            if let Some(training) = &self.training {
-                let progress = training.task.progress();
-                progress_ui(ui, progress.share, &progress.what, training.task.seconds_left());
-                let curves = training.curves.lock().clone();
-                ui.columns(2, |columns| {
-                    let loss = Curve { name: tr("loss"), points: curves.loss, color: t.text[0] };
-                    plot_ui(&mut columns[0], "loss", "", vec![loss], None, t);
-                    let validation =
-                        Curve { name: tr("validation score"), points: curves.validation, color: t.accent };
-                    plot_ui(&mut columns[1], "validation", "", vec![validation], None, t);
-                });
-                ui.label(note(tr("Over epochs. Cancelling keeps the best so far."), t));
-                if ui
-                    .add_enabled_ui(!training.task.is_cancelled(), |ui| button_ui(ui, tr("Cancel"), false))
-                    .inner
-                    .clicked()
-                {
-                    training.task.cancel();
-                }
-                return;
-            }
-            if let Some(name) = &self.done {
-                told_ui(
-                    ui,
-                    Mark::Pass,
-                    format!(
-                        "{name} {}",
-                        tr("is a candidate now: look at its card, then make it live or not")
-                    ),
-                );
-            }
-            is_closed = self.form_ui(ui, page);
-        });
-        if is_closed {
-            self.shows_training = false;
-            self.done = None;
-        }
-    }
-
-    fn form_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) -> bool {
-        let t = page.tokens;
-        let form = &mut self.form;
-        egui::Grid::new("training").num_columns(2).spacing(vec2(SPACE[3], SPACE[1])).show(ui, |ui| {
-            ui.label(secondary(tr("Name"), t));
-            let field = egui::TextEdit::singleline(&mut form.name)
-                .hint_text(tr("chosen by itself"))
-                .desired_width(280.0);
-            ui.add(field)
-                .widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Name of the candidate")));
-            ui.end_row();
-            ui.label(secondary(tr("Starts from"), t));
-            egui::ComboBox::from_id_salt("init")
-                .selected_text(form.init.as_deref().unwrap_or(tr("nothing")))
-                .show_ui(ui, |ui| {
-                    ui.selectable_value(&mut form.init, None, tr("nothing"));
-                    for package in self.packages.iter().flatten().filter(|package| package.manifest.is_ok()) {
-                        ui.selectable_value(&mut form.init, Some(package.name.clone()), &package.name);
-                    }
-                });
-            ui.end_row();
-            ui.checkbox(&mut form.is_timed, tr("At most"));
-            ui.add_enabled(
-                form.is_timed,
-                DragValue::new(&mut form.minutes).range(0.1..=1440.0).suffix(tr(" minutes")),
-            );
-            ui.end_row();
-        });
-        ui.label(note(tr("On all labels of this line; the live model does not change, and a station beside it goes first"), t));
-        let mut is_closed = false;
-        ui.horizontal(|ui| {
-            if button_ui(ui, tr("Train"), true).clicked() {
-                match train(ui.ctx(), page, &self.form) {
-                    Ok(training) => {
-                        self.training = Some(training);
-                        self.done = None;
-                    }
-                    Err(error) => page.toasts.trouble(error.to_string()),
-                }
-            }
-            is_closed = button_ui(ui, tr("Close"), false).clicked();
-        });
-        is_closed
     }
 }
 
@@ -374,54 +295,10 @@ fn packages(folder: &Path) -> Vec<Package> {
         .collect()
 }
 
-fn train(ctx: &egui::Context, page: &Page<'_>, form: &Form) -> Result<Training, EngineError> {
-    let (folder, form, wake): (PathBuf, Form, _) = (page.session.folder.clone(), form.clone(), ctx.clone());
-    let curves = Arc::new(Mutex::new(Curves::default()));
-    let told = Arc::clone(&curves);
-    let task = Task::start(
-        tr("Training"),
-        move || wake.request_repaint(),
-        move |control| {
-            control.progress(None, tr("Loading the labels…"));
-            let mut line = Line::open(&folder, super::feed::ACTOR)?;
-            let filter = Filter::default();
-            let mut settings = engine::suited_settings(&line, &filter, None)?;
-            settings.minutes = form.is_timed.then_some(form.minutes);
-            settings.command = "trained in the window".into();
-            let name = Some(form.name.trim().to_owned()).filter(|name| !name.is_empty());
-            let job = TrainJob { filter, init: form.init, settings, name, ..TrainJob::default() };
-            let report =
-                engine::train(&mut line, job, super::feed::ACTOR, control.cancel(), &mut |progress| {
-                    let mut curves = told.lock();
-                    if progress.epoch > curves.epoch {
-                        curves.epoch = progress.epoch;
-                        curves.loss.push([progress.epoch as f64, progress.loss]);
-                        curves
-                            .validation
-                            .extend(progress.validation.map(|score| [progress.epoch as f64 - 1.0, score]));
-                    } else if let Some(last) = curves.loss.last_mut() {
-                        last[1] = progress.loss;
-                    }
-                    drop(curves);
-                    let of = progress.epochs.map_or_else(String::new, |all| format!(" {} {all}", tr("of")));
-                    let best = progress.best.map_or_else(String::new, |best| {
-                        format!(" · {} {best:.3}", tr("best validation score"))
-                    });
-                    control.progress(
-                        Some(progress.done),
-                        format!("{} {}{of}{best}", tr("epoch"), progress.epoch),
-                    );
-                })?;
-            Ok(report.model.model_ref().name.clone())
-        },
-    )?;
-    Ok(Training { task, curves })
-}
-
-fn manifest_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
+fn manifest_ui(ui: &mut Ui, page: &Page<'_>, package: &Package, manifest: &Manifest) {
     let t = page.tokens;
-    ui.columns(2, |columns| {
-        card_ui(&mut columns[0], tr("What it was made from"), |ui| {
+    let made = |ui: &mut Ui| {
+        card_ui(ui, tr("What it was made from"), |ui| {
             let data = &manifest.data;
             let description =
                 if data.description.is_empty() { tr("no description") } else { &data.description };
@@ -430,6 +307,9 @@ fn manifest_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
             if !data.licence.is_empty() {
                 ui.label(note(format!("{}: {}", tr("licence"), data.licence), t));
             }
+            for line in lineage(package, manifest) {
+                ui.label(note(line, t));
+            }
             rule_ui(ui);
             ui.label(
                 RichText::new(format!("{}: {}", tr("Classes"), manifest.classes.join(", "))).size(SECONDARY),
@@ -437,20 +317,38 @@ fn manifest_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
             ui.label(note(input_text(manifest), t));
             rule_ui(ui);
             let training = &manifest.training;
-            ui.label(note(
-                format!("{} {} · {} {}", training.epochs, tr("epochs"), tr("seed"), training.seed),
-                t,
-            ));
+            let limit = training.settings["minutes"].as_f64();
+            let limit = limit.map_or_else(String::new, |limit| format!(" · {} {limit} min", tr("at most")));
+            let epochs = format!("{} {}{limit}", training.epochs, tr("epochs"));
+            ui.label(note(format!("{epochs} · {} {}", tr("seed"), training.seed), t));
             ui.label(RichText::new(&training.command).size(12.0).monospace().color(t.text[1]));
         });
-        card_ui(&mut columns[1], tr("What it is worth, on units that it has never seen"), |ui| {
-            metrics_ui(ui, page, manifest);
+    };
+    halves_ui(ui, made, |ui| {
+        card_ui(ui, tr("What it is worth, on units that it has never seen"), |ui| {
+            metrics_ui(ui, page, package, manifest);
         });
     });
 }
 
+/// Which labels it has learnt from, and with whose weights it began.
+fn lineage(package: &Package, manifest: &Manifest) -> Vec<String> {
+    let data = &manifest.data;
+    if package.is_shipped {
+        return Vec::new();
+    }
+    let version = data.version.as_ref().map(|version| format!("{}: {}", tr("data set"), version.name));
+    let earlier: Vec<&str> = data.earlier.iter().map(|version| version.name.as_str()).collect();
+    let before = match (data.earlier_unknown, earlier.is_empty()) {
+        (true, _) => tr("began with a model whose data are not listed").to_owned(),
+        (false, true) => tr("began with nothing").to_owned(),
+        (false, false) => format!("{}: {}", tr("began with what was learnt from"), earlier.join(", ")),
+    };
+    version.into_iter().chain([before]).collect()
+}
+
 /// Figures of a card in their order, with their names.
-const NAMES: [(&str, &str); 9] = [
+pub(super) const FIGURES: [(&str, &str); 9] = [
     ("auroc", "AUROC, defective against good"),
     ("accuracy", "Share of right names"),
     ("balanced_accuracy", "Balanced accuracy"),
@@ -462,7 +360,7 @@ const NAMES: [(&str, &str); 9] = [
     ("ece_uncalibrated", "Calibration error before calibration"),
 ];
 
-fn metrics_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
+fn metrics_ui(ui: &mut Ui, page: &Page<'_>, package: &Package, manifest: &Manifest) {
     let t = page.tokens;
     if manifest.metrics.is_empty() {
         ui.label(
@@ -472,7 +370,7 @@ fn metrics_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
         );
     }
     egui::Grid::new("metrics").num_columns(3).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
-        for (key, name) in NAMES {
+        for (key, name) in FIGURES {
             let Some(metric) = manifest.metrics.get(key) else { continue };
             ui.label(secondary(tr(name), t));
             ui.label(RichText::new(format!("{:.3}", metric.value)).size(TITLE));
@@ -491,7 +389,8 @@ fn metrics_ui(ui: &mut Ui, page: &Page<'_>, manifest: &Manifest) {
         format!("{} {all} {}, {bad} {kind}", tr("Evidence for promises:"), tr("units"))
     };
     ui.label(note(words, t));
-    if let Some(rate) = page.session.station.tallies.automation_rate() {
+    let is_live = page.session.station.model.as_ref() == Some(&package.name);
+    if let Some(rate) = page.session.station.tallies.automation_rate().filter(|_| is_live) {
         ui.label(note(
             format!(
                 "{} {} (n = {})",

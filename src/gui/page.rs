@@ -29,6 +29,11 @@ impl Page<'_> {
         }
     }
 
+    /// Whoever sits at the window; empty until the desk is there.
+    pub fn reviewer(&self) -> String {
+        self.session.board.as_ref().map_or_else(String::new, |board| board.reviewer.clone())
+    }
+
     /// What lies on the desk.
     pub fn card(&self) -> Option<Arc<Card>> {
         self.session.board.as_ref()?.current.clone()

@@ -4,18 +4,19 @@
 use super::canary::canary_ui;
 use super::differences::Differences;
 use super::errors_card::slice_word;
+use super::layout::{field_ui, figures_ui, halves_ui, is_entered};
 use super::page::Page;
 use super::people_card::people_ui;
 use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::time;
-use super::widgets::{Mark, button_ui, card_ui, figure_ui, note, percent, secondary, told_ui};
-use crate::domain::{Release, ReleaseState};
+use super::widgets::{Mark, button_ui, card_ui, note, percent, secondary, told_ui};
+use crate::domain::{ModelRef, Release, ReleaseState, Timestamp};
 use crate::engine::{
     self, Ask, BesidePeople, CompareReport, Comparison, EngineError, Line, Proof, ReleaseStep, Requirement,
     Task,
 };
-use eframe::egui::{self, Grid, RichText, Role, Ui, WidgetInfo, vec2};
+use eframe::egui::{self, Grid, RichText, Ui, vec2};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub(super) struct Standing {
     checklist: Vec<Requirement>,
     /// Of the live one, where that is chosen.
     people: Option<Box<BesidePeople>>,
+    /// What the newest final audit of the chosen package says.
+    audit: Option<Requirement>,
     /// Why it may be time to train.
     advice: Option<String>,
 }
@@ -42,8 +45,11 @@ pub(super) struct ReleasesCard {
     reading: Option<Task<Standing>>,
     /// The step that waits for its reason.
     step: Option<ReleaseStep>,
+    /// Stays until the step is taken: a refusal is no reason to write it again.
     reason: String,
     differences: Differences,
+    /// The field for it has just come.
+    takes_focus: bool,
 }
 
 impl ReleasesCard {
@@ -52,46 +58,62 @@ impl ReleasesCard {
         self.standing.as_ref().map_or(&[], |standing| standing.releases.as_slice())
     }
 
-    /// Says when it may be time to train; a person decides.
-    pub fn advice_ui(&self, ui: &mut Ui) {
+    /// Says when it may be time to train; a person decides. True where that is asked for.
+    pub fn advice_ui(&self, ui: &mut Ui) -> bool {
         let advice = self.standing.as_ref().and_then(|standing| standing.advice.as_ref());
-        if let Some(advice) = advice {
-            told_ui(ui, Mark::Ask, format!("{}: {advice}", tr("It may be time to train")));
-        }
+        let Some(advice) = advice else { return false };
+        let is_asked = ui
+            .horizontal_wrapped(|ui| {
+                told_ui(ui, Mark::Ask, format!("{}: {advice}", tr("It may be time to train")));
+                button_ui(ui, tr("Train…"), false).clicked()
+            })
+            .inner;
+        ui.add_space(SPACE[1]);
+        is_asked
     }
 
-    fn state_of(&self, name: &str) -> Option<&Release> {
-        self.releases().iter().find(|release| release.model.name == name)
+    fn since(&self, name: &str) -> Option<Timestamp> {
+        self.standing.as_ref().and_then(|standing| standing.since(name))
     }
 
-    pub fn follow(&mut self, ctx: &egui::Context, page: &mut Page<'_>, chosen: &str) {
+    pub fn follow(&mut self, ctx: &egui::Context, page: &mut Page<'_>, package: &ModelRef) {
+        let chosen = package.name.as_str();
         if let Some(done) = self.reading.as_mut().and_then(Task::result) {
             self.reading = None;
             match done {
-                Ok(standing) => self.standing = Some(standing),
+                Ok(standing) => {
+                    if self.since(chosen) != standing.since(chosen) {
+                        self.reason.clear();
+                    }
+                    self.standing = Some(standing);
+                }
                 Err(error) => page.toasts.trouble(error.to_string()),
             }
         }
+        // Others change what is shown: nobody moves the mouse for that.
+        ctx.request_repaint_after(REFRESH);
         let is_due = self.of.as_ref().is_none_or(|(of, at)| of != chosen || at.elapsed() >= REFRESH);
         if !is_due || self.reading.is_some() {
             return;
         }
         if self.of.as_ref().is_some_and(|(of, _)| of != chosen) {
             (self.step, self.standing) = (None, self.standing.take().map(Standing::without_comparison));
+            self.reason.clear();
         }
         self.of = Some((chosen.to_owned(), Instant::now()));
-        let (folder, name, wake) = (page.session.folder.clone(), chosen.to_owned(), ctx.clone());
-        let read = move |_: &engine::TaskControl| read(&folder, &name);
+        let (folder, package, wake) = (page.session.folder.clone(), package.clone(), ctx.clone());
+        let read = move |_: &engine::TaskControl| read(&folder, &package);
         match Task::start(tr("Reading the releases"), move || wake.request_repaint(), read) {
             Ok(task) => self.reading = Some(task),
             Err(error) => page.toasts.trouble(error.to_string()),
         }
     }
 
-    /// The state of a package and the steps that are open to it. `is_usable` where the plan knows its classes.
-    pub fn steps_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, name: &str, is_usable: bool) {
+    /// The state of a package, `rest` where the line does not know it, and the steps that are open to it.
+    /// `is_usable` where the plan knows its classes.
+    pub fn steps_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, name: &str, rest: &str, is_usable: bool) {
         let t = page.tokens;
-        let release = self.state_of(name).cloned();
+        let release = self.standing.as_ref().and_then(|standing| standing.release(name)).cloned();
         let state = release.as_ref().map_or(ReleaseState::Candidate, |release| release.state);
         if let Some(release) = &release {
             let share = release.canary.as_ref().map(|canary| percent(canary.share.get()));
@@ -99,8 +121,9 @@ impl ReleasesCard {
             let since = time::day(release.since);
             ui.label(secondary(format!("{}{share} · {since} · {}", state_name(state), release.reason), t));
         } else {
-            ui.label(secondary(state_name(state), t));
+            ui.label(secondary(rest, t));
         }
+        self.audit_ui(ui, t);
         ui.add_space(SPACE[0]);
         let steps = self.open_steps(state, is_usable, page.session.station.model.is_some());
         if let Some(step) = self.step.filter(|step| steps.contains(step)) {
@@ -111,10 +134,22 @@ impl ReleasesCard {
             for step in steps {
                 let is_loud = step == ReleaseStep::Rollback;
                 if button_ui(ui, tr(step_name(step)), is_loud).clicked() {
-                    self.step = Some(step);
+                    (self.step, self.takes_focus) = (Some(step), true);
                 }
             }
         });
+    }
+
+    fn audit_ui(&self, ui: &mut Ui, t: Tokens) {
+        match self.standing.as_ref().map(|standing| &standing.audit) {
+            Some(Some(audit)) => {
+                told_ui(ui, if audit.is_met { Mark::Pass } else { Mark::Ask }, &audit.what);
+            }
+            Some(None) => {
+                ui.label(note(tr("no final audit yet"), t));
+            }
+            None => {}
+        }
     }
 
     fn open_steps(&self, state: ReleaseState, is_usable: bool, has_live: bool) -> Vec<ReleaseStep> {
@@ -142,17 +177,19 @@ impl ReleasesCard {
 
     fn reason_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, name: &str, step: ReleaseStep) {
         let t = page.tokens;
-        ui.horizontal(|ui| {
-            let field = egui::TextEdit::singleline(&mut self.reason)
-                .hint_text(tr("Why?"))
-                .desired_width(320.0)
-                .margin(vec2(8.0, 9.0));
-            ui.add(field)
-                .widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Reason of the release")));
+        let audit = self.standing.as_ref().and_then(|standing| standing.audit.as_ref());
+        let has_failed = step == ReleaseStep::Promote && audit.is_some_and(|audit| !audit.is_met);
+        let hint = if has_failed { tr("Why in spite of its final audit?") } else { tr("Why?") };
+        ui.horizontal_wrapped(|ui| {
+            let field = field_ui(ui, tr("Reason of the release"), hint, &mut self.reason, 320.0);
+            if std::mem::take(&mut self.takes_focus) {
+                field.request_focus();
+            }
             let is_said = !self.reason.trim().is_empty();
             let label = tr(step_name(step)).trim_end_matches('…');
-            if ui.add_enabled_ui(is_said, |ui| button_ui(ui, label, true)).inner.clicked() {
-                let reason = std::mem::take(&mut self.reason).trim().to_owned();
+            let is_pressed = ui.add_enabled_ui(is_said, |ui| button_ui(ui, label, true)).inner.clicked();
+            if is_pressed || (is_said && is_entered(ui, &field)) {
+                let reason = self.reason.trim().to_owned();
                 page.ask(Ask::Release { model: name.to_owned(), step, reason });
                 (self.step, self.of) = (None, None);
             }
@@ -161,6 +198,10 @@ impl ReleasesCard {
             }
         });
         ui.label(note(tr(step_means(step)), t));
+        if has_failed {
+            let words = tr("It did not pass its final audit: all of its decisions go to people at first");
+            told_ui(ui, Mark::Ask, words);
+        }
     }
 
     /// What the step to a larger share takes, and how the package compares with the live one.
@@ -177,42 +218,56 @@ impl ReleasesCard {
             ui.add_space(SPACE[1]);
         }
         card_ui(ui, tr("Beside the live model"), |ui| {
-            figures_ui(ui, report, t);
+            comparison_figures_ui(ui, report);
             ui.add_space(SPACE[1]);
-            ui.columns(2, |columns| {
-                kinds_ui(&mut columns[0], report, t);
-                for line in standing.checklist.iter().filter(|_| canary.is_none()) {
-                    let mark = if line.is_met { Mark::Pass } else { Mark::Ask };
-                    told_ui(&mut columns[1], mark, &line.what);
-                }
-            });
+            if canary.is_some() {
+                kinds_ui(ui, report, t);
+            } else {
+                halves_ui(ui, |ui| kinds_ui(ui, report, t), |ui| checklist_ui(ui, &standing.checklist));
+            }
             differences.ui(ui, page, report);
         });
         ui.add_space(SPACE[1]);
     }
 }
 
-impl Standing {
-    fn without_comparison(self) -> Self {
-        Self { compared: None, checklist: Vec::new(), people: None, ..self }
+/// What a step takes, met or not.
+pub(super) fn checklist_ui(ui: &mut Ui, checklist: &[Requirement]) {
+    for line in checklist {
+        told_ui(ui, if line.is_met { Mark::Pass } else { Mark::Ask }, &line.what);
     }
 }
 
-fn read(folder: &Path, name: &str) -> Result<Standing, EngineError> {
+impl Standing {
+    fn release(&self, name: &str) -> Option<&Release> {
+        self.releases.iter().find(|release| release.model.name == name)
+    }
+
+    fn since(&self, name: &str) -> Option<Timestamp> {
+        self.release(name).map(|release| release.since)
+    }
+
+    fn without_comparison(self) -> Self {
+        Self { compared: None, checklist: Vec::new(), audit: None, people: None, ..self }
+    }
+}
+
+fn read(folder: &Path, package: &ModelRef) -> Result<Standing, EngineError> {
     let line = Line::open(folder, super::feed::ACTOR)?;
     let releases = line.releases()?;
-    let release = releases.iter().find(|release| release.model.name == name);
+    let release = releases.iter().find(|release| release.model.name == package.name);
     let is_tried = release.is_some_and(|r| matches!(r.state, ReleaseState::Shadow | ReleaseState::Canary));
     let (mut compared, mut checklist) = (None, Vec::new());
     if is_tried {
-        let model = engine::find_model(Some(folder), name)?;
+        let model = engine::find_model(Some(folder), &package.name)?;
         compared = Some(Box::new(engine::compare(&line, &model)?));
         checklist = line.canary_checklist(&model)?;
     }
     let is_live = release.is_some_and(|release| release.state == ReleaseState::Live);
     let people = if is_live { engine::beside_people(&line)?.map(Box::new) } else { None };
+    let audit = engine::audit_line(&line, &package.hash)?;
     let advice = engine::training_advice(&line)?;
-    Ok(Standing { releases, compared, checklist, people, advice })
+    Ok(Standing { releases, compared, checklist, people, audit, advice })
 }
 
 pub(super) fn state_name(state: ReleaseState) -> &'static str {
@@ -249,26 +304,24 @@ const fn step_means(step: ReleaseStep) -> &'static str {
     }
 }
 
-fn figures_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) {
-    ui.columns(4, |columns| {
-        let about = format!(
-            "{} {} · {} {}",
-            report.dropped,
-            tr("left out"),
-            report.calls.n,
-            tr("with a known truth")
-        );
-        figure_ui(&mut columns[0], tr("Seen by both"), &report.seen.to_string(), &about, t.text[0]);
-        let share = report.disagreements as f64 / report.seen.max(1) as f64;
-        let about = format!("{} {} {}", report.disagreements, tr("of"), report.seen);
-        figure_ui(&mut columns[1], tr("Call differently"), &percent(share), &about, t.text[0]);
-        let about = format!("{} {}", tr("live"), percent(report.automation_live));
-        let rate = percent(report.automation_candidate);
-        figure_ui(&mut columns[2], tr("Would decide alone"), &rate, &about, t.text[0]);
-        let about = format!("{} {:.1} ms", tr("live"), report.latency_live_ms.p50);
-        let ms = format!("{:.1} ms", report.latency_candidate_ms.p50);
-        figure_ui(&mut columns[3], tr("Prepare and network, median"), &ms, &about, t.text[0]);
-    });
+fn comparison_figures_ui(ui: &mut Ui, report: &CompareReport) {
+    let (seen, known) = (report.seen, report.calls.n);
+    let share = report.disagreements as f64 / seen.max(1) as f64;
+    let ms = |ms: f64| format!("{ms:.1} ms");
+    let left_out = format!("{} {} · {known} {}", report.dropped, tr("left out"), tr("with a known truth"));
+    let differ = format!("{} {} {seen}", report.disagreements, tr("of"));
+    let [rate, live_rate] = [report.automation_candidate, report.automation_live].map(percent);
+    let [time, live_time] = [report.latency_candidate_ms.p50, report.latency_live_ms.p50].map(ms);
+    let [live_rate, live_time] = [live_rate, live_time].map(|of_live| format!("{} {of_live}", tr("live")));
+    figures_ui(
+        ui,
+        &[
+            [tr("Seen by both"), &seen.to_string(), &left_out],
+            [tr("Call differently"), &percent(share), &differ],
+            [tr("Would decide alone"), &rate, &live_rate],
+            [tr("Prepare and network, median"), &time, &live_time],
+        ],
+    );
 }
 
 /// Each kind of error: of both, the difference with its interval, and what would settle it.

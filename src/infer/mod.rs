@@ -32,7 +32,7 @@ pub use prepare::{Input, prepare, seen};
 pub(crate) use prepare::{MID_GREY, computed_planes, normalisation};
 pub(crate) use readings::Grammar;
 pub use regions::{RawScores, raw_scores};
-pub use shipped::{shipped, shipped_names};
+pub use shipped::{shipped, shipped_manifest, shipped_names};
 pub(crate) use transcribe::{Said, said};
 
 use crate::domain::Reason;

@@ -1,7 +1,7 @@
 //! The packages that travel inside the binary.
 
 use super::package::{MANIFEST_FILE, WEIGHTS_FILE};
-use super::{InferError, Model};
+use super::{InferError, Manifest, Model};
 use include_dir::{Dir, include_dir};
 
 static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/models");
@@ -18,10 +18,19 @@ pub fn shipped_names() -> Vec<&'static str> {
     names
 }
 
+fn file(name: &str, file: &str) -> Option<&'static [u8]> {
+    MODELS.get_file(format!("{name}/{file}")).map(include_dir::File::contents)
+}
+
+/// What a shipped package says of itself, without its weights; `None` where there is none of this name.
+#[must_use]
+pub fn shipped_manifest(name: &str) -> Option<Manifest> {
+    serde_json::from_slice(file(name, MANIFEST_FILE)?).ok()
+}
+
 /// Loads a shipped package with the same checks as one on disk.
 pub fn shipped(name: &str) -> Result<Model, InferError> {
-    let file = |file: &str| MODELS.get_file(format!("{name}/{file}")).map(include_dir::File::contents);
-    match (file(MANIFEST_FILE), file(WEIGHTS_FILE)) {
+    match (file(name, MANIFEST_FILE), file(name, WEIGHTS_FILE)) {
         (Some(manifest), Some(weights)) if shipped_names().contains(&name) => {
             Model::from_bytes(manifest, weights)
         }

@@ -2,9 +2,12 @@
 
 use super::evaluate::Evaluation;
 use super::pack::evidence_groups;
-use crate::decide::{BoundError, lower_bound, upper_bound};
+use crate::decide::{BoundError, lower_bound, upper_bound, zero_error_sample};
 use crate::domain::{Criterion, CriterionResult, Measure, Probability, Side, Task};
 use std::collections::BTreeMap;
+
+/// Each side of a 95 % interval.
+const ONE_SIDE: f64 = 0.975;
 
 /// How the model did on one criterion. `divert_from` is the P(defect) from which a unit counts as
 /// diverted: a defective unit by the lowest of its defective items, a good one by the highest.
@@ -17,6 +20,7 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
         bound: None,
         n,
         errors: None,
+        interval: None,
         missed_by: None,
         reason: Some(format!("cannot be measured: {reason}")),
     };
@@ -33,7 +37,8 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
             let Some(metric) = metrics.get(name) else {
                 return failed(evaluation.report.n, "the data hold no such truth");
             };
-            return compared(criterion, Some(metric.value), None, [metric.n, 0]);
+            let interval = Some([metric.low, metric.high]);
+            return CriterionResult { interval, ..compared(criterion, Some(metric.value), None, metric.n) };
         }
         // Without a score for a defect every item would count as diverted, and every model would keep it.
         Measure::Miss | Measure::Overkill if let Some(instead) = instead => {
@@ -70,18 +75,44 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
             return failed(n, &error.to_string());
         }
     };
-    let mut result = compared(criterion, Some(counted as f64 / n as f64), bound, [n, errors]);
-    result.errors = Some(errors);
-    result
+    CriterionResult {
+        errors: Some(errors),
+        interval: interval(counted as u64, n as u64),
+        ..compared(criterion, Some(counted as f64 / n as f64), bound, n)
+    }
+}
+
+/// Exact, at 95 %.
+fn interval(counted: u64, n: u64) -> Option<[f64; 2]> {
+    let side = Probability::saturating(ONE_SIDE);
+    let (low, high) = (lower_bound(counted, n, side).ok()?, upper_bound(counted, n, side).ok()?);
+    Some([low.get(), high.get()])
+}
+
+/// Why no outcome can keep a criterion on so few units, in words; `None` where one can, or where no exact
+/// bound is asked for.
+#[must_use]
+pub fn out_of_reach(criterion: &Criterion, units: usize) -> Option<String> {
+    let (confidence, limit) = (criterion.confidence?, criterion.limit);
+    let is_error = criterion.side == Side::AtMost;
+    let bound = if is_error {
+        upper_bound(0, units as u64, confidence)
+    } else {
+        lower_bound(units as u64, units as u64, confidence)
+    };
+    let bound = bound.ok()?;
+    let is_kept = if is_error { bound <= limit } else { bound >= limit };
+    if is_kept {
+        return None;
+    }
+    let errors_max = if is_error { limit } else { Probability::saturating(1.0 - limit.get()) };
+    let wanted = zero_error_sample(errors_max, confidence);
+    let wanted = wanted.map_or_else(String::new, |n| format!(": it takes {n}"));
+    Some(format!("{criterion} cannot be shown on {units} such units, even without an error{wanted}"))
 }
 
 /// The bound, or else the value, against the limit; what is no number fails.
-fn compared(
-    criterion: &Criterion,
-    value: Option<f64>,
-    bound: Option<f64>,
-    [n, _]: [usize; 2],
-) -> CriterionResult {
+fn compared(criterion: &Criterion, value: Option<f64>, bound: Option<f64>, n: usize) -> CriterionResult {
     let tested = bound.or(value).unwrap_or(f64::NAN);
     let limit = criterion.limit.get();
     let by = if criterion.side == Side::AtLeast { limit - tested } else { tested - limit };
@@ -92,6 +123,7 @@ fn compared(
         bound,
         n,
         errors: None,
+        interval: None,
         missed_by: (by > 0.0).then_some(by),
         reason: by.is_nan().then(|| "cannot be measured: it is no number".to_owned()),
     }
@@ -139,10 +171,25 @@ mod tests {
         let missed = evaluation(rows);
         let result = judged("miss<=0.05@0.95", &missed);
         assert_eq!((result.passed, result.errors, result.n), (false, Some(1), 59));
+        let [low, high] = result.interval.unwrap();
+        assert!(low > 0.0 && low < 1.0 / 59.0 && high > 1.0 / 59.0 && high < 0.1, "{result:?}");
         assert!((result.missed_by.unwrap() - (result.bound.unwrap() - 0.05)).abs() < 1e-12);
         // Without a confidence the rate itself is held against the limit.
         assert!(judged("miss<=0.05", &missed).passed);
         assert!(!judged("recall:crack>=0.99", &missed).passed);
+    }
+
+    #[test]
+    fn what_no_outcome_can_show_is_known_before() {
+        let of = |text: &str, units| out_of_reach(&text.parse().unwrap(), units);
+        assert_eq!(of("miss<=0.05@0.95", 59), None);
+        assert_eq!(
+            of("miss<=0.05@0.95", 19).unwrap(),
+            "miss<=0.05@0.95 cannot be shown on 19 such units, even without an error: it takes 59"
+        );
+        assert_eq!(of("recall:crack>=0.95@0.95", 59), None);
+        assert!(of("recall:crack>=0.95@0.95", 58).unwrap().ends_with("it takes 59"));
+        assert_eq!(of("miss<=0.05", 1), None, "the rate itself can be 0");
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod word_errors;
 pub use analyse::{Advice, Analysis, Confusion, ErrorRate, Facts, Slice, SliceKind, WorstItem, analyse};
 pub use by_size::DefectMetrics;
 pub use checkpoint::Keeper;
-pub use criteria::judge;
+pub use criteria::{judge, out_of_reach};
 pub use cross::{CrossValidation, cross_validate};
 pub use curve::{CurvePoint, learning_curve};
 pub use evaluate::{

@@ -3,14 +3,15 @@
 /// Where a training stands; sent after every batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// From 1; 0 while data are loaded.
+    /// From 1; 0 while data are loaded. Where the number of epochs is open, the second run of a training
+    /// counts from 1 again.
     pub epoch: usize,
     pub epochs: Option<usize>,
     /// Share of the whole training that is done.
     pub done: f64,
     /// Mean of the running epoch.
     pub loss: f64,
-    /// Of the last finished epoch, and the best so far (0 to 1).
+    /// Of the last finished epoch, and of the weights that would be kept (0 to 1).
     pub validation: Option<f64>,
     pub best: Option<f64>,
     pub seconds: f64,
@@ -26,6 +27,10 @@ impl Progress {
                 if part == 0 { left + whole } else { left }
             });
             self.done = f64::midpoint(self.done, part as f64);
+            if part > 0 {
+                // It learns from the validation units too: nothing is left to score it by.
+                (self.validation, self.best) = (None, None);
+            }
             self.epoch += part * self.epochs.unwrap_or_default();
             self.epochs = self.epochs.map(|epochs| 2 * epochs);
         }
