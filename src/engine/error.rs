@@ -48,6 +48,12 @@ impl EngineError {
         move |source| Self::Io { what, source, path: path.to_owned() }
     }
 
+    /// Whether it only says that a person did not want it any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Learn(LearnError::Cancelled | LearnError::Stopped))
+    }
+
     /// 1 failed, 2 wrong usage, 3 refused.
     #[must_use]
     pub fn exit_status(&self) -> u8 {

@@ -127,7 +127,11 @@ impl TrainingCard {
                 Changed::Packages(Some(name))
             }
             Err(error) => {
-                page.toasts.trouble(error.to_string());
+                if error.is_cancelled() {
+                    page.toasts.note(tr("The training was cancelled; there is no new model"));
+                } else {
+                    page.toasts.trouble(error.to_string());
+                }
                 Changed::Packages(None)
             }
         }
