@@ -127,7 +127,7 @@ fn readings_are_checked_compared_and_released_like_anything_else() {
 
     let compared = Program::run(&["compare", place, "other-digits"]).done();
     assert_eq!((&compared["seen"], &compared["disagreements"]), (&70.into(), &0.into()), "{compared}");
-    Program::run(&["canary", place, "other-digits", "--share", "1", "--force"]).done();
+    Program::run(&["canary", place, "other-digits", "--share", "1", "--force", "--reason", "a test"]).done();
     hear(70..74);
     let by_canary = "SELECT count(*) FROM decisions WHERE model = 'other-digits'";
     assert_eq!(floor.count(by_canary), 4);

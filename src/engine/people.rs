@@ -1,10 +1,12 @@
 //! The live model beside the people who answered what it has seen: what a station learns where people decide
 //! everything.
 
-use super::compare::wrong_call;
+use super::compare::{CALL, wrong_call};
 use super::{EngineError, Line};
 use crate::decide::{lower_bound, upper_bound};
-use crate::domain::{ItemId, Label, LabelStatus, ModelRef, Probability, Task, Thresholds, Timestamp};
+use crate::domain::{
+    ItemId, Label, LabelStatus, ModelRef, Prediction, Probability, Task, Thresholds, Timestamp,
+};
 use crate::store::CheckedItem;
 use crate::watch::is_bad;
 use serde::Serialize;
@@ -42,7 +44,7 @@ impl Share {
 pub struct Contradiction {
     pub item: ItemId,
     pub unit: String,
-    /// What the model says, and how sure it is of that.
+    /// What the model says, good or defective where there are defects to find, and how sure it is of that.
     pub model: String,
     pub probability: Probability,
     pub people: String,
@@ -93,16 +95,20 @@ pub fn beside_people(line: &Line) -> Result<Option<BesidePeople>, EngineError> {
         Task::Transcribe => plan.transcript.truth(label),
         Task::Defect | Task::Classify => label.main_class().to_owned(),
     };
+    // Of several defects none need be likely, and still it is likely to be defective.
+    let says = |prediction: &Prediction| match prediction.divert_probability(plan) {
+        _ if !finds => (prediction.label().to_owned(), prediction.confidence()),
+        p if p.get() >= CALL => ("defective".to_owned(), p),
+        p => (Label::GOOD.to_owned(), Probability::saturating(1.0 - p.get())),
+    };
     let mut listed: Vec<Contradiction> = answered
         .iter()
         .rev()
         .filter(|(check, label)| is_wrong(check, label))
-        .map(|(check, label)| Contradiction {
-            item: check.item,
-            unit: check.unit.clone(),
-            model: check.prediction.label().to_owned(),
-            probability: check.prediction.confidence(),
-            people: truth(label),
+        .map(|(check, label)| {
+            let (model, probability) = says(&check.prediction);
+            let (item, unit, people) = (check.item, check.unit.clone(), truth(label));
+            Contradiction { item, unit, model, probability, people }
         })
         .collect();
     listed.truncate(LISTED);

@@ -83,7 +83,7 @@ impl ModelsPage {
                 }
                 let inits = self.inits(page);
                 let changed = self.training.ui(ui, page, &inits, &self.interrupted);
-                self.take_in(changed);
+                self.take_in(changed, page);
                 self.card_ui(ui, page);
             });
         });
@@ -98,7 +98,7 @@ impl ModelsPage {
             }
         }
         let changed = self.training.follow(page);
-        self.take_in(changed);
+        self.take_in(changed, page);
         if self.packages.is_none() && self.reading.is_none() {
             let (folder, wake) = (page.session.folder.clone(), ctx.clone());
             match Task::start(
@@ -120,9 +120,10 @@ impl ModelsPage {
     }
 
     /// What is on the disk has changed.
-    fn take_in(&mut self, changed: Changed) {
+    fn take_in(&mut self, changed: Changed, page: &Page<'_>) {
         if let Changed::Packages(candidate) = changed {
             self.packages = None;
+            self.interrupted = engine::interrupted_trainings(&page.session.folder);
             // A training has frozen what it learnt from.
             self.data.forget();
             self.chosen = candidate.or(self.chosen.take());

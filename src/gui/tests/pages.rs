@@ -18,7 +18,10 @@ fn stop_and_levels_are_always_there_and_are_written_down() {
     }
     bench.change_level("Shadow");
     bench.wait("level", |app| app.session().is_some_and(|s| s.station.level == Some(Level::Shadow)));
+    // Where people decide without the model STOP changes nothing.
     bench.harness.key_press(Key::F12);
+    bench.wait("stopped", |app| app.toasts.newest().is_some_and(|text| text.contains("Stopped")));
+    bench.change_level("Assist");
     bench.wait("level", |app| app.session().is_some_and(|s| s.station.level == Some(Level::Assist)));
     assert_eq!(bench.store().view().settings().unwrap().level, Level::Assist);
     // Partial without a promise is refused, and says why.
