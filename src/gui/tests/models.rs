@@ -321,7 +321,8 @@ fn what_two_models_call_differently_is_a_pair_without_names_until_it_is_answered
         bench.see(said);
     }
     assert!(!bench.shows("Candidate: twin"));
-    line.answer(&Verdict::of_class(item, "ben", "crack")).unwrap();
+    // It lies on the desk of whoever sits at the window.
+    line.answer(&Verdict::of_class(item, "anna", "crack")).unwrap();
     for said in ["the candidate is right", "Candidate: twin", "Live: phone-line", "Open it"] {
         bench.see(said);
     }
