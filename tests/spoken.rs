@@ -127,10 +127,11 @@ fn readings_are_checked_compared_and_released_like_anything_else() {
 
     let compared = Program::run(&["compare", place, "other-digits"]).done();
     assert_eq!((&compared["seen"], &compared["disagreements"]), (&70.into(), &0.into()), "{compared}");
-    Program::run(&["canary", place, "other-digits", "--share", "1", "--force", "--reason", "a test"]).done();
-    hear(70..74);
-    let by_canary = "SELECT count(*) FROM decisions WHERE model = 'other-digits'";
-    assert_eq!(floor.count(by_canary), 4);
+    Program::run(&["canary", place, "other-digits", "--share", "0.5", "--force", "--reason", "a test"])
+        .done();
+    hear(70..90);
+    let by_canary = floor.count("SELECT count(*) FROM decisions WHERE model = 'other-digits'");
+    assert!((1..20).contains(&by_canary), "{by_canary} of 20");
     Program::run(&["promote", place, "other-digits"]).done();
     assert_eq!(floor.line().store.view().settings().unwrap().level, Level::Assist, "it has proven nothing");
     Program::run(&["rollback", place]).done();
