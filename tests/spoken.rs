@@ -6,7 +6,7 @@ use secondlook::domain::{Level, Limit, Probability, Task, TranscriptRule, Verdic
 use secondlook::media::{Sound, WavFormat, decode_sound, encode_wav};
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What is said in `spoken.flac`, and when, in seconds.
 const SAID: [(&str, [f64; 2]); 2] = [("three one four", [0.75, 2.25]), ("seven", [2.95, 3.95])];
@@ -36,8 +36,8 @@ fn clip(number: usize) -> (&'static str, Vec<u8>) {
 }
 
 /// A data set of these strings, said by so many voices.
-fn data(folder: PathBuf, clips: usize, voices: usize) -> String {
-    fs::create_dir_all(&folder).unwrap();
+fn data(folder: &Path, clips: usize, voices: usize) -> String {
+    fs::create_dir_all(folder).unwrap();
     let mut rows = String::new();
     for number in 0..clips {
         let (text, bytes) = clip(number);
@@ -70,7 +70,7 @@ fn a_promise_on_readings_holds_with_many_voices_and_is_refused_with_five() {
     let rows = floor.beside("rows.jsonl");
     let rows = rows.to_str().unwrap();
     let replayed = |clips, voices| {
-        let set = data(floor.beside(&format!("{voices} voices")), clips, voices);
+        let set = data(&floor.beside(&format!("{voices} voices")), clips, voices);
         let measure = ["evaluate", place, "--model", "spoken-digits", "--data", &set, "--predictions", rows];
         let measured = Program::run(&measure).done();
         assert_eq!((&measured["task"], &measured["n"]), (&"transcribe".into(), &clips.into()));
@@ -83,7 +83,7 @@ fn a_promise_on_readings_holds_with_many_voices_and_is_refused_with_five() {
     let few = replayed(100, 5);
     assert_eq!((&few["supported"], &few["passed"], &few["review"]), (&false.into(), &0.into(), &100.into()));
     // The files themselves are heard and answered as well.
-    let set = data(floor.beside("heard"), 12, 12);
+    let set = data(&floor.beside("heard"), 12, 12);
     let heard = Program::run(&["replay", place, &set, "--model", "spoken-digits"]).done();
     assert_eq!(heard["labels_used"], 12, "{heard}");
 }

@@ -194,7 +194,7 @@ impl Learnt {
         // since, or by it: its manifest is not at hand, so that all of its list counts.
         let own: BTreeSet<&str> =
             model.manifest().evidence.iter().map(|group| group.group.as_str()).collect();
-        let is_first = model.manifest().data.earlier.iter().all(|version| is_shipped(version));
+        let is_first = model.manifest().data.earlier.iter().all(is_shipped);
         let is_learnt = |row: &&DatasetRow| !(is_first && own.contains(row.unit.as_str()));
         let rows: Vec<DatasetRow> = rows.iter().filter(is_learnt).cloned().collect();
         Ok(Self {

@@ -25,7 +25,9 @@ pub(super) fn people_ui(ui: &mut Ui, page: &mut Page<'_>, report: &BesidePeople)
         ];
         ui.columns(figures.len(), |columns| {
             for (ui, (title, share, of)) in columns.iter_mut().zip(figures) {
-                share.into_iter().for_each(|share| share_ui(ui, title, share, of, t));
+                if let Some(share) = share {
+                    share_ui(ui, title, share, of, t);
+                }
             }
         });
         if report.listed.is_empty() {
