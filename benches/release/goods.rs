@@ -50,34 +50,27 @@ fn brief(settings: TrainSettings) -> TrainSettings {
 impl Goods {
     /// Rendered phones; the second model begins with the shipped package, as that of a new phone line would.
     pub fn phones() -> Self {
-        let [first, arriving] = [rendered("simulator", 60, 101), rendered("simulator", 1960, 102)];
-        let (gathered, stream) = arriving.items.split_at(540);
-        Self {
-            classes: PHONES.to_vec(),
-            weak: first.items.clone(),
-            gathered: gathered.to_vec(),
-            stream: stream.to_vec(),
-            shadowed: 120,
-            held_out: rendered("simulator", 300, 103),
-            how: brief(TrainSettings { side_px: SIDE_PX, ..TrainSettings::default() }),
-            init: Some("phone-line"),
-            next: (6, 1e-3),
-            files: vec![first, arriving],
-        }
+        let how = brief(TrainSettings { side_px: SIDE_PX, ..TrainSettings::default() });
+        let goods = Self::rendered("simulator", &PHONES, 300, how);
+        Self { init: Some("phone-line"), next: (6, 1e-3), ..goods }
     }
 
     /// Rendered motors; both models begin with nothing.
     pub fn motors() -> Self {
-        let [first, arriving] = [rendered("motor", 60, 101), rendered("motor", 1960, 102)];
+        Self::rendered("motor", &MOTORS, 600, brief(TrainSettings::for_sounds()))
+    }
+
+    fn rendered(kind: &str, classes: &[&'static str], held_out: usize, how: TrainSettings) -> Self {
+        let [first, arriving] = [rendered(kind, 60, 101), rendered(kind, 1960, 102)];
         let (gathered, stream) = arriving.items.split_at(540);
         Self {
-            classes: MOTORS.to_vec(),
+            classes: classes.to_vec(),
             weak: first.items.clone(),
             gathered: gathered.to_vec(),
             stream: stream.to_vec(),
             shadowed: 120,
-            held_out: rendered("motor", 600, 103),
-            how: brief(TrainSettings::for_sounds()),
+            held_out: rendered(kind, held_out, 103),
+            how,
             init: None,
             next: (60, 7e-3),
             files: vec![first, arriving],

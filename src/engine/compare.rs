@@ -334,6 +334,17 @@ impl Judged<'_> {
     }
 }
 
+/// What an item of so likely a defect is called, and how surely. Of several kinds of defect none need be
+/// likely by itself.
+#[must_use]
+pub fn called(defective: Probability) -> (&'static str, Probability) {
+    if defective.get() >= CALL {
+        ("defective", defective)
+    } else {
+        (Label::GOOD, Probability::saturating(1.0 - defective.get()))
+    }
+}
+
 /// Whether two models say different things of an item.
 pub(super) fn disagree(plan: &Plan, a: &Prediction, b: &Prediction) -> bool {
     match plan.task {

@@ -55,7 +55,7 @@ pub use crate::media::{Peak, Raster};
 pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};
 pub use analysis::{AnalyseJob, AnalyseOver, AnalysisReport, TrainingOverlap, analyse, write_analysis};
 pub use card::{Card, Sight};
-pub use compare::{CALL, CompareReport, Differing, Disagreement, Slice, compare, differing};
+pub use compare::{CALL, CompareReport, Differing, Disagreement, Slice, called, compare, differing};
 pub use cutting::{Clip, cut_recording};
 pub use data::{Dataset, DatasetSource};
 pub use dataset::{AuditSetReport, audit_set_report, compare_datasets, freeze, labelled_units, lock_audit};

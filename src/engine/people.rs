@@ -1,7 +1,7 @@
 //! The live model beside the people who answered what it has seen: what a station learns where people decide
 //! everything.
 
-use super::compare::{CALL, wrong_call};
+use super::compare::{called, wrong_call};
 use super::{EngineError, Line};
 use crate::decide::{lower_bound, upper_bound};
 use crate::domain::{
@@ -95,11 +95,13 @@ pub fn beside_people(line: &Line) -> Result<Option<BesidePeople>, EngineError> {
         Task::Transcribe => plan.transcript.truth(label),
         Task::Defect | Task::Classify => label.main_class().to_owned(),
     };
-    // Of several defects none need be likely, and still it is likely to be defective.
-    let says = |prediction: &Prediction| match prediction.divert_probability(plan) {
-        _ if !finds => (prediction.label().to_owned(), prediction.confidence()),
-        p if p.get() >= CALL => ("defective".to_owned(), p),
-        p => (Label::GOOD.to_owned(), Probability::saturating(1.0 - p.get())),
+    let says = |prediction: &Prediction| {
+        let (name, probability) = if finds {
+            called(prediction.divert_probability(plan))
+        } else {
+            (prediction.label(), prediction.confidence())
+        };
+        (name.to_owned(), probability)
     };
     let mut listed: Vec<Contradiction> = answered
         .iter()

@@ -149,9 +149,9 @@ fn start(ctx: &egui::Context, page: &Page<'_>, work: Work) -> Result<Task<()>, E
 
 /// "Of defective units at most 5 % pass, at 95 % confidence".
 fn criterion_words(criterion: &Criterion) -> String {
-    let limit = percent_exact(criterion.limit);
+    let limit = criterion.limit.percent();
     let confidence = criterion.confidence.map_or_else(String::new, |confidence| {
-        format!(", {} {} {}", tr("at"), percent_exact(confidence), tr("confidence"))
+        format!(", {} {} {}", tr("at"), confidence.percent(), tr("confidence"))
     });
     match &criterion.measure {
         Measure::Miss => format!("{} {limit} {}{confidence}", tr("Of defective units at most"), tr("pass")),
@@ -171,12 +171,6 @@ fn criterion_words(criterion: &Criterion) -> String {
             format!("{words} {side} {}", criterion.limit.get())
         }
     }
-}
-
-/// "0.5 %": limits are small.
-fn percent_exact(share: Probability) -> String {
-    // Binary fractions are not to be seen.
-    format!("{} %", (share.get() * 1e6).round() / 1e4)
 }
 
 /// True when whoever sits at the window signs it.

@@ -121,7 +121,7 @@ impl Differences {
         let order = if is_swapped && one.truth.is_none() { [1, 0] } else { [0, 1] };
         ui.columns(2, |columns| {
             for (place, (which, ui)) in order.into_iter().zip(columns).enumerate() {
-                let said = says(one, which, shown);
+                let said = says(one, which);
                 let name = match (right, which) {
                     (None, _) if place == 0 => tr("One of the two").to_owned(),
                     (None, _) => tr("The other").to_owned(),
@@ -199,12 +199,12 @@ fn failed_ui(ui: &Ui, area: Rect, why: &str, t: Tokens) {
 }
 
 /// What one of the two calls it, and how surely.
-fn says(one: &Disagreement, which: usize, shown: &Differing) -> String {
+fn says(one: &Disagreement, which: usize) -> String {
     if let Some(said) = &one.said {
         return format!("“{}”", said[which]);
     }
-    let probability = [one.live, one.candidate][which].get();
-    format!("{} · {} {}", shown.predictions[which].label(), tr("defective with"), percent(probability))
+    let (name, probability) = engine::called([one.live, one.candidate][which]);
+    format!("{} {}", tr(name), percent(probability.get()))
 }
 
 /// Whether live model and candidate call it as people do; of two that differ at most one does.

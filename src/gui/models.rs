@@ -9,7 +9,9 @@ use super::releases::{ReleasesCard, state_name};
 use super::texts::tr;
 use super::theme::{SECONDARY, SPACE, TITLE};
 use super::training::{Changed, TrainingCard};
-use super::widgets::{Face, button_ui, card_ui, note, percent, row_ui, rule_ui, secondary, warning_ui};
+use super::widgets::{
+    Face, button_ui, card_ui, note, percent, row_ui, rule_ui, scroll_ui, secondary, warning_ui,
+};
 use crate::domain::{self, ModelRef, ReleaseState};
 use crate::engine::{self, Manifest, Task};
 use eframe::egui::{self, RichText, ScrollArea, Ui, vec2};
@@ -53,6 +55,8 @@ pub struct ModelsPage {
     data: DataCard,
     packages: Option<Vec<Package>>,
     reading: Option<Task<Vec<Package>>>,
+    /// What is read now began before the last change.
+    is_outdated: bool,
     /// By name; the live one until somebody chooses.
     chosen: Option<String>,
     training: TrainingCard,
@@ -77,7 +81,7 @@ impl ModelsPage {
             .show(ui, |ui| self.list_ui(ui, page));
         let ground = egui::Frame::new().fill(t.background[0]).inner_margin(SPACE[3]);
         egui::CentralPanel::default().frame(ground).show(ui, |ui| {
-            ScrollArea::vertical().id_salt("model").auto_shrink(false).show(ui, |ui| {
+            scroll_ui(ui, "model", |ui| {
                 if !self.training.is_open() && self.releases.advice_ui(ui) {
                     self.training.open();
                 }
@@ -93,7 +97,10 @@ impl ModelsPage {
         if let Some(done) = self.reading.as_mut().and_then(Task::result) {
             self.reading = None;
             match done {
-                Ok(packages) => self.packages = Some(packages),
+                Ok(packages) => {
+                    let is_outdated = std::mem::take(&mut self.is_outdated);
+                    self.packages = Some(packages).filter(|_| !is_outdated);
+                }
                 Err(error) => page.toasts.trouble(error.to_string()),
             }
         }
@@ -122,7 +129,7 @@ impl ModelsPage {
     /// What is on the disk has changed.
     fn take_in(&mut self, changed: Changed, page: &Page<'_>) {
         if let Changed::Packages(candidate) = changed {
-            self.packages = None;
+            (self.packages, self.is_outdated) = (None, self.reading.is_some());
             self.interrupted = engine::interrupted_trainings(&page.session.folder);
             // A training has frozen what it learnt from.
             self.data.forget();

@@ -1,6 +1,7 @@
 //! The question before the line decides in another way: the same from the top bar, the promise page and the
 //! commands. It takes a reason, so that no single key or click changes anything.
 
+use super::layout::{field_ui, is_entered};
 use super::page::Page;
 use super::shell::capital;
 use super::texts::tr;
@@ -8,7 +9,7 @@ use super::theme::{BODY, SPACE, TITLE};
 use super::widgets::{button_ui, modal_ui, note};
 use crate::domain::Level;
 use crate::engine::{Ask, ReleaseStep};
-use eframe::egui::{self, Key, Response, RichText, Role, Ui, WidgetInfo, vec2};
+use eframe::egui::{self, RichText};
 
 const WIDTH: f32 = 480.0;
 
@@ -52,10 +53,10 @@ impl Question {
                 ui.label(note(tr("It takes all that the promise page lists for it"), t));
             }
             ui.add_space(SPACE[1]);
-            let field = self.reason_ui(ui);
+            let field = field_ui(ui, tr("Reason"), tr("Why now?"), &mut self.reason, f32::INFINITY);
             let is_said = !self.reason.trim().is_empty();
-            let is_entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-            if is_entered && !is_said {
+            let is_entered = is_entered(ui, &field);
+            if std::mem::take(&mut self.is_new) || (is_entered && !is_said) {
                 field.request_focus();
             }
             ui.add_space(SPACE[1]);
@@ -72,19 +73,6 @@ impl Question {
         if is_left || shown.should_close() {
             self.close();
         }
-    }
-
-    fn reason_ui(&mut self, ui: &mut Ui) -> Response {
-        let field = egui::TextEdit::singleline(&mut self.reason)
-            .hint_text(tr("Why now?"))
-            .desired_width(f32::INFINITY)
-            .margin(vec2(10.0, 9.0));
-        let response = ui.add(field);
-        response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, tr("Reason")));
-        if std::mem::take(&mut self.is_new) {
-            response.request_focus();
-        }
-        response
     }
 
     fn carry_out(&self, change: Change, page: &mut Page<'_>) {

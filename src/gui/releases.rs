@@ -4,7 +4,7 @@
 use super::canary::canary_ui;
 use super::differences::Differences;
 use super::errors_card::slice_word;
-use super::layout::{field_ui, figures_ui, halves_ui, is_entered};
+use super::layout::{field_ui, figures_ui, is_entered};
 use super::page::Page;
 use super::people_card::people_ui;
 use super::texts::tr;
@@ -220,11 +220,10 @@ impl ReleasesCard {
         card_ui(ui, tr("Beside the live model"), |ui| {
             comparison_figures_ui(ui, report);
             ui.add_space(SPACE[1]);
-            if canary.is_some() {
-                kinds_ui(ui, report, t);
-            } else {
-                halves_ui(ui, |ui| kinds_ui(ui, report, t), |ui| checklist_ui(ui, &standing.checklist));
+            if canary.is_none() {
+                checklist_ui(ui, &standing.checklist);
             }
+            kinds_ui(ui, report, t);
             differences.ui(ui, page, report);
         });
         ui.add_space(SPACE[1]);

@@ -322,7 +322,7 @@ fn what_two_models_call_differently_is_a_pair_without_names_until_it_is_answered
     bench.harness.get_by_label_contains("twin, canary").click();
     bench.see("not answered yet");
     bench.harness.get_by_label("U101").click_accesskit();
-    for said in ["One of the two", "The other", "defective with", "Answer it"] {
+    for said in ["One of the two", "The other", "defective 90 %", "Answer it"] {
         bench.see(said);
     }
     assert!(!bench.shows("Candidate: twin"));
