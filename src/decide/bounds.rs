@@ -53,6 +53,16 @@ pub fn lower_bound(errors: u64, n: u64, confidence: Probability) -> Result<Proba
     beta_quantile(delta, errors as f64, (n - errors) as f64 + 1.0)
 }
 
+/// Both bounds, each at `side`: with 0.975 they hold together at 95 % (Clopper–Pearson). From 0 to 1 where
+/// nothing was seen.
+#[must_use]
+pub fn exact_interval(errors: u64, n: u64, side: Probability) -> [f64; 2] {
+    [
+        lower_bound(errors, n, side).map_or(0.0, Probability::get),
+        upper_bound(errors, n, side).map_or(1.0, Probability::get),
+    ]
+}
+
 /// How many units without a single error bring the upper bound down to `limit`:
 /// ⌈ln(1 − confidence) / ln(1 − limit)⌉. `None` where no number does (limit 0).
 #[must_use]

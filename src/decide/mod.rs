@@ -23,8 +23,8 @@ pub use audit::{
 pub use betting::{Answers, capital_above, capital_below};
 pub use bisect::smallest;
 pub use bounds::{
-    BoundError, binomial_cdf, binomial_tail, labels_needed, lower_bound, mcnemar, upper_bound,
-    zero_error_sample,
+    BoundError, binomial_cdf, binomial_tail, exact_interval, labels_needed, lower_bound, mcnemar,
+    upper_bound, zero_error_sample,
 };
 pub use levels::{Circumstances, Requirement, highest_justified, requirements};
 pub use policy::{Seen, decide_inspection, decide_item};

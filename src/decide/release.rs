@@ -6,7 +6,7 @@
 
 use super::audit::{Estimate, estimate};
 use super::betting::Answers;
-use super::bounds::{lower_bound, mcnemar, upper_bound};
+use super::bounds::{exact_interval, mcnemar};
 use crate::domain::Probability;
 use serde::Serialize;
 
@@ -105,10 +105,7 @@ pub fn comparison(pairs: &[Pair], seen: f64) -> Comparison {
 /// Of the difference of two paired error rates: on how many pairs they differ, and in how many of these the
 /// candidate is wrong, each with its exact interval at 1 − α/2; so both hold together at 1 − α.
 fn interval(b: u64, c: u64, n: u64) -> [f64; 2] {
-    let ends = |count: u64, of: u64| {
-        let low = lower_bound(count, of, end()).map_or(0.0, Probability::get);
-        [low, upper_bound(count, of, end()).map_or(1.0, Probability::get)]
-    };
+    let ends = |count: u64, of: u64| exact_interval(count, of, end());
     let [least, most] = ends(b + c, n.max(1));
     if b + c == 0 {
         return [-most, most];

@@ -3,7 +3,7 @@
 
 use super::compare::{called, wrong_call};
 use super::{EngineError, Line};
-use crate::decide::{lower_bound, upper_bound};
+use crate::decide::exact_interval;
 use crate::domain::{
     ItemId, Label, LabelStatus, ModelRef, Prediction, Probability, Task, Thresholds, Timestamp,
 };
@@ -13,8 +13,8 @@ use serde::Serialize;
 
 /// Items that a report lists.
 const LISTED: usize = 200;
-/// Of the interval, on both sides together.
-const CONFIDENCE: f64 = 0.95;
+/// Each side of a 95 % interval.
+const ONE_SIDE: f64 = 0.975;
 
 /// Some of so many units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -28,14 +28,8 @@ pub struct Share {
 
 impl Share {
     fn of(errors: u64, n: u64) -> Self {
-        let side = Probability::saturating(1.0 - (1.0 - CONFIDENCE) / 2.0);
-        let bound = |found: Result<Probability, _>, else_| found.map_or(else_, Probability::get);
-        Self {
-            errors,
-            n,
-            low: bound(lower_bound(errors, n, side), 0.0),
-            high: bound(upper_bound(errors, n, side), 1.0),
-        }
+        let [low, high] = exact_interval(errors, n, Probability::saturating(ONE_SIDE));
+        Self { errors, n, low, high }
     }
 }
 

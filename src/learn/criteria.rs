@@ -2,7 +2,7 @@
 
 use super::evaluate::Evaluation;
 use super::pack::evidence_groups;
-use crate::decide::{BoundError, lower_bound, upper_bound, zero_error_sample};
+use crate::decide::{BoundError, exact_interval, lower_bound, upper_bound, zero_error_sample};
 use crate::domain::{Criterion, CriterionResult, Measure, Probability, Side, Task};
 use std::collections::BTreeMap;
 
@@ -77,16 +77,9 @@ pub fn judge(criterion: &Criterion, evaluation: &Evaluation, divert_from: Probab
     };
     CriterionResult {
         errors: Some(errors),
-        interval: interval(counted as u64, n as u64),
+        interval: Some(exact_interval(counted as u64, n as u64, Probability::saturating(ONE_SIDE))),
         ..compared(criterion, Some(counted as f64 / n as f64), bound, n)
     }
-}
-
-/// Exact, at 95 %.
-fn interval(counted: u64, n: u64) -> Option<[f64; 2]> {
-    let side = Probability::saturating(ONE_SIDE);
-    let (low, high) = (lower_bound(counted, n, side).ok()?, upper_bound(counted, n, side).ok()?);
-    Some([low.get(), high.get()])
 }
 
 /// Why no outcome can keep a criterion on so few units, in words; `None` where one can, or where no exact
