@@ -372,6 +372,10 @@ proptest! {
             prop_assert_eq!(live.len(), 1);
             prop_assert_eq!(Some(live[0].model.clone()), line.store.view().settings().unwrap().model);
             prop_assert!(releases.iter().filter(|r| r.canary.is_some()).count() <= 1);
+            for release in &releases {
+                let history = line.store.view().release_history(&release.model.hash).unwrap();
+                prop_assert_eq!(history.last().map(|step| step.to), Some(release.state));
+            }
         }
         prop_assert_eq!(line.store.rebuild().unwrap().changed, 0);
     }

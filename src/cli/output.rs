@@ -126,6 +126,9 @@ impl Drop for Training {
 }
 
 fn training_text(progress: &Progress) -> String {
+    if let Some([so_far, all]) = progress.loaded {
+        return format!("{so_far} of {all} items read");
+    }
     let mut text = format!("epoch {}", progress.epoch);
     if let Some(epochs) = progress.epochs {
         let _ = write!(text, " of {epochs}");

@@ -50,7 +50,7 @@ pub use prediction::{ModelRef, Prediction, Timing};
 pub use promise::{ClassPromise, ClassSet, Limit, LimitKind, Promise, Stated, limit_name};
 pub use recordings::{CutBy, EnergyCut, MicrophoneRule, RecordingRule, VoiceCut};
 pub use region::{BoxPx, MaskRle, Region, RegionError, Shape};
-pub use release::{Canary, Release, ReleaseRule, ReleaseState};
+pub use release::{Canary, Release, ReleaseMove, ReleaseRule, ReleaseState};
 pub use transcript::{
     Aligned, CheckDigit, Edits, Finding, Numbers, TranscriptRule, align, character_edits, word_edits,
 };

@@ -72,6 +72,16 @@ pub struct Release {
     pub canary: Option<Canary>,
 }
 
+/// A step that a model has taken on a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReleaseMove {
+    pub at: Timestamp,
+    pub to: ReleaseState,
+    /// Who, or what of the program.
+    pub actor: String,
+    pub reason: String,
+}
+
 /// How candidates are tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -49,7 +49,8 @@ pub use crate::decide::{
 pub use crate::infer::{Heat, Manifest};
 pub use crate::labels::Format;
 pub use crate::learn::{
-    Analysis, Changed, Comparison as ModelComparison, JoinRange, NO_WORD, Progress, SliceKind, ViewChoice,
+    Analysis, Changed, Comparison as ModelComparison, JoinRange, NO_WORD, PredictedRegion, Progress,
+    SliceKind, ViewChoice,
 };
 pub use crate::media::{Peak, Raster};
 pub use crate::watch::{ClassEstimate, Estimates, SeriesPoint};

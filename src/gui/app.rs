@@ -403,9 +403,18 @@ impl App {
             Verb::NewLine => self.start.show_new(&self.places.data),
             Verb::DemoLine => self.open(ctx, self.demo()),
             Verb::Backup => self.back_up(ctx),
-            Verb::Train => {
+            Verb::Train
+            | Verb::ModelRelease
+            | Verb::ModelErrors
+            | Verb::ModelAudit
+            | Verb::ModelData
+            | Verb::Measure
+            | Verb::IntoShadow
+            | Verb::ShareOfLine
+            | Verb::MakeLive
+            | Verb::Retire => {
                 self.turn_to(Place::Models);
-                self.models.show_training();
+                self.models.perform(verb);
             }
             verb if LABEL_VERBS.contains(&verb) => {
                 self.turn_to(Place::Labels);

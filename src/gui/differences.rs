@@ -1,23 +1,18 @@
 //! What a candidate and the live model call differently: a list, and of the chosen item the picture twice, with
 //! where each of them sees something. Which is which is told when a person has answered.
 
-use super::album::{Shown, paint_sound_mark, paint_thumb};
 use super::page::Page;
-use super::review::camera::Camera;
-use super::review::look::Look;
-use super::review::marks::{Marks, Pen};
-use super::review::tiles::Tiles;
+use super::side::{Drawn, Side};
 use super::texts::tr;
-use super::theme::{BODY, RADIUS_SMALL, SECONDARY, SPACE, Tokens};
+use super::theme::{BODY, SECONDARY, SPACE};
 use super::verbs::Verb;
 use super::widgets::{Mark, button_ui, note, percent, secondary, told_ui};
-use crate::domain::{ItemId, MediaKind, Plan, Region, ReviewMode, Route, Thresholds};
+use crate::domain::{ItemId, Plan, ReviewMode, Route};
 use crate::engine::{self, Ask, CompareReport, Differing, Disagreement, Line, Task};
-use eframe::egui::{Color32, Grid, Rect, RichText, Sense, Ui, vec2};
+use eframe::egui::{Grid, RichText, Ui, vec2};
 
 /// Items that a card lists.
 const LISTED: usize = 12;
-const PICTURE_HEIGHT: f32 = 340.0;
 
 #[derive(Default)]
 pub(super) struct Differences {
@@ -27,12 +22,6 @@ pub(super) struct Differences {
     reading: Option<Task<Option<Differing>>>,
     shown: Option<Differing>,
     sides: [Side; 2],
-}
-
-#[derive(Default)]
-struct Side {
-    tiles: Tiles,
-    marks: Marks,
 }
 
 impl Differences {
@@ -142,7 +131,9 @@ impl Differences {
                     }
                 }
                 let regions = if is_told { shown.predictions[which].regions.as_slice() } else { &[] };
-                self.sides[which].picture_ui(ui, page, shown, regions);
+                let drawn =
+                    Drawn { media: &shown.item.media, kind: shown.item.kind, regions, is_label: false };
+                self.sides[which].ui(ui, page, drawn);
             }
         });
         ui.add_space(SPACE[1]);
@@ -153,49 +144,6 @@ impl Differences {
             page.verbs.push(Verb::PageReview);
         }
     }
-}
-
-impl Side {
-    fn picture_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, shown: &Differing, regions: &[Region]) {
-        let t = page.tokens;
-        let (area, _) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE_HEIGHT), Sense::hover());
-        if shown.item.kind == MediaKind::Audio {
-            let thumb = page.session.album.thumb(&shown.item.media);
-            paint_thumb(ui.painter(), area, &thumb, false, t);
-            paint_sound_mark(ui.painter(), area, t);
-            return;
-        }
-        ui.painter().rect_filled(area, RADIUS_SMALL, Color32::BLACK);
-        match page.session.album.full(&shown.item.media) {
-            Shown::Ready(pyramid) => {
-                let [width, height] = pyramid.size();
-                let size = vec2(width as f32, height as f32);
-                let camera = Camera::default();
-                let target = camera.target(area, size);
-                let of = (&shown.item.media, false);
-                if self.tiles.paint(ui.painter(), of, &pyramid, Look::default(), target, area) {
-                    ui.ctx().request_repaint();
-                }
-                self.marks.set(regions);
-                let pen = Pen {
-                    camera,
-                    area,
-                    size,
-                    thresholds: Thresholds::default(),
-                    chosen: None,
-                    is_label: false,
-                    is_dashed: false,
-                };
-                self.marks.paint(ui.painter(), pen, t);
-            }
-            Shown::Loading => {}
-            Shown::Failed(why) => failed_ui(ui, area, &why, t),
-        }
-    }
-}
-
-fn failed_ui(ui: &Ui, area: Rect, why: &str, t: Tokens) {
-    super::review::canvas::message(ui, area, tr("This picture cannot be shown"), why, t);
 }
 
 /// What one of the two calls it, and how surely.

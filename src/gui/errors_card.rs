@@ -3,14 +3,15 @@
 use super::album::{paint_sound_mark, paint_thumb};
 use super::layout::{figures_ui, halves_ui};
 use super::page::Page;
+use super::side::{Drawn, Side};
 use super::texts::tr;
 use super::theme::{BODY, NOTE, SECONDARY, SPACE, Tokens};
 use super::verbs::Verb;
 use super::widgets::{Mark, button_ui, card_ui, note, percent, probability, progress_ui, secondary, told_ui};
-use crate::domain::{Filter, MediaKind};
+use crate::domain::{Filter, MediaKind, Region};
 use crate::engine::{
     self, AnalyseJob, AnalyseOver, Analysis, AnalysisReport, Ask, Changed, EngineError, Line,
-    ModelComparison, NO_WORD, SliceKind, Task, find_model,
+    ModelComparison, NO_WORD, PredictedRegion, SliceKind, Task, find_model,
 };
 use eframe::egui::{self, Align2, Color32, FontId, Grid, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
@@ -37,9 +38,17 @@ pub(super) struct ErrorsCard {
     /// Of which model it is.
     found: Option<(String, Box<AnalysisReport>)>,
     of: String,
+    /// By its name, from anywhere.
+    is_asked: bool,
+    opened: Opened,
 }
 
 impl ErrorsCard {
+    /// Measures as soon as it is looked at.
+    pub fn ask(&mut self) {
+        self.is_asked = true;
+    }
+
     /// `others` and `versions` are what it may be held against and measured on.
     pub fn ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, name: &str, others: &[&str], versions: &[&str]) {
         self.follow(page);
@@ -50,7 +59,7 @@ impl ErrorsCard {
                 if button_ui(ui, tr("Cancel"), false).clicked() {
                     task.cancel();
                 }
-            } else if self.form_ui(ui, page.tokens, others, versions) {
+            } else if self.form_ui(ui, page.tokens, others, versions) || std::mem::take(&mut self.is_asked) {
                 name.clone_into(&mut self.of);
                 match self.measure(ui.ctx(), page, name) {
                     Ok(task) => self.running = Some(task),
@@ -59,8 +68,9 @@ impl ErrorsCard {
             }
         });
         ui.add_space(SPACE[1]);
-        if let Some((_, report)) = self.found.as_ref().filter(|(of, _)| of == name) {
-            report_ui(ui, page, report);
+        let Self { found: Some((of, report)), opened, .. } = self else { return };
+        if of == name {
+            report_ui(ui, page, report, opened);
         }
     }
 
@@ -126,7 +136,7 @@ fn choice_ui(ui: &mut Ui, id: &str, none: &str, chosen: &mut Option<String>, nam
     });
 }
 
-fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport) {
+fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport, opened: &mut Opened) {
     let (t, analysis) = (page.tokens, &report.analysis);
     report_figures_ui(ui, report);
     ui.add_space(SPACE[1]);
@@ -152,11 +162,11 @@ fn report_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport) {
             let said = format!("{} {}", one.said, probability(1.0 - one.probability));
             (one.item, one.group.as_str(), format!("{}: {said}", one.truth))
         });
-        gallery_ui(ui, page, report, shots);
+        opened.gallery_ui(ui, page, report, shots);
     });
     if let Some(against) = &analysis.against {
         ui.add_space(SPACE[1]);
-        against_ui(ui, page, report, against);
+        against_ui(ui, page, report, against, opened);
     }
 }
 
@@ -288,55 +298,120 @@ pub(super) fn slice_word(kind: SliceKind) -> &'static str {
     }
 }
 
-/// Items, each with its unit and a few words below; a press opens it in review.
-fn gallery_ui<'a>(
-    ui: &mut Ui,
-    page: &mut Page<'_>,
-    report: &AnalysisReport,
-    shots: impl Iterator<Item = (usize, &'a str, String)>,
-) {
-    let t = page.tokens;
-    let mut is_empty = true;
-    ui.horizontal_wrapped(|ui| {
-        for (item, unit, words) in shots {
-            is_empty = false;
-            let size = vec2(THUMB_SIDE, THUMB_SIDE + 36.0);
-            let id = report.ids.get(item).copied();
-            let (sense, role) = match id {
-                Some(_) => (Sense::click(), Role::Button),
-                None => (Sense::hover(), Role::Image),
-            };
-            let is_sound = report.items.get(item).is_some_and(|item| item.kind == MediaKind::Audio);
-            let kind = if is_sound { tr(", sound") } else { "" };
-            let (rect, response) = ui.allocate_exact_size(size, sense);
-            response.widget_info(|| WidgetInfo::labeled(role, true, format!("{unit}{kind}, {words}")));
-            let place = egui::Rect::from_min_size(rect.min, vec2(THUMB_SIDE, THUMB_SIDE));
-            if let Some(media) = report.media(item) {
-                paint_thumb(ui.painter(), place, &page.session.album.thumb(&media), response.has_focus(), t);
+/// The item that was pressed in a gallery, twice: as people have answered it, and as the model sees it.
+#[derive(Default)]
+struct Opened {
+    /// Its position among those that were measured.
+    item: Option<usize>,
+    /// Just now: it is to be seen.
+    is_new: bool,
+    sides: [Side; 2],
+}
+
+impl Opened {
+    /// Items, each with its unit and a few words below; a press opens one beneath them.
+    fn gallery_ui<'a>(
+        &mut self,
+        ui: &mut Ui,
+        page: &mut Page<'_>,
+        report: &AnalysisReport,
+        shots: impl Iterator<Item = (usize, &'a str, String)>,
+    ) {
+        let (mut is_empty, mut is_here) = (true, false);
+        ui.horizontal_wrapped(|ui| {
+            for (item, unit, words) in shots {
+                is_empty = false;
+                let is_open = self.item == Some(item);
+                if shot_ui(ui, page, report, (item, unit, &words), is_open) {
+                    (self.item, self.is_new) = ((!is_open).then_some(item), !is_open);
+                }
+                is_here |= self.item == Some(item);
             }
-            if is_sound {
-                paint_sound_mark(ui.painter(), place, t);
-            }
-            let painter = ui.painter().with_clip_rect(rect);
-            let line = |y: f32, text: &str, color: Color32| {
-                let at = place.left_bottom() + vec2(0.0, y);
-                painter.text(at, Align2::LEFT_TOP, text, FontId::proportional(NOTE), color);
-            };
-            line(4.0, &words, t.text[0]);
-            line(20.0, unit, t.text[2]);
-            if let Some(id) = id.filter(|_| response.on_hover_text(tr("Opens it in review")).clicked()) {
-                page.ask(Ask::Show(id));
-                page.verbs.push(Verb::PageReview);
-            }
+        });
+        if is_empty {
+            ui.label(note(tr("None"), page.tokens));
         }
-    });
-    if is_empty {
-        ui.label(note(tr("None"), t));
+        if let Some(item) = self.item.filter(|_| is_here) {
+            self.pair_ui(ui, page, report, item);
+        }
+    }
+
+    fn pair_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport, item: usize) {
+        let row = report.evaluation.predictions.iter().find(|row| row.item == item);
+        let (Some(labelled), Some(row), Some(media)) = (report.items.get(item), row, report.media(item))
+        else {
+            return;
+        };
+        let seen: Vec<Region> = row.regions.iter().filter_map(PredictedRegion::region).collect();
+        let said = row.transcript.as_ref().map(|text| format!("“{text}”"));
+        let said = said.unwrap_or_else(|| {
+            let probability = row.probabilities.get(&row.label).copied();
+            let sure = probability.map_or_else(String::new, |p| format!(" {}", percent(p.get())));
+            format!("{}{sure}", row.label)
+        });
+        let views = [
+            (format!("{}: {}", tr("People"), row.truth), labelled.label.regions.as_slice(), true),
+            (format!("{}: {said}", tr("The model")), seen.as_slice(), false),
+        ];
+        ui.columns(2, |columns| {
+            for (((words, regions, is_label), side), ui) in
+                views.into_iter().zip(&mut self.sides).zip(columns)
+            {
+                ui.label(RichText::new(words).size(BODY).strong());
+                side.ui(ui, page, Drawn { media: &media, kind: labelled.kind, regions, is_label });
+            }
+        });
+        if std::mem::take(&mut self.is_new) {
+            ui.scroll_to_cursor(None);
+        }
+        if let Some(id) = report.ids.get(item)
+            && button_ui(ui, tr("Open it in review"), false).clicked()
+        {
+            page.ask(Ask::Show(*id));
+            page.verbs.push(Verb::PageReview);
+        }
     }
 }
 
+/// A thumbnail with a few words and its unit; true when it was pressed.
+fn shot_ui(
+    ui: &mut Ui,
+    page: &mut Page<'_>,
+    report: &AnalysisReport,
+    (item, unit, words): (usize, &str, &str),
+    is_open: bool,
+) -> bool {
+    let t = page.tokens;
+    let is_sound = report.items.get(item).is_some_and(|item| item.kind == MediaKind::Audio);
+    let kind = if is_sound { tr(", sound") } else { "" };
+    let (rect, response) = ui.allocate_exact_size(vec2(THUMB_SIDE, THUMB_SIDE + 36.0), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{unit}{kind}, {words}")));
+    let place = egui::Rect::from_min_size(rect.min, vec2(THUMB_SIDE, THUMB_SIDE));
+    if let Some(media) = report.media(item) {
+        let is_chosen = is_open || response.has_focus();
+        paint_thumb(ui.painter(), place, &page.session.album.thumb(&media), is_chosen, t);
+    }
+    if is_sound {
+        paint_sound_mark(ui.painter(), place, t);
+    }
+    let painter = ui.painter().with_clip_rect(rect);
+    let line = |y: f32, text: &str, color: Color32| {
+        let at = place.left_bottom() + vec2(0.0, y);
+        painter.text(at, Align2::LEFT_TOP, text, FontId::proportional(NOTE), color);
+    };
+    line(4.0, words, t.text[0]);
+    line(20.0, unit, t.text[2]);
+    response.on_hover_text(tr("As people see it, and as the model sees it")).clicked()
+}
+
 /// Items won and lost against another model.
-fn against_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport, against: &ModelComparison) {
+fn against_ui(
+    ui: &mut Ui,
+    page: &mut Page<'_>,
+    report: &AnalysisReport,
+    against: &ModelComparison,
+    opened: &mut Opened,
+) {
     let t = page.tokens;
     card_ui(ui, &format!("{} {}", tr("Against"), against.model), |ui| {
         for (name, pairs) in [(tr("items"), against.items), (tr("units"), against.units)] {
@@ -368,7 +443,7 @@ fn against_ui(ui: &mut Ui, page: &mut Page<'_>, report: &AnalysisReport, against
             let words =
                 |one: &Changed| format!("{}: {} ({} {})", one.truth, one.said, tr("other:"), one.other_said);
             let shots = list.iter().take(CHANGED_SHOWN).map(|one| (one.item, one.group.as_str(), words(one)));
-            gallery_ui(ui, page, report, shots);
+            opened.gallery_ui(ui, page, report, shots);
         }
     });
 }

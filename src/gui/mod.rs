@@ -32,6 +32,7 @@ mod review;
 mod session;
 mod settings;
 mod shell;
+mod side;
 mod start;
 mod texts;
 mod theme;

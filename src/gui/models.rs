@@ -9,11 +9,12 @@ use super::releases::{ReleasesCard, state_name};
 use super::texts::tr;
 use super::theme::{SECONDARY, SPACE, TITLE};
 use super::training::{Changed, TrainingCard};
+use super::verbs::Verb;
 use super::widgets::{
     Face, button_ui, card_ui, note, percent, row_ui, rule_ui, scroll_ui, secondary, warning_ui,
 };
 use crate::domain::{self, ModelRef, ReleaseState};
-use crate::engine::{self, Manifest, Task};
+use crate::engine::{self, Manifest, Proof, ReleaseStep, Task};
 use eframe::egui::{self, RichText, ScrollArea, Ui, vec2};
 use std::path::Path;
 
@@ -66,8 +67,25 @@ pub struct ModelsPage {
 }
 
 impl ModelsPage {
-    pub fn show_training(&mut self) {
-        self.training.open();
+    pub fn perform(&mut self, verb: Verb) {
+        let step = match verb {
+            Verb::Train => return self.training.open(),
+            Verb::ModelRelease => return self.part = Part::Release,
+            Verb::ModelAudit => return self.part = Part::Audit,
+            Verb::ModelData => return self.part = Part::Data,
+            Verb::ModelErrors => return self.part = Part::Errors,
+            Verb::Measure => {
+                self.part = Part::Errors;
+                return self.errors.ask();
+            }
+            Verb::IntoShadow => ReleaseStep::Shadow,
+            Verb::ShareOfLine => ReleaseStep::Canary(Proof::Required),
+            Verb::MakeLive => ReleaseStep::Promote,
+            Verb::Retire => ReleaseStep::Retire,
+            _ => return,
+        };
+        self.part = Part::Release;
+        self.releases.ask(step);
     }
 
     pub fn ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
@@ -279,7 +297,7 @@ impl ModelsPage {
         let rest = if package.is_shipped { tr("shipped") } else { state_name(ReleaseState::Candidate) };
         self.releases.steps_ui(ui, page, &package.name, rest, unknown.is_empty());
         ui.add_space(SPACE[1]);
-        self.releases.comparison_ui(ui, page);
+        self.releases.standing_ui(ui, page);
     }
 }
 

@@ -30,14 +30,18 @@ pub fn plot_ui(
         return;
     }
     let named = curves.iter().map(|curve| {
-        let last = curve.points.last().map_or_else(String::new, |p| format!(" {:.1}", p[1]));
+        let last = curve.points.last().map_or_else(String::new, |p| format!(" {:.*}", decimals(p[1]), p[1]));
         (curve.color, LineStyle::Solid, format!("{}{last}", tr(curve.name)))
     });
     legend_ui(ui, named, t);
     let highest = curves.iter().flat_map(|c| &c.points).map(|p| p[1]).fold(0.0, f64::max);
     ui.visuals_mut().override_text_color = Some(t.text[2]);
     still(id, PLOT_HEIGHT, t)
-        .x_axis_formatter(move |mark, _| format!("{:.0}{unit}", mark.value))
+        .x_axis_formatter(move |mark, _| {
+            // Between whole minutes or epochs there is nothing to name.
+            let is_whole = (mark.value - mark.value.round()).abs() < 1e-6;
+            if is_whole { format!("{:.0}{unit}", mark.value) } else { String::new() }
+        })
         .include_y(0.0)
         .include_y(highest * 1.1)
         .show(ui, |plot| {
@@ -48,6 +52,11 @@ pub fn plot_ui(
                 plot.line(line(curve.name, curve.points, curve.color, 1.5));
             }
         });
+}
+
+/// A score between 0 and 1 differs in its third digit.
+fn decimals(value: f64) -> usize {
+    if value.abs() < 1.5 { 3 } else { 1 }
 }
 
 /// A line through points as they are. The plot would else draw close points as one band, and join that to far

@@ -11,7 +11,7 @@ use super::texts::tr;
 use super::theme::{BODY, SECONDARY, SPACE, Tokens};
 use super::time;
 use super::widgets::{Mark, button_ui, card_ui, note, percent, secondary, told_ui};
-use crate::domain::{ModelRef, Release, ReleaseState, Timestamp};
+use crate::domain::{ModelRef, Release, ReleaseMove, ReleaseState, Timestamp};
 use crate::engine::{
     self, Ask, BesidePeople, CompareReport, Comparison, EngineError, Line, Proof, ReleaseStep, Requirement,
     Task,
@@ -35,6 +35,8 @@ pub(super) struct Standing {
     audit: Option<Requirement>,
     /// Why it may be time to train.
     advice: Option<String>,
+    /// Of the chosen package, oldest first.
+    history: Vec<ReleaseMove>,
 }
 
 #[derive(Default)]
@@ -45,6 +47,8 @@ pub(super) struct ReleasesCard {
     reading: Option<Task<Standing>>,
     /// The step that waits for its reason.
     step: Option<ReleaseStep>,
+    /// Asked for by its name, whether it is open to the package or not.
+    asked: Option<ReleaseStep>,
     /// Stays until the step is taken: a refusal is no reason to write it again.
     reason: String,
     differences: Differences,
@@ -56,6 +60,10 @@ impl ReleasesCard {
     /// Where each package stands, as far as it was read.
     pub fn releases(&self) -> &[Release] {
         self.standing.as_ref().map_or(&[], |standing| standing.releases.as_slice())
+    }
+
+    pub fn ask(&mut self, step: ReleaseStep) {
+        self.asked = Some(step);
     }
 
     /// Says when it may be time to train; a person decides. True where that is asked for.
@@ -126,6 +134,20 @@ impl ReleasesCard {
         self.audit_ui(ui, t);
         ui.add_space(SPACE[0]);
         let steps = self.open_steps(state, is_usable, page.session.station.model.is_some());
+        // Where it stands has to be known first.
+        let is_known = self.standing.is_some() && self.of.as_ref().is_some_and(|(of, _)| of == name);
+        if let Some(asked) = self.asked.take_if(|_| is_known) {
+            if steps.contains(&asked) {
+                (self.step, self.takes_focus) = (Some(asked), true);
+            } else {
+                let what = tr(step_name(asked)).trim_end_matches('…');
+                page.toasts.note(format!(
+                    "{what}: {} ({name}, {})",
+                    tr("not a step of this model"),
+                    state_name(state)
+                ));
+            }
+        }
         if let Some(step) = self.step.filter(|step| steps.contains(step)) {
             self.reason_ui(ui, page, name, step);
             return;
@@ -204,8 +226,16 @@ impl ReleasesCard {
         }
     }
 
-    /// What the step to a larger share takes, and how the package compares with the live one.
-    pub fn comparison_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
+    /// What has become of the package, what the step to a larger share takes, and how it compares with the
+    /// live one.
+    pub fn standing_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
+        self.comparison_ui(ui, page);
+        if let Some(standing) = &self.standing {
+            history_ui(ui, &standing.history, page.tokens);
+        }
+    }
+
+    fn comparison_ui(&mut self, ui: &mut Ui, page: &mut Page<'_>) {
         let t = page.tokens;
         let Self { standing: Some(standing), differences, .. } = self else { return };
         if let Some(people) = &standing.people {
@@ -230,6 +260,25 @@ impl ReleasesCard {
     }
 }
 
+/// Each step that it has taken: when, to where, by whom and why; the newest first.
+fn history_ui(ui: &mut Ui, history: &[ReleaseMove], t: Tokens) {
+    if history.is_empty() {
+        return;
+    }
+    card_ui(ui, tr("What has become of it"), |ui| {
+        Grid::new("history").num_columns(4).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
+            for step in history.iter().rev() {
+                ui.label(note(time::day(step.at), t));
+                ui.label(RichText::new(state_name(step.to)).size(SECONDARY));
+                ui.label(secondary(&step.actor, t));
+                ui.label(secondary(&step.reason, t));
+                ui.end_row();
+            }
+        });
+    });
+    ui.add_space(SPACE[1]);
+}
+
 /// What a step takes, met or not.
 pub(super) fn checklist_ui(ui: &mut Ui, checklist: &[Requirement]) {
     for line in checklist {
@@ -247,7 +296,7 @@ impl Standing {
     }
 
     fn without_comparison(self) -> Self {
-        Self { compared: None, checklist: Vec::new(), audit: None, people: None, ..self }
+        Self { compared: None, checklist: Vec::new(), audit: None, people: None, history: Vec::new(), ..self }
     }
 }
 
@@ -266,7 +315,8 @@ fn read(folder: &Path, package: &ModelRef) -> Result<Standing, EngineError> {
     let people = if is_live { engine::beside_people(&line)?.map(Box::new) } else { None };
     let audit = engine::audit_line(&line, &package.hash)?;
     let advice = engine::training_advice(&line)?;
-    Ok(Standing { releases, compared, checklist, people, audit, advice })
+    let history = line.store.view().release_history(&package.hash)?;
+    Ok(Standing { releases, compared, checklist, people, audit, advice, history })
 }
 
 pub(super) fn state_name(state: ReleaseState) -> &'static str {

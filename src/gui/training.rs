@@ -257,6 +257,10 @@ impl TrainingCard {
             control.progress(None, tr("Reading the labels and their pictures…"));
             let mut line = Line::open(&folder, super::feed::ACTOR)?;
             work_on(&mut line, work, control, &mut |progress| {
+                if let Some([so_far, all]) = progress.loaded {
+                    control.count(so_far, all, tr("labels and their pictures are read"));
+                    return;
+                }
                 let mut curves = told.lock();
                 curves.take(progress);
                 control.progress(Some(progress.done), curves.words(progress));
@@ -337,6 +341,7 @@ mod tests {
             epoch,
             epochs: None,
             done: 0.1,
+            loaded: None,
             loss,
             validation,
             best: None,

@@ -291,34 +291,38 @@ pub(super) fn load<'a>(
     spec: &'a InputSpec,
     wanted: Wanted<'a>,
     cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Loaded<'a>, LearnError> {
-    load_within(KEPT_BYTES_MAX, items, spec, wanted, cancel)
+    load_within(KEPT_BYTES_MAX, items, spec, wanted, cancel, progress)
 }
 
+/// Enough to keep every core busy.
+const READ_BETWEEN_REPORTS: usize = 32;
+
 /// Keeps no more than so many bytes of canvases. Which ones is left to chance and changes nothing.
+/// `progress` is told how many items of all were read.
 pub(super) fn load_within<'a>(
     bytes_max: usize,
     items: &[&'a LabelledItem],
     spec: &'a InputSpec,
     wanted: Wanted<'a>,
     cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Loaded<'a>, LearnError> {
     let kept_bytes = AtomicUsize::new(0);
     let has_room = |bytes: usize| kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= bytes_max;
-    let results: Vec<Result<Sample<'a>, String>> = items
-        .par_iter()
-        .enumerate()
-        .map(|(index, &item)| {
-            if cancel.load(Ordering::Relaxed) {
-                return Err("stopped".to_owned());
-            }
-            let mut sample = sample(index, Source { item, spec, wanted })?;
+    let mut results: Vec<Result<Sample<'a>, String>> = Vec::with_capacity(items.len());
+    for part in items.chunks(READ_BETWEEN_REPORTS) {
+        let first = results.len();
+        results.par_extend(part.par_iter().enumerate().map(|(index, &item)| {
+            let mut sample = sample(first + index, Source { item, spec, wanted })?;
             sample.kept = sample.kept.filter(|canvas| has_room(canvas.bytes()));
             Ok(sample)
-        })
-        .collect();
-    if cancel.load(Ordering::Relaxed) {
-        return Err(LearnError::Cancelled);
+        }));
+        if cancel.load(Ordering::Relaxed) {
+            return Err(LearnError::Cancelled);
+        }
+        progress(results.len(), items.len());
     }
     let mut loaded = Loaded { samples: Vec::new(), skipped: Vec::new(), hash: String::new() };
     let mut hasher = blake3::Hasher::new();

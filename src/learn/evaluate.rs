@@ -169,6 +169,17 @@ impl PredictedRegion {
         let box_px = region.shape.bounds();
         Self { class: region.class.clone(), score: region.score, box_px, span_secs, band_hz }
     }
+
+    /// The same with its box as its shape; `None` where it has no place.
+    #[must_use]
+    pub fn region(&self) -> Option<Region> {
+        let shape = match (self.box_px, self.span_secs) {
+            (Some(box_px), _) => Shape::Box(box_px),
+            (None, Some(span_secs)) => Shape::Span { span_secs, band_hz: self.band_hz },
+            (None, None) => return None,
+        };
+        Some(Region { class: self.class.clone(), shape, score: self.score })
+    }
 }
 
 /// One line of `--predictions`.

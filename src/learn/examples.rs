@@ -29,7 +29,7 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
     let some: Vec<&LabelledItem> = usable.iter().copied().step_by(step).collect();
     let stands_out = task == Task::Classify && settings.stands_out;
     let wanted = Wanted { stands_out, ..Wanted::classes(shown) };
-    let loaded = data::load(&some, &spec, wanted, &AtomicBool::new(false))?;
+    let loaded = data::load(&some, &spec, wanted, &AtomicBool::new(false), &mut |_, _| ())?;
     let train: Vec<&Sample<'_>> = loaded.samples.iter().collect();
     let spec = window(&spec, settings.window_px);
     let recipe = Recipe {

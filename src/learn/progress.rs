@@ -3,6 +3,8 @@
 /// Where a training stands; sent after every batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
+    /// While data are loaded: items so far, and all.
+    pub loaded: Option<[usize; 2]>,
     /// From 1; 0 while data are loaded. Where the number of epochs is open, the second run of a training
     /// counts from 1 again.
     pub epoch: usize,
@@ -19,6 +21,21 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Of a training that is still reading.
+    pub(super) fn loading(so_far: usize, all: usize, seconds: f64) -> Self {
+        Self {
+            loaded: Some([so_far, all]),
+            epoch: 0,
+            epochs: None,
+            done: 0.0,
+            loss: 0.0,
+            validation: None,
+            best: None,
+            seconds,
+            seconds_left: None,
+        }
+    }
+
     /// As a part of a training that runs once, or twice.
     pub(super) fn part(mut self, part: usize, is_half: bool) -> Self {
         if is_half {

@@ -183,8 +183,14 @@ fn long_clips_that_nobody_has_marked_are_heard_whole_or_refused() {
     let usual = TrainSettings { input: None, ..settings(1) };
     let set_up = super::set_up::set_up(&items, &[], &usual, None).unwrap();
     let never = AtomicBool::new(false);
-    let loaded =
-        super::data::load(&set_up.usable, &set_up.spec, Wanted::classes(set_up.shown()), &never).unwrap();
+    let loaded = super::data::load(
+        &set_up.usable,
+        &set_up.spec,
+        Wanted::classes(set_up.shown()),
+        &never,
+        &mut |_, _| (),
+    )
+    .unwrap();
     assert!(loaded.samples.iter().all(|sample| sample.is_defective() && !sample.is_beyond()));
     assert!(set_up.spec.width_px >= set_up.spec.sound.unwrap().columns(12.0));
     // An input of 2.56 seconds would teach no name at all.
@@ -227,7 +233,8 @@ fn a_sound_goes_round_within_its_own_length_and_a_longer_one_stays() {
         let mut label = Label::confirmed("whistle");
         label.regions.push(Region::new("whistle", shape));
         let item = item(dir.path(), secs, &clip_of(&mut rng, secs, Some((1500.0, from))), label);
-        let loaded = super::data::load(&[&item], &spec, Wanted::classes(&classes), &never).unwrap();
+        let loaded =
+            super::data::load(&[&item], &spec, Wanted::classes(&classes), &never, &mut |_, _| ()).unwrap();
         let recipe = Recipe { spec: &spec, settings: &augmentation, donors: &[], beds: &[] };
         let seen = (0..100).filter(|draw| {
             let drawn = example(&loaded.samples[0], &recipe, [1, 1, *draw]).unwrap();

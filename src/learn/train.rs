@@ -86,7 +86,8 @@ pub fn train_kept(
     let rule = (set_up.task == Task::Transcribe).then(|| settings.convention());
     let stands_out = set_up.task == Task::Classify && settings.stands_out;
     let wanted = Wanted { classes: set_up.shown(), rule: rule.as_ref(), stands_out };
-    let loaded = data::load(usable, spec, wanted, cancel)?;
+    let mut reads = |so_far, all| progress(&Progress::loading(so_far, all, start.elapsed().as_secs_f64()));
+    let loaded = data::load(usable, spec, wanted, cancel, &mut reads)?;
     let kept: Vec<&LabelledItem> = loaded.samples.iter().map(|s| usable[s.item]).collect();
     let parts = split(&kept, settings.seed, settings.validation_share, settings.evidence_share);
     let beyond = beyond(&set_up, &loaded, &parts)?;
@@ -97,6 +98,8 @@ pub fn train_kept(
         (first, false)
     } else {
         let mut run = Run::new(settings, &set_up, &loaded, &parts, init, [refits, false])?;
+        // Reading counts for the minutes that a person allows.
+        run.start = start;
         let stopped = run.epochs(keeper, cancel, &mut |p| report(p, 0))?;
         let judged = run.judge(&kept, &parts)?;
         let Fitted { weights, best_epoch, epochs } = run.fitted()?;
@@ -438,6 +441,7 @@ impl<'a> Run<'a> {
         let spent = self.started_epochs.elapsed().as_secs_f64();
         let by_share = (done > 0.0).then(|| spent / done * (1.0 - done));
         Progress {
+            loaded: None,
             epoch: self.epoch,
             epochs: self.epochs_wanted(),
             done,

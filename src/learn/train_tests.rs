@@ -336,7 +336,15 @@ fn what_does_not_fit_into_memory_is_decoded_again_and_looks_the_same() {
     let spec = small().input.unwrap();
     let classes = ["spot".to_owned()];
     let load = |bytes| {
-        data::load_within(bytes, &items, &spec, Wanted::classes(&classes), &AtomicBool::new(false)).unwrap()
+        data::load_within(
+            bytes,
+            &items,
+            &spec,
+            Wanted::classes(&classes),
+            &AtomicBool::new(false),
+            &mut |_, _| (),
+        )
+        .unwrap()
     };
     // Each is 4 kB, and as much again where it has a spot.
     let (all, some) = (load(usize::MAX), load(20_000));

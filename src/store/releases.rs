@@ -6,8 +6,8 @@ use super::project::{is_labelled, queue_blind, text};
 use super::query::{json, parsed, word};
 use super::{StoreError, View};
 use crate::domain::{
-    Canary, ItemId, Label, MediaHash, ModelRef, Outcome, Prediction, Probability, Release, ReleaseState,
-    Timestamp,
+    Canary, ItemId, Label, MediaHash, ModelRef, Outcome, Prediction, Probability, Release, ReleaseMove,
+    ReleaseState, Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -144,6 +144,34 @@ impl View<'_> {
     pub fn release(&self, hash: &str) -> Result<Option<Release>, StoreError> {
         let sql = "SELECT hash, name, state, since, reason, live_at, canary FROM models WHERE hash = ?1";
         Ok(self.conn.prepare_cached(sql)?.query_row([hash], release).optional()?)
+    }
+
+    /// All that has become of a model, oldest first. It is retired by the promotion of another one, too.
+    pub fn release_history(&self, hash: &str) -> Result<Vec<ReleaseMove>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT at, actor, json_extract(payload, '$.model.hash') = ?1, json_extract(payload, '$.to'),
+                    json_extract(payload, '$.reason'), json_extract(payload, '$.model.name')
+             FROM events WHERE kind IN ('ModelMoved', 'ModelPromoted') ORDER BY seq",
+        )?;
+        let mut rows = statement.query([hash])?;
+        let mut history: Vec<ReleaseMove> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (at, actor, reason) = (Timestamp::from_micros(row.get(0)?), row.get(1)?, row.get(4)?);
+            let is_own: bool = row.get(2)?;
+            let is_promotion = row.get_ref(3)? == rusqlite::types::ValueRef::Null;
+            let is_live = history.last().is_some_and(|last| last.to == ReleaseState::Live);
+            let (to, reason) = match (is_own, is_promotion) {
+                (true, true) => (ReleaseState::Live, reason),
+                // As in [`moved`]: to and from live it goes by promotions alone.
+                (true, false) if !is_live => (word(row, 3)?, reason),
+                (false, true) if is_live => {
+                    (ReleaseState::Retired, format!("{} took its place: {reason}", row.get::<_, String>(5)?))
+                }
+                _ => continue,
+            };
+            history.push(ReleaseMove { at, to, actor, reason });
+        }
+        Ok(history)
     }
 
     /// The model that decides a share of the line, where there is one.
