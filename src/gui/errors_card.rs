@@ -232,7 +232,7 @@ fn words_lost(report: &AnalysisReport) -> Option<[usize; 3]> {
 /// True class down, the model's across; what is right stands on the diagonal.
 fn confusion_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
     let confusion = &analysis.confusion;
-    Grid::new("confusion").spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
+    Grid::new("confusion").min_row_height(0.0).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
         ui.label(note(tr("people down, model across"), t));
         for class in &confusion.classes {
             ui.label(note(class, t));
@@ -255,7 +255,7 @@ fn confusion_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
 
 fn slices_ui(ui: &mut Ui, analysis: &Analysis, t: Tokens) {
     let name_width = (ui.available_width() - SLICE_FIGURES).max(SLICE_NAME_MIN);
-    Grid::new("slices").num_columns(4).spacing(vec2(SPACE[2], SPACE[0])).show(ui, |ui| {
+    Grid::new("slices").num_columns(4).min_row_height(0.0).spacing(vec2(SPACE[2], SPACE[0])).show(ui, |ui| {
         for head in [tr("slice"), tr("wrong, 95 %"), tr("of"), tr("rest")] {
             ui.label(note(head, t));
         }

@@ -266,15 +266,18 @@ fn history_ui(ui: &mut Ui, history: &[ReleaseMove], t: Tokens) {
         return;
     }
     card_ui(ui, tr("What has become of it"), |ui| {
-        Grid::new("history").num_columns(4).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
-            for step in history.iter().rev() {
-                ui.label(note(time::day(step.at), t));
-                ui.label(RichText::new(state_name(step.to)).size(SECONDARY));
-                ui.label(secondary(&step.actor, t));
-                ui.label(secondary(&step.reason, t));
-                ui.end_row();
-            }
-        });
+        Grid::new("history").num_columns(4).min_row_height(0.0).spacing(vec2(SPACE[3], SPACE[0])).show(
+            ui,
+            |ui| {
+                for step in history.iter().rev() {
+                    ui.label(note(time::day(step.at), t));
+                    ui.label(RichText::new(state_name(step.to)).size(SECONDARY));
+                    ui.label(secondary(&step.actor, t));
+                    ui.label(secondary(&step.reason, t));
+                    ui.end_row();
+                }
+            },
+        );
     });
     ui.add_space(SPACE[1]);
 }
@@ -384,19 +387,22 @@ fn kinds_ui(ui: &mut Ui, report: &CompareReport, t: Tokens) {
         .slices
         .iter()
         .map(|slice| (format!("{}: {}", slice_word(slice.kind), slice.name), &slice.calls));
-    Grid::new("kinds of errors").num_columns(4).spacing(vec2(SPACE[3], SPACE[0])).show(ui, |ui| {
-        for head in [tr("error"), tr("only live"), tr("only candidate"), tr("difference, 95 %")] {
-            ui.label(note(head, t));
-        }
-        ui.end_row();
-        for (name, comparison) in kinds.into_iter().chain(slices) {
-            ui.label(RichText::new(name).size(SECONDARY));
-            ui.label(RichText::new(comparison.only_live_wrong.to_string()).size(BODY));
-            ui.label(RichText::new(comparison.only_candidate_wrong.to_string()).size(BODY));
-            ui.label(secondary(difference(comparison), t));
+    Grid::new("kinds of errors").num_columns(4).min_row_height(0.0).spacing(vec2(SPACE[3], SPACE[0])).show(
+        ui,
+        |ui| {
+            for head in [tr("error"), tr("only live"), tr("only candidate"), tr("difference, 95 %")] {
+                ui.label(note(head, t));
+            }
             ui.end_row();
-        }
-    });
+            for (name, comparison) in kinds.into_iter().chain(slices) {
+                ui.label(RichText::new(name).size(SECONDARY));
+                ui.label(RichText::new(comparison.only_live_wrong.to_string()).size(BODY));
+                ui.label(RichText::new(comparison.only_candidate_wrong.to_string()).size(BODY));
+                ui.label(secondary(difference(comparison), t));
+                ui.end_row();
+            }
+        },
+    );
     let settled = match report.calls.verdicts_needed {
         Some(0) => format!("p = {:.4} · {}", report.calls.p_value, tr("settled")),
         Some(more) => {

@@ -35,6 +35,8 @@ pub struct Norms {
     score: Option<Norm>,
     features: Option<FeatureNorm>,
     speaking_rate: Option<Norm>,
+    /// Whose scores and features these are: another network sees the same items quite differently.
+    model: Option<ModelRef>,
 }
 
 impl Norms {
@@ -50,12 +52,14 @@ impl Norms {
         let rates: Vec<f32> = seen.iter().filter_map(|one| speaking_rate(plan, one)).collect();
         let is_known = rates.len() >= Norm::QUANTILES;
         let features: Vec<&[f32]> = seen.iter().map(|one| one.features.as_slice()).collect();
+        let model = seen.first().map(|one| one.model.clone());
         Some(Self {
             kind,
             items: items.collect::<Option<_>>()?,
             score: Norm::of(seen.iter().map(|one| log_odds(plan, one)).collect()),
             features: FeatureNorm::of(&features),
             speaking_rate: Norm::of(rates).filter(|_| is_known),
+            model,
         })
     }
 
@@ -67,7 +71,7 @@ impl Norms {
         [MediaKind::Image, MediaKind::Audio].into_iter().find_map(|kind| {
             let items = InputStats::keys(kind).iter().map(|key| norms.inputs.get(*key).cloned());
             let items = items.collect::<Option<_>>()?;
-            Some(Self { kind, items, score: None, features: None, speaking_rate: None })
+            Some(Self { kind, items, score: None, features: None, speaking_rate: None, model: None })
         })
     }
 
@@ -86,9 +90,11 @@ impl Norms {
     /// How far each measure is from normal, where that is known; `None` for a prediction without measures.
     fn deviations(&self, plan: &Plan, prediction: &Prediction) -> Option<Vec<Option<f64>>> {
         let stats = prediction.inputs.filter(|stats| stats.kind() == self.kind)?;
+        let is_own = self.model.as_ref() == Some(&prediction.model);
         let odds = f64::from(log_odds(plan, prediction));
-        let score = self.score.as_ref().map(|norm| norm.deviation(odds));
-        let features = self.features.as_ref().and_then(|norm| norm.deviation(&prediction.features));
+        let score = self.score.as_ref().filter(|_| is_own).map(|norm| norm.deviation(odds));
+        let features = self.features.as_ref().filter(|_| is_own);
+        let features = features.and_then(|norm| norm.deviation(&prediction.features));
         let item =
             self.items.iter().zip(stats.values()).map(|(norm, value)| Some(norm.deviation(f64::from(value))));
         // Where no word is heard there is no rate.
@@ -313,6 +319,10 @@ mod tests {
         strange = Prediction { features: vec![9.0, -9.0, 9.0, -9.0], ..seen(&mut random, 0.0) };
         let (what, far) = deviations(&plan, watch.norms(), &strange).unwrap();
         assert!(what.contains("network") && far > 6.0, "{what} {far}");
+        // To a canary's network all of them look otherwise than to the live one's, and that says nothing.
+        let canary = ModelRef { name: "next".into(), hash: "n".into() };
+        let by_other = Prediction { model: canary, ..strange.clone() };
+        assert!(deviations(&plan, watch.norms(), &by_other).unwrap().1.abs() < 6.0);
         // What an older version recorded says nothing of features, and everything of the picture.
         strange.features.clear();
         assert!(deviations(&plan, watch.norms(), &strange).unwrap().1.abs() < 6.0);
