@@ -163,7 +163,9 @@ impl View<'_> {
             let (to, reason) = match (is_own, is_promotion) {
                 (true, true) => (ReleaseState::Live, reason),
                 // As in [`moved`]: to and from live it goes by promotions alone.
-                (true, false) if !is_live => (word(row, 3)?, reason),
+                (true, false) if !is_live && word::<ReleaseState>(row, 3)? != ReleaseState::Live => {
+                    (word(row, 3)?, reason)
+                }
                 (false, true) if is_live => {
                     (ReleaseState::Retired, format!("{} took its place: {reason}", row.get::<_, String>(5)?))
                 }
