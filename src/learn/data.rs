@@ -315,6 +315,9 @@ pub(super) fn load_within<'a>(
     for part in items.chunks(READ_BETWEEN_REPORTS) {
         let first = results.len();
         results.par_extend(part.par_iter().enumerate().map(|(index, &item)| {
+            if cancel.load(Ordering::Relaxed) {
+                return Err("stopped".to_owned());
+            }
             let mut sample = sample(first + index, Source { item, spec, wanted })?;
             sample.kept = sample.kept.filter(|canvas| has_room(canvas.bytes()));
             Ok(sample)

@@ -148,6 +148,7 @@ impl View<'_> {
 
     /// All that has become of a model, oldest first. It is retired by the promotion of another one, too.
     pub fn release_history(&self, hash: &str) -> Result<Vec<ReleaseMove>, StoreError> {
+        // Few, and read from the log itself.
         let mut statement = self.conn.prepare_cached(
             "SELECT at, actor, json_extract(payload, '$.model.hash') = ?1, json_extract(payload, '$.to'),
                     json_extract(payload, '$.reason'), json_extract(payload, '$.model.name')
@@ -185,25 +186,16 @@ impl View<'_> {
     /// the line, also where it is live since. A model that comes back to the line as it was goes on where it
     /// left. `None` for one that is not on the line.
     pub fn trial_since(&self, hash: &str) -> Result<Option<Timestamp>, StoreError> {
-        // Few, and read from the log itself.
-        let mut statement = self.conn.prepare_cached(
-            "SELECT at, json_extract(payload, '$.model.hash') = ?1, json_extract(payload, '$.to') FROM events
-             WHERE kind IN ('ModelMoved', 'ModelPromoted') ORDER BY seq",
-        )?;
-        let mut rows = statement.query([hash])?;
         let (mut since, mut before, mut is_live) = (None, None, false);
-        while let Some(row) = rows.next()? {
-            let (at, is_own) = (Timestamp::from_micros(row.get(0)?), row.get::<_, bool>(1)?);
-            let to: Option<String> = row.get(2)?;
-            match (is_own, to.as_deref()) {
-                (true, None) => {
+        for ReleaseMove { at, to, .. } in self.release_history(hash)? {
+            match to {
+                ReleaseState::Live => {
                     since = since.filter(|_| !is_live).or(before).or(Some(at));
                     (before, is_live) = (None, true);
                 }
-                (false, None) if is_live => (since, before, is_live) = (None, since, false),
-                (true, Some("shadow" | "canary")) if !is_live => (since, before) = (since.or(Some(at)), None),
-                (true, Some(_)) if !is_live => (since, before) = (None, None),
-                _ => {}
+                _ if is_live => (since, before, is_live) = (None, since, false),
+                ReleaseState::Shadow | ReleaseState::Canary => (since, before) = (since.or(Some(at)), None),
+                ReleaseState::Candidate | ReleaseState::Retired => (since, before) = (None, None),
             }
         }
         Ok(since)
