@@ -134,8 +134,11 @@ fn training_text(progress: &Progress) -> String {
         let _ = write!(text, " of {epochs}");
     }
     let _ = write!(text, ", loss {:.3}", progress.loss);
-    if let (Some(now), Some(best)) = (progress.validation, progress.best) {
-        let _ = write!(text, ", validation {now:.3} (best {best:.3})");
+    if let Some(now) = progress.validation {
+        let _ = write!(text, ", validation {now:.3}");
+    }
+    if let Some(kept) = progress.kept.filter(|kept| progress.validation != Some(*kept)) {
+        let _ = write!(text, " (kept: {kept:.3})");
     }
     if let Some(left) = progress.seconds_left {
         let _ = write!(

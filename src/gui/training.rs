@@ -344,7 +344,7 @@ mod tests {
             loaded: None,
             loss,
             validation,
-            best: None,
+            kept: None,
             seconds: 1.0,
             seconds_left: Some(2.0),
         };

@@ -127,8 +127,8 @@ pub(super) fn detection_f<'a>(items: impl Iterator<Item = &'a Detections>, score
 }
 
 /// A value over all items with a 95 % interval from resampled groups (percentiles). `measure`
-/// gets item positions; resamples without a value are left out. `n` counts what the value rests
-/// on.
+/// gets item positions, and a share or a rate from 0; resamples without a value are left out. `n` counts
+/// what the value rests on. One group says nothing of others: its interval is all that a share can be.
 pub(super) fn bootstrap(
     groups: &BTreeMap<&str, Vec<usize>>,
     seed: u64,
@@ -137,6 +137,9 @@ pub(super) fn bootstrap(
 ) -> Option<Metric> {
     let everything: Vec<usize> = groups.values().flatten().copied().collect();
     let value = measure(&everything)?;
+    if groups.len() == 1 {
+        return Some(Metric { value, low: 0.0, high: value.max(1.0), n });
+    }
     let lists: Vec<&Vec<usize>> = groups.values().collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut values = Vec::with_capacity(RESAMPLES);
@@ -211,5 +214,8 @@ mod tests {
         };
         assert_eq!(run(), run());
         assert!(run().low < run().value && run().value < run().high);
+        let one: BTreeMap<&str, Vec<usize>> = [("a", vec![0, 1])].into_iter().collect();
+        let alone = bootstrap(&one, 9, 2, |_| Some(0.5)).unwrap();
+        assert_eq!((alone.low, alone.high), (0.0, 1.0));
     }
 }

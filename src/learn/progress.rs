@@ -15,7 +15,7 @@ pub struct Progress {
     pub loss: f64,
     /// Of the last finished epoch, and of the weights that would be kept (0 to 1).
     pub validation: Option<f64>,
-    pub best: Option<f64>,
+    pub kept: Option<f64>,
     pub seconds: f64,
     pub seconds_left: Option<f64>,
 }
@@ -30,7 +30,7 @@ impl Progress {
             done: 0.0,
             loss: 0.0,
             validation: None,
-            best: None,
+            kept: None,
             seconds,
             seconds_left: None,
         }
@@ -46,7 +46,7 @@ impl Progress {
             self.done = f64::midpoint(self.done, part as f64);
             if part > 0 {
                 // It learns from the validation units too: nothing is left to score it by.
-                (self.validation, self.best) = (None, None);
+                (self.validation, self.kept) = (None, None);
             }
             self.epoch += part * self.epochs.unwrap_or_default();
             self.epochs = self.epochs.map(|epochs| 2 * epochs);

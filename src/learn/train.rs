@@ -447,7 +447,7 @@ impl<'a> Run<'a> {
             done,
             loss,
             validation: self.last,
-            best: self.best.as_ref().map(|b| b.0),
+            kept: self.best.as_ref().map(|b| b.0),
             seconds: self.start.elapsed().as_secs_f64(),
             seconds_left: by_share,
         }

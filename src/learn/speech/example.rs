@@ -25,6 +25,8 @@ const NOTHING_SECS: f64 = 6.0;
 /// Takes that begin before the last one has ended, and by how much.
 const RUN_ON: f64 = 0.15;
 const RUN_ON_SECS: f64 = 0.06;
+/// Recordings with no noise of their own.
+const GATED: f64 = 0.15;
 /// Longest silence at either end.
 const ENDS_SECS: f64 = 0.5;
 /// Stretches and bands that are hidden, each (Park et al., 2019).
@@ -181,14 +183,16 @@ fn surround(speakers: &Speakers<'_>, joined: &mut Joined, s: &SpeechSettings, rn
         let other = babble(speakers, joined.samples.len(), rng);
         add_noise(joined, &other, rng.random_range(s.snr_db_min.max(8.0)..40.0));
     }
-    // Digital silence is in no room: a little noise always lies beneath.
-    let snr_db = if chance(rng, s.noise) {
-        rng.random_range(s.snr_db_min..=35.0)
-    } else {
-        rng.random_range(35.0..=60.0)
-    };
-    let noise = noise(rng, joined.samples.len());
-    add_noise(joined, &noise, snr_db);
+    // Where a gate or a machine made the pauses, they are digital silence.
+    if !rng.random_bool(GATED) {
+        let snr_db = if chance(rng, s.noise) {
+            rng.random_range(s.snr_db_min..=35.0)
+        } else {
+            rng.random_range(35.0..=60.0)
+        };
+        let noise = noise(rng, joined.samples.len());
+        add_noise(joined, &noise, snr_db);
+    }
     if chance(rng, s.telephone) {
         let (low, high) = (rng.random_range(100.0..400.0), rng.random_range(2200.0..3700.0));
         through_band(&mut joined.samples, RATE_HZ, low, high);
