@@ -293,6 +293,9 @@ pub struct Cut {
 #[derive(clap::Args)]
 pub struct CrossValidate {
     pub line: PathBuf,
+    /// Every training begins with the weights of this model
+    #[arg(long)]
+    pub init: Option<String>,
     /// Parts that the units are dealt into, where the data have no folds of their own
     #[arg(long, default_value_t = 5)]
     pub folds: usize,

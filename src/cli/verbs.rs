@@ -223,7 +223,8 @@ pub fn examples(folder: &Path, out: &Path, how: &Training) -> Result<Report, Eng
 
 pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
-    let job = train_job(&line, &args.how)?;
+    let mut job = train_job(&line, &args.how)?;
+    job.init.clone_from(&args.init);
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
     let (cross, items) = engine::cross_validate(&line, &job, args.folds, &cancel, &mut |fold, progress| {

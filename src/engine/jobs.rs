@@ -148,6 +148,18 @@ pub(super) fn settings_for(plan: &Plan, items: &[LabelledItem]) -> TrainSettings
     }
 }
 
+/// The package that a job's trainings begin with, and how they are to learn: of a model that names what this
+/// line does not know, only weights are taken.
+pub(super) fn begun(line: &Line, job: &TrainJob) -> Result<(Option<Model>, TrainSettings), EngineError> {
+    let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
+    let is_of_other_goods = |model: &Model| {
+        line.plan.task != Task::Transcribe
+            && model.manifest().classes.iter().any(|class| line.plan.route(class).is_none())
+    };
+    let transfer = job.settings.transfer || init.as_ref().is_some_and(is_of_other_goods);
+    Ok((init, TrainSettings { transfer, ..job.settings.clone() }))
+}
+
 /// What the job's training gives on the line's own units, each measured by a training that has not
 /// seen it; and the items. No model is kept.
 pub fn cross_validate(
@@ -158,7 +170,8 @@ pub fn cross_validate(
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<(CrossValidation, Vec<LabelledItem>), EngineError> {
     let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
-    let cross = learn::cross_validate(&items, &job.settings, folds, cancel, progress)?;
+    let (init, settings) = begun(line, job)?;
+    let cross = learn::cross_validate(&items, &settings, init.as_ref(), folds, cancel, progress)?;
     Ok((cross, items))
 }
 
@@ -172,8 +185,8 @@ pub fn learning_curve(
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<Vec<CurvePoint>, EngineError> {
     let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
-    let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
-    Ok(learn::learning_curve(&items, &job.settings, sizes, init.as_ref(), cancel, progress)?)
+    let (init, settings) = begun(line, job)?;
+    Ok(learn::learning_curve(&items, &settings, sizes, init.as_ref(), cancel, progress)?)
 }
 
 /// Writes what the job's training would show its network as a JPEG.

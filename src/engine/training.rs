@@ -2,6 +2,7 @@
 
 use super::dataset::{shipped_data, training_items, version_of};
 use super::evidence::population_name;
+use super::jobs::begun;
 use super::task::lower_priority;
 use super::{EngineError, Line, TrainJob, find_model};
 use crate::domain::{DataVersion, Filter, LabelledItem, ModelRef};
@@ -37,11 +38,10 @@ pub fn train(
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> Result<TrainReport, EngineError> {
     let gathered = training_items(line, &job.filter, job.dataset.as_deref())?;
-    let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
+    let (init, mut settings) = begun(line, &job)?;
     let models = line.store.folder().join("models");
     let name = job.name.unwrap_or_else(|| free_name(&models, &line.plan.name));
     check_free(&models, &name)?;
-    let mut settings = job.settings;
     settings.name.clone_from(&name);
     let version = version_of(line, &gathered, actor)?;
     settings.population = population_of(line, &version)?;

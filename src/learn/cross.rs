@@ -7,6 +7,7 @@ use super::split::deal;
 use super::train::train;
 use super::{LearnError, TrainSettings};
 use crate::domain::{LabelledItem, ModelRef};
+use crate::infer::Model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -23,12 +24,13 @@ pub struct CrossValidation {
     pub seconds_per_training: f64,
 }
 
-/// Trains once for each fold on the items of all others, and measures that model on the fold. The
+/// Trains once for each fold on the items of all others, from nothing or from `init`, and measures that model on the fold. The
 /// data set's own folds are used where every item has one, else groups are dealt into `folds`
 /// parts by seeded hash, class by class.
 pub fn cross_validate(
     items: &[LabelledItem],
     settings: &TrainSettings,
+    init: Option<&Model>,
     folds: usize,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
@@ -45,7 +47,7 @@ pub fn cross_validate(
         let (held, rest): (Vec<usize>, Vec<usize>) = (0..items.len()).partition(|&at| fold_of[at] == fold);
         let pick = |at: &[usize]| -> Vec<LabelledItem> { at.iter().map(|&at| items[at].clone()).collect() };
         let start = Instant::now();
-        let report = train(&pick(&rest), &settings, None, cancel, &mut |p| progress(fold, p))?;
+        let report = train(&pick(&rest), &settings, init, cancel, &mut |p| progress(fold, p))?;
         if report.stopped {
             return Err(LearnError::Cancelled);
         }

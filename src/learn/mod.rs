@@ -35,6 +35,7 @@ mod stand_out;
 mod surroundings;
 mod suspects;
 mod train;
+mod transfer;
 mod validate;
 mod versus;
 mod word_errors;

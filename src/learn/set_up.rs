@@ -44,6 +44,7 @@ pub(super) fn set_up<'a>(
     if let Some(init) = init.filter(|_| !usable.is_empty()) {
         check_init(init, settings.task, medium)?;
     }
+    let init = gone_on_with(settings, init);
     if medium == MediaKind::Audio && (settings.view.is_some() || settings.side_px != SIDE_PX) {
         return Err(LearnError::Settings(
             "view and side are for pictures, and these items are sounds".to_owned(),
@@ -86,6 +87,11 @@ pub(super) fn set_up<'a>(
     // Not only when hours of training are to become a package.
     spec.check().map_err(LearnError::Settings)?;
     Ok(SetUp { usable, skipped, task, classes, spec })
+}
+
+/// The model whose classes, layers and look a training takes over.
+pub(super) fn gone_on_with<'m>(settings: &TrainSettings, init: Option<&'m Model>) -> Option<&'m Model> {
+    init.filter(|_| !settings.transfer)
 }
 
 /// Whether a training can begin with this model's weights.

@@ -231,6 +231,10 @@ pub struct TrainSettings {
     pub refit: Option<bool>,
     /// To find defects or to name items; by itself to name them where none is called good.
     pub task: Option<Task>,
+    /// The first weights come from a model of other goods: its classes, and how it looks at items, are not
+    /// taken over.
+    #[serde(default)]
+    pub transfer: bool,
     /// Of sounds that have names only: each is where it stands out of its recording, if it does.
     pub stands_out: bool,
     /// Of what is said; absent for other tasks.
@@ -310,6 +314,7 @@ impl Default for TrainSettings {
             keep: Keep::default(),
             refit: None,
             task: None,
+            transfer: false,
             stands_out: true,
             speech: None,
             transcript: None,

@@ -11,11 +11,12 @@ use super::loss::loss;
 use super::network::{graph_for, priors, silence_item};
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
-use super::set_up::{SetUp, beyond, set_up};
+use super::set_up::{SetUp, beyond, gone_on_with, set_up};
 use super::settings::{Keep, TrainSettings, epochs_by_itself, window};
 use super::speech::{Spoken, examples};
 use super::split::{Part, split};
 use super::spoken::Speech;
+use super::transfer::transferred;
 use super::validate::{Checked, pixel_threshold, validation_score};
 use crate::domain::{LabelledItem, Task};
 use crate::infer::{InputSpec, Metric, Model, raw_scores, weights_from_bytes};
@@ -118,7 +119,7 @@ pub fn train_kept(
         }
     }
     let Fitted { weights, best_epoch, epochs } = fitted;
-    let graph = graph_for(set_up.task, spec, set_up.shown().len(), init);
+    let graph = graph_for(set_up.task, spec, set_up.shown().len(), gone_on_with(settings, init));
     let candidate = Candidate { settings, set_up: &set_up, loaded: &loaded, judged };
     let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
@@ -199,14 +200,17 @@ impl<'a> Run<'a> {
         }
         let SetUp { spec, task, .. } = set_up;
         let shown = set_up.shown().len();
-        let graph = graph_for(*task, spec, shown, init);
+        let graph = graph_for(*task, spec, shown, gone_on_with(settings, init));
         let mut net = TrainNet::new(&graph, settings.seed)?;
         // Only the whole view surely shows a defect that nobody has placed.
         let is_placed = train.iter().all(|sample| !sample.unplaced.contains(&true));
         let window = window(spec, if is_placed { settings.window_px } else { 0 });
         net.adopt(&priors(&graph, shown))?;
         if let Some(init) = init {
-            let weights = weights_from_bytes(init.package().1)?;
+            let mut weights = weights_from_bytes(init.package().1)?;
+            if settings.transfer {
+                weights = transferred(init.manifest(), weights, spec);
+            }
             if net.adopt(&weights)? == 0 {
                 return Err(LearnError::Initial("no layer agrees in name and shape".to_owned()));
             }

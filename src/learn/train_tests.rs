@@ -156,10 +156,16 @@ fn cross_validation_measures_each_item_once_and_keeps_units_and_given_folds_whol
     let settings = TrainSettings { epochs: Some(1), ..small() };
     let go = |items: &[LabelledItem], folds| {
         let mut seen = BTreeMap::new();
-        let cross =
-            crate::learn::cross_validate(items, &settings, folds, &AtomicBool::new(false), &mut |fold, p| {
+        let cross = crate::learn::cross_validate(
+            items,
+            &settings,
+            None,
+            folds,
+            &AtomicBool::new(false),
+            &mut |fold, p| {
                 seen.insert(fold, p.epoch);
-            });
+            },
+        );
         (cross.unwrap(), seen)
     };
     let (cross, seen) = go(&items, 3);
@@ -261,6 +267,43 @@ fn a_learning_curve_grows_and_says_where_labels_are_too_few() {
     let model = train(&items, &small(), None, &cancel, &mut |_| {}).unwrap().model;
     let from_a_package: Vec<bool> = curve(Some(&model)).iter().map(|p| p.init.is_some()).collect();
     assert_eq!(from_a_package, [false, true, false, true]);
+}
+
+#[test]
+fn a_model_of_other_goods_gives_weights_and_neither_classes_nor_its_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut items = spots(dir.path());
+    let cancel = AtomicBool::new(false);
+    let model = train(&items, &small(), None, &cancel, &mut |_| {}).unwrap().model;
+    for region in items.iter_mut().flat_map(|item| &mut item.label.regions) {
+        region.class = "mark".to_owned();
+    }
+    let local = small().input.map(|input| InputSpec { local_px: 8, ..input });
+    // At such a rate weights stay where they begin.
+    let settings = TrainSettings {
+        transfer: true,
+        input: local,
+        epochs: Some(1),
+        rate: 1e-7,
+        average_steps: 0,
+        ..small()
+    };
+    let made = |init: Option<&Model>| train(&items, &settings, init, &cancel, &mut |_| {}).unwrap().model;
+    let child = made(Some(&model));
+    assert_eq!(child.manifest().classes, ["good", "mark"]);
+    assert_eq!(child.manifest().input.local_px, 8);
+    // Of the first layer, those for the plane that both see.
+    let filters = |of: &Model, planes: usize| -> Vec<f32> {
+        let weights = weights_from_bytes(of.package().1).unwrap();
+        let (shape, values) = &weights["stem.weight"];
+        assert_eq!(shape[1], planes);
+        values.chunks_exact(planes * 9).flat_map(|one| one[..9].to_vec()).collect()
+    };
+    let apart = |of: &Model| -> f32 {
+        let pairs = filters(of, 2).into_iter().zip(filters(&model, 1));
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(apart(&child) < 1e-3 && apart(&made(None)) > 0.05, "{} {}", apart(&child), apart(&made(None)));
 }
 
 /// A spot in a view much larger than a window is learnt from windows and found in the whole view.
