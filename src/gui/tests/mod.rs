@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 const REVIEWER: &str = "anna";
 /// Reached only by a fault: trainings have the lowest priority, and get a processor only when the tests
 /// beside them are over.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A line with waiting items, and the window on it.
 struct Bench {
