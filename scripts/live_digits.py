@@ -3,11 +3,11 @@
 
     live_digits.py PROGRAM MODEL DATASET [GROUP ...]
 
-A sound server with a sink that only its monitor hears plays strings of five takes of one speaker (a GROUP
-of DATASET, a folder with items.jsonl; all without names), with up to 0.4 s between words and 2 s between strings,
-while `PROGRAM run` listens. Prints what was said and read, the word error rate beside that of the
-same strings read from files, and how long after the end of a voice it was decided. Needs pulseaudio,
-pulseaudio-utils, libasound2-plugins and sox.
+A sound server with a sink that only its monitor hears plays strings of five takes of one speaker (a
+GROUP of DATASET, a folder with items.jsonl; all without names) while `PROGRAM run` listens, with up to
+0.4 s between words and 2 s between strings. Prints what was said and read, the word error rate beside
+that of the same strings read from files, and how long after the end of a voice it was decided. Needs
+pulseaudio, pulseaudio-utils, libasound2-plugins and sox.
 """
 
 import json
@@ -47,6 +47,9 @@ def strings(data, groups, folder):
     for line in (data / "items.jsonl").read_text().splitlines():
         item = json.loads(line)
         takes.setdefault(item["group"], []).append(item)
+    unknown = set(groups) - set(takes)
+    if unknown:
+        sys.exit(f"no takes of {', '.join(sorted(unknown))}; there are {', '.join(sorted(takes))}")
     made = []
     for group in groups or sorted(takes):
         for number in range(STRINGS_PER_GROUP):
@@ -107,20 +110,25 @@ def decided(line):
 
 
 def compare(said, clips):
-    wrong, words = {}, {}
-    for item, clip in zip(said, clips):
-        group, read = item["group"], clip["prediction"].get("transcript") or ""
-        missed = errors(item["transcript"].split(), read.split())
-        words[group] = words.get(group, 0) + WORDS
-        wrong[group] = wrong.get(group, 0) + missed
-        print(f"{group}: {item['transcript']}" + (f"  READ  {read}" if missed else ""))
-    for group, count in words.items():
-        print(f"{group}: word error rate {wrong[group] / count:.3f}")
+    """String by string where each became one clip, and all words behind each other in any case."""
+    read = [clip["prediction"].get("transcript") or "" for clip in clips]
+    print(f"{len(said)} strings said, {len(clips)} clips")
+    for at, item in enumerate(said if len(said) == len(read) else []):
+        is_right = item["transcript"] == read[at]
+        print(f"{item['group']}: {item['transcript']}" + ("" if is_right else f"  READ  {read[at]}"))
+    wrong = errors(" ".join(item["transcript"] for item in said).split(), " ".join(read).split())
+    print(f"word error rate {wrong / (WORDS * len(said)):.3f}")
 
 
 def main():
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     program, model, data = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    folder = Path(tempfile.mkdtemp(prefix="live-digits-"))
+    with tempfile.TemporaryDirectory(prefix="live-digits-") as folder:
+        listen(program, model, data, sys.argv[4:], Path(folder))
+
+
+def listen(program, model, data, groups, folder):
     line, files = folder / "line", folder / "files"
     files.mkdir()
 
@@ -128,12 +136,13 @@ def main():
         run = subprocess.run([program, *map(str, arguments), "--json"], check=True, capture_output=True)
         return json.loads(run.stdout)
 
-    said = strings(data, sys.argv[4:], files)
+    said = strings(data, groups, files)
     secondlook("new", line, "--task", "transcribe", "--words", "digits", "--model", model)
     with (line / "line.toml").open("a") as plan:
         plan.write("\n[microphone]\n")
     sounds, env = server(folder)
-    station = subprocess.Popen([program, "run", line], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    station = subprocess.Popen([program, "run", line], env=env, **quiet)
     try:
         listed = ["pactl", "list", "short", "source-outputs"]
         until("somebody listens", lambda: subprocess.run(listed, env=env, capture_output=True).stdout)
@@ -147,9 +156,7 @@ def main():
         sounds.terminate()
     at = decided(line)
     clips = sorted(secondlook("queue", line), key=lambda clip: begun(clip["name"]))
-    print(f"{len(said)} strings said, {len(clips)} clips")
-    if len(clips) == len(said):
-        compare(said, clips)
+    compare(said, clips)
     late = []
     for clip in clips:
         path = next(line.rglob(clip["name"]))
