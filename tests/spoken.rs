@@ -82,6 +82,10 @@ fn a_promise_on_readings_holds_with_many_voices_and_is_refused_with_five() {
     assert!(many["passed"].as_u64() > Some(50) && many["error_rate"] == 0.0, "{many}");
     let few = replayed(100, 5);
     assert_eq!((&few["supported"], &few["passed"], &few["review"]), (&false.into(), &0.into(), &100.into()));
+    assert!(
+        many["missing"].is_null() && few["missing"].as_str().is_some_and(|why| why.contains("at most")),
+        "{few}"
+    );
     // The files themselves are heard and answered as well.
     let set = data(&floor.beside("heard"), 12, 12);
     let heard = Program::run(&["replay", place, &set, "--model", "spoken-digits"]).done();

@@ -116,6 +116,8 @@ pub struct ReplayRun {
     pub seed: u64,
     /// Whether the evidence supported the promise at the end.
     pub supported: bool,
+    /// What was missing to it then, in words.
+    pub missing: Option<String>,
     pub inspections: usize,
     pub passed: usize,
     pub diverted: usize,

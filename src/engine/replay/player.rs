@@ -81,6 +81,7 @@ impl<'a> Player<'a> {
             run: ReplayRun {
                 seed,
                 supported: false,
+                missing: None,
                 inspections: 0,
                 passed: 0,
                 diverted: 0,
@@ -145,7 +146,9 @@ impl<'a> Player<'a> {
         run.error_rate =
             rate(run.errors, run.passed + run.diverted).filter(|_| self.plan.task != Task::Defect);
         run.automation_rate = rate(run.passed + run.diverted, run.inspections).unwrap_or_default();
-        run.supported = self.line.support()?.is_some_and(|support| support.supported);
+        let support = self.line.support()?;
+        run.supported = support.as_ref().is_some_and(|support| support.supported);
+        run.missing = support.and_then(|support| support.missing());
         Ok(self.run)
     }
 
