@@ -322,6 +322,7 @@ fn shown_as(sound: &Sound) -> MelSpec {
         high_hz: f64::from(sound.rate_hz) / 2.0,
         hop_secs,
         window_secs: (2.0 * hop_secs).clamp(0.032, 0.3),
+        range_db: None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::{
     BoxPx, Edits, InputStats, LabelledItem, ModelRef, Probability, Region, Shape, Task, word_edits,
 };
 use crate::infer::{Metric, Model, Output};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
@@ -146,7 +146,7 @@ pub struct Suspect {
     pub probable: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PredictedRegion {
     pub class: String,
     pub score: Option<Probability>,

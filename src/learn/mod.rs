@@ -53,8 +53,8 @@ pub use examples::example_sheet;
 pub use metrics::ReliabilityBin;
 pub use people::{Apart, People, apart};
 pub use progress::Progress;
-pub use settings::{Augmentation, DataTrail, Keep, LossParts, SpeechSettings, TrainSettings, ViewChoice};
-pub use speech::{JoinRange, join_takes};
+pub use settings::{Augmentation, DataTrail, Keep, LossParts, TrainSettings, ViewChoice};
+pub use speech::{JoinRange, SpeechSettings, join_takes};
 pub use split::{Part, split};
 pub use train::{TrainReport, train, train_kept};
 

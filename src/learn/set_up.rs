@@ -3,7 +3,8 @@
 
 use super::LearnError;
 use super::data::{self, Loaded, Sample, unusable};
-use super::settings::{SIDE_PX, TrainSettings, choose_hearing, choose_input, choose_speech};
+use super::settings::{SIDE_PX, TrainSettings, choose_hearing, choose_input};
+use super::speech::choose_speech;
 use super::split::Part;
 use crate::domain::{Label, LabelledItem, MediaKind, Task};
 use crate::infer::{InputSpec, Model, shown};

@@ -1,6 +1,7 @@
 //! What a training can be told, and sensible choices from the data where it is told nothing.
 
 use super::data::{Listening, Look, medium};
+use super::speech::SpeechSettings;
 use crate::domain::{DataVersion, LabelledItem, MediaKind, Task, TranscriptRule};
 use crate::infer::{InputSpec, Levels, Manifest, View};
 use crate::media::MelSpec;
@@ -79,65 +80,6 @@ impl Default for Augmentation {
             mask: 0.0,
             colour: 0.0,
             paste_pose: 1.0,
-        }
-    }
-}
-
-/// Random changes of what is said, each drawn anew for every example; shares are 0 to 1, and what changes
-/// a voice is the largest change as a natural logarithm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpeechSettings {
-    /// Most takes that are joined, and the longest pause between two.
-    pub words_max: usize,
-    pub pause_secs: f32,
-    /// Of a whole string: pace and voice together, pace alone, formants alone. Of a take beside the others
-    /// of its string: pace and voice together.
-    pub speed: f32,
-    pub pace: f32,
-    pub formants: f32,
-    pub unsteady: f32,
-    /// How much louder or lower a take of a string is, and how low the whole may be.
-    pub uneven_db: f32,
-    pub quiet_db: f32,
-    /// How often there is noise that matters, and how loud it may be beside what is said.
-    pub noise: f32,
-    pub snr_db_min: f32,
-    /// How often a room, a telephone, or other voices are heard.
-    pub room: f32,
-    pub telephone: f32,
-    pub voices: f32,
-    /// How often nothing is said, and how often something that is no word.
-    pub silence: f32,
-    pub foreign: f32,
-    /// Longest stretch and widest band that are hidden.
-    pub hidden_columns: usize,
-    pub hidden_bands: usize,
-    /// Strings of takes that do not train, for calibration.
-    pub held_out: usize,
-}
-
-impl Default for SpeechSettings {
-    fn default() -> Self {
-        Self {
-            words_max: 10,
-            pause_secs: 0.4,
-            speed: 0.22,
-            pace: 0.17,
-            formants: 0.2,
-            unsteady: 0.05,
-            uneven_db: 5.0,
-            quiet_db: 30.0,
-            noise: 0.9,
-            snr_db_min: 0.0,
-            room: 0.4,
-            telephone: 0.25,
-            voices: 0.2,
-            silence: 0.03,
-            foreign: 0.03,
-            hidden_columns: 14,
-            hidden_bands: 16,
-            held_out: 160,
         }
     }
 }
@@ -535,7 +477,7 @@ const HOP_MAX_SECS: f64 = 0.05;
 const LOW_HZ: f64 = 40.0;
 const HIGH_HZ: f64 = 16_000.0;
 /// Below half the rate recordings fade out.
-const USED_BAND: f64 = 0.96;
+pub(super) const USED_BAND: f64 = 0.96;
 
 /// Chooses the picture of sounds from what the recordings are like.
 pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) -> InputSpec {
@@ -548,6 +490,7 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
         hop_secs,
         // Half of each window lies in the next, so that nothing falls between two.
         window_secs: WINDOW_SECS.max(2.0 * hop_secs),
+        range_db: None,
     };
     let width = |secs, most| sound.columns(secs).next_multiple_of(32).min(most);
     let width_px = width(listening.secs, COLUMNS_MAX).max(width(whole_secs, WHOLE_COLUMNS_MAX));
@@ -564,37 +507,5 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
         local_px: settings.local_px.unwrap_or(0),
         sound: Some(sound),
         difference: false,
-    }
-}
-
-/// What is said lies below this, at every rate.
-const SPEECH_LOW_HZ: f64 = 60.0;
-const SPEECH_HIGH_HZ: f64 = 3800.0;
-/// A shorter window than for other sounds: the pitch of a voice says nothing of its words.
-const SPEECH_BANDS: u32 = 64;
-const SPEECH_WINDOW_SECS: f64 = 0.02;
-/// One window, and how much of it two share: a word on the border of one is whole in another.
-const SPEECH_COLUMNS: u32 = 512;
-const SPEECH_OVERLAP: u32 = 96;
-
-/// The picture of what is said: the band that every telephone has, so that recordings at all rates look alike.
-pub(super) fn choose_speech(listening: &Listening, settings: &TrainSettings) -> InputSpec {
-    let heard = choose_hearing(listening, settings);
-    let high_hz = SPEECH_HIGH_HZ.min(USED_BAND * f64::from(listening.rate_hz) / 2.0);
-    let sound = heard.sound.map(|sound| MelSpec {
-        bands: SPEECH_BANDS,
-        low_hz: SPEECH_LOW_HZ,
-        high_hz,
-        window_secs: SPEECH_WINDOW_SECS,
-        ..sound
-    });
-    InputSpec {
-        width_px: SPEECH_COLUMNS,
-        height_px: SPEECH_BANDS,
-        levels: Levels::PerBand,
-        view: View::Tiles { overlap_px: SPEECH_OVERLAP },
-        local_px: 0,
-        sound,
-        ..heard
     }
 }

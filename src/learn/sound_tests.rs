@@ -46,7 +46,14 @@ fn item(dir: &Path, number: usize, sound: &Sound, label: Label) -> LabelledItem 
 }
 
 fn settings(epochs: usize) -> TrainSettings {
-    let sound = MelSpec { bands: 32, low_hz: 50.0, high_hz: 3900.0, hop_secs: 0.02, window_secs: 0.04 };
+    let sound = MelSpec {
+        bands: 32,
+        low_hz: 50.0,
+        high_hz: 3900.0,
+        hop_secs: 0.02,
+        window_secs: 0.04,
+        range_db: None,
+    };
     let input = InputSpec {
         width_px: 128,
         height_px: 32,

@@ -29,6 +29,10 @@ pub struct MelSpec {
     /// Seconds from one column to the next, and under one window.
     pub hop_secs: f64,
     pub window_secs: f64,
+    /// What lies more than so many dB beneath the loudest is seen as lying there: the silence of a machine as
+    /// that of a room. Without it silence is what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_db: Option<f64>,
 }
 
 /// Mel of a frequency (O'Shaughnessy, 1987).
@@ -48,6 +52,9 @@ impl MelSpec {
         match () {
             () if !(8..=512).contains(&self.bands) => Err(format!("{} bands: 8 to 512", self.bands)),
             () if !is_ordered => Err(format!("{} to {} Hz is no band", self.low_hz, self.high_hz)),
+            () if !self.range_db.is_none_or(|range| (20.0..=125.0).contains(&range)) => {
+                Err("range_db is 20 to 125".to_owned())
+            }
             () if !in_time => Err("hop_secs is 0.0001 to 1, window_secs at most 0.3".to_owned()),
             () => Ok(()),
         }
@@ -125,7 +132,22 @@ pub fn mel_picture(sound: &Sound, spec: &MelSpec) -> Raster {
             pixels[row * width + x] = pixel;
         }
     }
+    if let Some(range_db) = spec.range_db {
+        raise(&mut pixels, range_db);
+    }
     Raster { width: spec.columns(sound.secs()), height: spec.bands, channels: 1, pixels }
+}
+
+/// To so many dB beneath the loudest at the least.
+fn raise(pixels: &mut [u8], range_db: f64) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be a part of 255"
+    )]
+    let range = (255.0 * range_db / f64::from(CEILING_DB - FLOOR_DB)).round() as u8;
+    let least = pixels.iter().max().copied().unwrap_or(0).saturating_sub(range);
+    pixels.iter_mut().for_each(|pixel| *pixel = (*pixel).max(least));
 }
 
 /// Columns of such a picture one by one, wherever they stand: of hours only what is looked at.
@@ -281,8 +303,14 @@ fn mirrored(at: isize, frames: usize) -> usize {
 mod tests {
     use super::*;
 
-    const SPEC: MelSpec =
-        MelSpec { bands: 64, low_hz: 50.0, high_hz: 7600.0, hop_secs: 0.01, window_secs: 0.032 };
+    const SPEC: MelSpec = MelSpec {
+        bands: 64,
+        low_hz: 50.0,
+        high_hz: 7600.0,
+        hop_secs: 0.01,
+        window_secs: 0.032,
+        range_db: None,
+    };
 
     fn tone(rate_hz: u32, frequency: f64, channels: u32) -> Sound {
         let sample = |i: u32| {
@@ -323,6 +351,22 @@ mod tests {
         let narrow = mel_picture(&tone(8000, 1000.0, 1), &SPEC);
         let row = |frequency: f64| SPEC.row_of(frequency) as usize;
         assert!((0..row(4200.0)).all(|y| narrow.pixels[y * 100..][..100].iter().all(|v| *v == 0)));
+    }
+
+    #[test]
+    fn with_a_range_silence_is_no_quieter_than_a_room() {
+        let spec = MelSpec { range_db: Some(75.0), ..SPEC };
+        let mut sound = tone(16_000, 1000.0, 1);
+        sound.samples.resize(32_000, 0.0);
+        let lowest = |sound: &Sound, spec| mel_picture(sound, spec).pixels.into_iter().min().unwrap();
+        let range = f32::from(mel_picture(&sound, &spec).pixels.iter().max().unwrap() - lowest(&sound, &spec));
+        assert!((range * (CEILING_DB - FLOOR_DB) / 255.0 - 75.0).abs() < 1.0);
+        assert_eq!(lowest(&sound, &SPEC), 0);
+        // What is louder stays as it is.
+        let pairs = [&SPEC, &spec].map(|spec| mel_picture(&sound, spec).pixels);
+        let floor = lowest(&sound, &spec);
+        assert!(pairs[0].iter().zip(&pairs[1]).all(|(plain, raised)| (*plain).max(floor) == *raised));
+        assert!(MelSpec { range_db: Some(5.0), ..SPEC }.check().is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::domain::{
     InputStats, Label, LabelledItem, MediaHash, MediaKind, ModelRef, Prediction, Probability, Reason, Timing,
 };
 use crate::infer::Model;
+use crate::learn::PredictedRegion;
 use crate::media::{Raster, decode, decode_image};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -99,6 +100,8 @@ struct Row {
     group: String,
     probabilities: BTreeMap<String, Probability>,
     truth: String,
+    #[serde(default)]
+    regions: Vec<PredictedRegion>,
     /// Of what is said.
     #[serde(default)]
     transcript: Option<String>,
@@ -137,7 +140,7 @@ pub(super) fn read_scores(
         let prediction = Prediction {
             model: model.clone(),
             probabilities: row.probabilities,
-            regions: Vec::new(),
+            regions: row.regions.iter().filter_map(PredictedRegion::region).collect(),
             transcript: row.transcript,
             timing: Timing::default(),
             inputs: row.inputs,
@@ -146,4 +149,32 @@ pub(super) fn read_scores(
         scored.push(Scored { media, bytes: 0, prediction: Ok(prediction) });
     }
     Ok((items, scored))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_bring_what_is_watched_with_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.jsonl");
+        let row = serde_json::json!({
+            "media": "a.wav", "group": "anna", "truth": "one two", "transcript": "one two",
+            "probabilities": { "one two": 0.9 }, "features": [0.5],
+            "regions": [
+                { "class": "one", "score": 0.1, "span_secs": [0.2, 0.5] },
+                { "class": "two", "score": 0.1, "span_secs": [0.8, 1.2] },
+            ],
+        });
+        std::fs::write(&path, format!("{row}\n\n")).unwrap();
+        let model = ModelRef { name: "scores".into(), hash: String::new() };
+        let (items, scored) = read_scores(&path, &model).unwrap();
+        assert_eq!((items.len(), scored.len()), (1, 1));
+        let prediction = scored[0].prediction.as_ref().unwrap();
+        assert_eq!((prediction.label(), prediction.features.as_slice()), ("one two", [0.5].as_slice()));
+        assert_eq!(prediction.speaking_rate(), Some(2.0));
+        std::fs::write(&path, "{}\n").unwrap();
+        assert!(read_scores(&path, &model).is_err_and(|error| error.to_string().contains("line 1")));
+    }
 }

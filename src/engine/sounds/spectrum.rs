@@ -30,7 +30,16 @@ impl SpectrumAxis {
         let bands = u32::try_from(rows).unwrap_or(u32::MAX);
         let rate = f64::from(rate_hz);
         let window_secs = WINDOW_SECS;
-        Self { spec: MelSpec { bands, low_hz: 0.0, high_hz: rate / 2.0, hop_secs: window_secs, window_secs } }
+        Self {
+            spec: MelSpec {
+                bands,
+                low_hz: 0.0,
+                high_hz: rate / 2.0,
+                hop_secs: window_secs,
+                window_secs,
+                range_db: None,
+            },
+        }
     }
 
     #[must_use]

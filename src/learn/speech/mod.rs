@@ -6,13 +6,15 @@
 
 mod example;
 mod join;
+mod settings;
 mod sound;
 mod strings;
 
 pub(super) use example::{Heard, Spoken, examples, held_out};
+pub use settings::SpeechSettings;
+pub(super) use settings::choose_speech;
 pub use strings::{JoinRange, join_takes};
 
-use super::settings::SpeechSettings;
 use crate::domain::{LabelledItem, TranscriptRule};
 use crate::media::{Resampler, Sound};
 use std::collections::BTreeMap;
@@ -47,9 +49,12 @@ impl Take {
     }
 }
 
-/// The mean of the channels at another rate.
+/// The mean of the channels at another rate, around zero: where a recording with an offset begins and ends
+/// between others, it would click.
 fn at_rate(sound: &Sound, rate_hz: u32) -> Vec<f32> {
-    let mono = sound.mono();
+    let mut mono = sound.mono();
+    let offset = mono.iter().sum::<f32>() / mono.len().max(1) as f32;
+    mono.iter_mut().for_each(|v| *v -= offset);
     if sound.rate_hz == rate_hz {
         return mono;
     }

@@ -46,6 +46,15 @@ fn takes_stand_where_their_pauses_put_them_and_noise_at_its_ratio() {
     assert!(rms(&low) < 0.02 && (rms(&middle) / (0.3 / 2.0_f32.sqrt()) - 1.0).abs() < 0.1);
 }
 
+#[test]
+fn a_take_with_an_offset_does_not_click_where_it_begins() {
+    let sound = Sound { rate_hz: 16_000, channels: 1, samples: vec![0.25; 1600] };
+    for rate_hz in [16_000, RATE_HZ] {
+        assert!(at_rate(&sound, rate_hz).iter().all(|v| v.abs() < 1e-6));
+    }
+    assert!(at_rate(&Sound { samples: Vec::new(), ..sound }, 16_000).is_empty());
+}
+
 /// Words as tones: one of three frequencies, a little different each time.
 fn takes(dir: &Path) -> Vec<LabelledItem> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
@@ -95,7 +104,14 @@ fn strings_are_learnt_from_single_words() {
         (speech.hidden_columns, speech.hidden_bands) = (10, 10);
     }
     // A tone does not change: relative to the means of its bands little is left of it.
-    let sound = MelSpec { bands: 64, low_hz: 60.0, high_hz: 3800.0, hop_secs: 0.01, window_secs: 0.032 };
+    let sound = MelSpec {
+        bands: 64,
+        low_hz: 60.0,
+        high_hz: 3800.0,
+        hop_secs: 0.01,
+        window_secs: 0.032,
+        range_db: None,
+    };
     settings.input = Some(InputSpec {
         width_px: 512,
         height_px: sound.bands,
