@@ -7,6 +7,9 @@ use crate::store::Store;
 use std::fs;
 use std::path::Path;
 
+/// What a replay of predictions calls the model that made them: it knows its scores, and has no package.
+pub(super) const SCORES: &str = "scores";
+
 /// `name` is a package of the line, a shipped one, or a folder with a package, in this order. One that writes
 /// down what is said does it as the line's plan has it.
 pub fn find_model(line: Option<&Path>, name: &str) -> Result<Model, EngineError> {
@@ -47,6 +50,11 @@ fn package(line: Option<&Path>, name: &str) -> Result<Model, EngineError> {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let hint = match close {
         Some((_, candidate)) => format!("; did you mean \"{candidate}\"?"),
+        None if name == SCORES => {
+            ": a replay of predictions knows it by its scores alone, and it has no package; what they support \
+             is in what the replay printed"
+                .to_owned()
+        }
         None if known.is_empty() => String::new(),
         None => format!(". Hint: there are {}, or name a package's folder", known.join(", ")),
     };

@@ -6,8 +6,10 @@ use super::levels::LevelLook;
 use super::theme::{RADIUS_SMALL, Tokens};
 use crate::domain::MediaHash;
 use crate::engine::{Fetched, Heat, Pictures, Pyramid, Raster, Seen, Want};
+use eframe::egui::text::{LayoutJob, TextWrapping};
 use eframe::egui::{
-    self, Color32, ColorImage, Painter, Rect, Stroke, StrokeKind, TextureHandle, TextureOptions, pos2, vec2,
+    self, Color32, ColorImage, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, TextureHandle,
+    TextureOptions, pos2, vec2,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -215,6 +217,13 @@ pub fn paint_sound_mark(painter: &Painter, place: Rect, t: Tokens) {
     let mark = Rect::from_min_size(place.right_bottom() - vec2(23.0, 23.0), vec2(19.0, 19.0));
     painter.rect_filled(mark, RADIUS_SMALL, t.background[1]);
     Icon::Sound.paint(painter, mark.shrink(2.5), t.text[0]);
+}
+
+/// Words beneath a thumbnail, of this size, cut off where they are wider.
+pub fn paint_words(painter: &Painter, at: Pos2, words: &str, [size, width]: [f32; 2], ink: Color32) {
+    let mut line = LayoutJob::simple_singleline(words.to_owned(), FontId::proportional(size), ink);
+    line.wrap = TextWrapping::truncate_at_width(width);
+    painter.galley(at, painter.layout_job(line), ink);
 }
 
 /// A thumbnail as large as its place allows, framed; a cross where it cannot be shown.

@@ -234,7 +234,7 @@ impl ModelsPage {
     }
 
     fn parts_ui(&mut self, ui: &mut Ui) {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             for (part, name) in [
                 (Part::Release, tr("Release")),
                 (Part::Errors, tr("Where it errs")),

@@ -1,10 +1,11 @@
 //! The live model beside the people who answered what it has seen.
 
+use super::layout::figures_ui;
 use super::page::Page;
 use super::texts::tr;
-use super::theme::{SECONDARY, SPACE, Tokens};
+use super::theme::{SECONDARY, SPACE};
 use super::verbs::Verb;
-use super::widgets::{card_ui, figure_ui, note, percent, secondary};
+use super::widgets::{card_ui, note, percent, secondary};
 use crate::engine::{Ask, BesidePeople, Share};
 use eframe::egui::{Grid, RichText, Ui, vec2};
 
@@ -23,13 +24,11 @@ pub(super) fn people_ui(ui: &mut Ui, page: &mut Page<'_>, report: &BesidePeople)
             (tr("Defective, called good"), report.missed, tr("defective units")),
             (tr("Good, called defective"), report.overkill, tr("good units")),
         ];
-        ui.columns(figures.len(), |columns| {
-            for (ui, (title, share, of)) in columns.iter_mut().zip(figures) {
-                if let Some(share) = share {
-                    share_ui(ui, title, share, of, t);
-                }
-            }
-        });
+        let known = figures.into_iter().filter_map(|(title, share, of)| Some((title, figure(share?, of))));
+        let known: Vec<(&str, [String; 2])> = known.collect();
+        let known: Vec<[&str; 3]> =
+            known.iter().map(|(title, [rate, about])| [*title, rate, about]).collect();
+        figures_ui(ui, &known);
         if report.listed.is_empty() {
             return;
         }
@@ -54,9 +53,9 @@ pub(super) fn people_ui(ui: &mut Ui, page: &mut Page<'_>, report: &BesidePeople)
     ui.add_space(SPACE[1]);
 }
 
-fn share_ui(ui: &mut Ui, title: &str, share: Share, of: &str, t: Tokens) {
+/// A rate, and what is known of it.
+fn figure(share: Share, of: &str) -> [String; 2] {
     let rate = percent(share.errors as f64 / share.n.max(1) as f64);
     let interval = format!("[{}, {}]", percent(share.low), percent(share.high));
-    let about = format!("{} {} {} {of} · {interval}", share.errors, tr("of"), share.n);
-    figure_ui(ui, title, &rate, &about, t.text[0]);
+    [rate, format!("{} {} {} {of} · {interval}", share.errors, tr("of"), share.n)]
 }

@@ -273,7 +273,7 @@ pub fn chip_ui(ui: &mut Ui, text: impl Into<egui::WidgetText>) -> Response {
         .stroke(Stroke::new(1.0, t.line))
         .corner_radius(RADIUS_CONTROL)
         .inner_margin(egui::Margin::symmetric(10, 6));
-    frame.show(ui, |ui| ui.label(text)).response
+    frame.show(ui, |ui| ui.add(egui::Label::new(text).truncate())).response
 }
 
 /// A chip that can be pressed.

@@ -359,7 +359,8 @@ mod tests {
         let mut sound = tone(16_000, 1000.0, 1);
         sound.samples.resize(32_000, 0.0);
         let lowest = |sound: &Sound, spec| mel_picture(sound, spec).pixels.into_iter().min().unwrap();
-        let range = f32::from(mel_picture(&sound, &spec).pixels.iter().max().unwrap() - lowest(&sound, &spec));
+        let range =
+            f32::from(mel_picture(&sound, &spec).pixels.iter().max().unwrap() - lowest(&sound, &spec));
         assert!((range * (CEILING_DB - FLOOR_DB) / 255.0 - 75.0).abs() < 1.0);
         assert_eq!(lowest(&sound, &SPEC), 0);
         // What is louder stays as it is.

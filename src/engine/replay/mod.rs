@@ -9,6 +9,7 @@ mod score;
 pub use page::write_page;
 
 use super::data::{Dataset, absolute};
+use super::model::SCORES;
 use super::{EngineError, Line, LineRequest, find_model};
 use crate::domain::{AlarmKind, Event, LabelledItem, Level, ModelRef, Plan};
 use crate::infer::Model;
@@ -265,7 +266,7 @@ fn first_model(line: &Line, dataset: &ReplaySet, options: &ReplayOptions) -> Res
     if let ReplaySet::Scores(path) = dataset {
         let bytes = std::fs::read(path).map_err(EngineError::io("cannot read", path))?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
-        return Ok(First::Scores(ModelRef { name: "scores".into(), hash }));
+        return Ok(First::Scores(ModelRef { name: SCORES.into(), hash }));
     }
     if options.from_nothing {
         return Ok(First::Nothing);

@@ -4,7 +4,7 @@
 mod charts;
 mod transfer;
 
-use super::album::{paint_sound_mark, paint_thumb};
+use super::album::{paint_sound_mark, paint_thumb, paint_words};
 use super::page::Page;
 use super::review::label_text;
 use super::texts::tr;
@@ -15,7 +15,6 @@ use super::widgets::{Face, button_ui, note, row_ui, secondary};
 use crate::domain::{ItemId, LabelStatus, MediaKind, Task};
 use crate::engine::{Ask, DeskEvent, LabelList};
 use crate::store::{LabelFilter, Labelled};
-use eframe::egui::text::{LayoutJob, TextWrapping};
 use eframe::egui::{
     self, Align2, FontId, Modifiers, Rect, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
 };
@@ -291,9 +290,7 @@ impl LabelsPage {
         let painter = painter.with_clip_rect(rect);
         let regions = row.label.regions.len();
         let about = if regions > 0 { format!("{text} · {regions}") } else { text.clone() };
-        let mut line = LayoutJob::simple_singleline(about, FontId::proportional(SECONDARY), t.text[0]);
-        line.wrap = TextWrapping::truncate_at_width(CELL[0]);
-        painter.galley(pos2(rect.left(), place.bottom() + 5.0), painter.layout_job(line), t.text[0]);
+        paint_words(&painter, place.left_bottom() + vec2(0.0, 5.0), &about, [SECONDARY, CELL[0]], t.text[0]);
         painter.text(
             pos2(rect.left(), place.bottom() + 24.0),
             Align2::LEFT_TOP,

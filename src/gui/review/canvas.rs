@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 /// Points of the screen within which a corner is still meant.
 const REACH: f32 = 9.0;
+/// What a clock's chip takes.
+const CLOCK_ROOM: f32 = 90.0;
 const LOUPE_RADIUS: f32 = 110.0;
 const LOUPE_ZOOM: f32 = 4.0;
 /// How long each picture is shown in turn: slow enough not to flicker.
@@ -338,50 +340,50 @@ impl ReviewPage {
             area.min + vec2(SPACE[2], SPACE[2]),
             vec2(area.width() - 2.0 * SPACE[2], 34.0),
         );
-        ui.scope_builder(
-            UiBuilder::new().max_rect(line).layout(egui::Layout::left_to_right(egui::Align::Center)),
-            |ui| {
-                self.item_chips_ui(ui, page, card);
-                let text = |text: String| RichText::new(text).size(SECONDARY).color(t.text[1]);
-                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    if card.item.reference.is_some() {
-                        let name =
-                            format!("{}: {}  {}", tr("Reference"), view.name(), page.cap(Verb::Reference));
-                        if chip_button_ui(ui, text(name)).clicked() {
-                            page.verbs.push(Verb::Reference);
-                        }
-                    }
-                    if !self.look.is_plain() {
-                        chip_ui(ui, text(self.look.text()));
-                    }
-                    if let Some((area, size)) = self.area {
-                        let scale = self.camera.scale(area, size) * page.per_point;
-                        let zoom = if self.camera.is_fit() {
-                            format!("{} {:.0} %", tr("Fit"), scale * 100.0)
-                        } else {
-                            format!("{:.0} %", scale * 100.0)
-                        };
-                        chip_ui(ui, text(zoom));
-                    }
-                });
-            },
-        );
+        let layout = egui::Layout::right_to_left(egui::Align::Center);
+        ui.scope_builder(UiBuilder::new().max_rect(line).layout(layout), |ui| {
+            let text = |text: String| RichText::new(text).size(SECONDARY).color(t.text[1]);
+            if card.item.reference.is_some() {
+                let name = format!("{}: {}  {}", tr("Reference"), view.name(), page.cap(Verb::Reference));
+                if chip_button_ui(ui, text(name)).clicked() {
+                    page.verbs.push(Verb::Reference);
+                }
+            }
+            if !self.look.is_plain() {
+                chip_ui(ui, text(self.look.text()));
+            }
+            if let Some((area, size)) = self.area {
+                let scale = self.camera.scale(area, size) * page.per_point;
+                let zoom = if self.camera.is_fit() {
+                    format!("{} {:.0} %", tr("Fit"), scale * 100.0)
+                } else {
+                    format!("{:.0} %", scale * 100.0)
+                };
+                chip_ui(ui, text(zoom));
+            }
+            self.item_chips_ui(ui, page, card);
+        });
         self.overview_ui(ui, page, card, area);
     }
 
-    /// Which item it is.
+    /// Which item it is, from the left in the room that other chips leave.
     pub(super) fn item_chips_ui(&self, ui: &mut Ui, page: &Page<'_>, card: &Card) {
         let t = page.tokens;
         let text = |text: String| RichText::new(text).size(SECONDARY).color(t.text[1]);
-        chip_ui(ui, text(format!("{} {}", tr("unit"), card.item.unit)));
-        if card.inspection.len() > 1 {
-            let at = card.inspection.iter().position(|other| other.item.id == card.item.id).unwrap_or(0) + 1;
-            chip_ui(ui, text(format!("{at} {} {}", tr("of"), card.inspection.len())));
-        }
-        chip_ui(ui, text(super::super::time::clock(card.item.arrived_at)));
-        if self.shown_at.is_none() {
-            chip_ui(ui, text(tr("Loading…").to_owned()));
-        }
+        ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+            chip_ui(ui, text(format!("{} {}", tr("unit"), card.item.unit)));
+            if card.inspection.len() > 1 {
+                let at = card.inspection.iter().position(|other| other.item.id == card.item.id);
+                let at = at.unwrap_or(0) + 1;
+                chip_ui(ui, text(format!("{at} {} {}", tr("of"), card.inspection.len())));
+            }
+            if self.shown_at.is_none() {
+                chip_ui(ui, text(tr("Loading…").to_owned()));
+            }
+            if ui.available_width() > CLOCK_ROOM {
+                chip_ui(ui, text(super::super::time::clock(card.item.arrived_at)));
+            }
+        });
     }
 
     /// Where one is, once the picture is larger than its place.
@@ -418,9 +420,12 @@ impl ReviewPage {
             (Verb::Merge, Icon::Merge, None),
             (Verb::DeleteRegion, Icon::Delete, None),
         ];
-        let column = Rect::from_min_size(area.min + vec2(SPACE[2], 60.0), vec2(44.0, area.height() - 80.0));
-        ui.scope_builder(UiBuilder::new().max_rect(column), |ui| {
-            ui.spacing_mut().item_spacing.y = SPACE[0];
+        // Two columns where the picture is too low for one.
+        let side = vec2(2.0 * 44.0 + SPACE[0], area.height() - 80.0);
+        let column = Rect::from_min_size(area.min + vec2(SPACE[2], 60.0), side);
+        let layout = egui::Layout::top_down(egui::Align::Min).with_main_wrap(true);
+        ui.scope_builder(UiBuilder::new().max_rect(column).layout(layout), |ui| {
+            ui.spacing_mut().item_spacing = vec2(SPACE[0], SPACE[0]);
             for (verb, icon, tool) in tools {
                 tool_ui(ui, page, verb, icon, tool == Some(editor.tool));
             }

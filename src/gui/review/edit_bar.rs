@@ -31,7 +31,7 @@ pub fn edit_chip_ui(ui: &mut Ui, page: &Page<'_>, area: Rect, regions: &Regions,
     );
     let ink = page.tokens.text[1];
     let galley = ui.painter().layout_no_wrap(words.clone(), FontId::proportional(SECONDARY), ink);
-    let room = galley.size() + vec2(22.0, 14.0);
+    let room = galley.size() + vec2(24.0, 14.0);
     let place = Align2::CENTER_BOTTOM.anchor_size(area.center_bottom() - vec2(0.0, SPACE[2]), room);
     ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
         chip_ui(ui, RichText::new(words).size(SECONDARY).color(ink));

@@ -1,6 +1,6 @@
 //! What comes next, and how many wait.
 
-use super::super::album::{paint_sound_mark, paint_thumb};
+use super::super::album::{paint_sound_mark, paint_thumb, paint_words};
 use super::super::page::Page;
 use super::super::texts::tr;
 use super::super::theme::{FIGURE, NOTE, SPACE};
@@ -8,9 +8,7 @@ use super::super::verbs::Verb;
 use super::super::widgets::{duration, note};
 use crate::domain::{Item, MediaKind, Timestamp};
 use crate::engine::{Ask, COUNT_MAX, Sight};
-use eframe::egui::{
-    self, Align, Align2, FontId, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2,
-};
+use eframe::egui::{self, Align, Layout, Rect, RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
 pub const HEIGHT: f32 = 132.0;
 const THUMB: [f32; 2] = [112.0, 84.0];
@@ -80,12 +78,6 @@ fn thumb_ui(ui: &mut Ui, page: &mut Page<'_>, item: &Item, about: &str, is_curre
         paint_sound_mark(painter, place, t);
     }
     let painter = painter.with_clip_rect(rect);
-    painter.text(
-        pos2(place.left(), place.bottom() + 6.0),
-        Align2::LEFT_TOP,
-        about,
-        FontId::proportional(NOTE),
-        t.text[1],
-    );
+    paint_words(&painter, place.left_bottom() + vec2(0.0, 6.0), about, [NOTE, THUMB[0]], t.text[1]);
     response.on_hover_text(&item.name).clicked()
 }

@@ -21,31 +21,29 @@ impl ReviewPage {
             whole.min + vec2(SPACE[2], SPACE[2]),
             vec2(whole.width() - 2.0 * SPACE[2], 34.0),
         );
-        let layout = Layout::left_to_right(Align::Center);
+        let layout = Layout::right_to_left(Align::Center);
         ui.scope_builder(UiBuilder::new().max_rect(line).layout(layout), |ui| {
+            let text = |text: String| RichText::new(text).size(SECONDARY).color(t.text[1]);
+            if let Some(placed) = &self.sound.placed {
+                let shown = placed.ruled.end() - placed.ruled.start;
+                let zoom = if self.sound.axis.is_fit() {
+                    format!("{} {}", tr("Fit"), secs_text(placed.secs))
+                } else {
+                    format!("{} {} {}", secs_text(shown), tr("of"), secs_text(placed.secs))
+                };
+                if chip_button_ui(ui, text(zoom)).on_hover_text(Verb::Fit.about().hint()).clicked() {
+                    page.verbs.push(Verb::Fit);
+                }
+                chip_ui(ui, text(rate_text(placed.rate_hz)));
+            }
+            chip_ui(ui, text(self.sound.look.text()));
+            if let Shown::Ready(head) = page.session.recordings.head(&card.item.media) {
+                let known = head.peaks.share();
+                if known < 1.0 {
+                    chip_ui(ui, text(format!("{} {}", tr("waveform"), percent(known))));
+                }
+            }
             self.item_chips_ui(ui, page, card);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let text = |text: String| RichText::new(text).size(SECONDARY).color(t.text[1]);
-                if let Some(placed) = &self.sound.placed {
-                    let shown = placed.ruled.end() - placed.ruled.start;
-                    let zoom = if self.sound.axis.is_fit() {
-                        format!("{} {}", tr("Fit"), secs_text(placed.secs))
-                    } else {
-                        format!("{} {} {}", secs_text(shown), tr("of"), secs_text(placed.secs))
-                    };
-                    if chip_button_ui(ui, text(zoom)).on_hover_text(Verb::Fit.about().hint()).clicked() {
-                        page.verbs.push(Verb::Fit);
-                    }
-                    chip_ui(ui, text(rate_text(placed.rate_hz)));
-                }
-                chip_ui(ui, text(self.sound.look.text()));
-                if let Shown::Ready(head) = page.session.recordings.head(&card.item.media) {
-                    let known = head.peaks.share();
-                    if known < 1.0 {
-                        chip_ui(ui, text(format!("{} {}", tr("waveform"), percent(known))));
-                    }
-                }
-            });
         });
     }
 
