@@ -56,6 +56,7 @@ pub(super) fn people_ui(ui: &mut Ui, page: &mut Page<'_>, report: &BesidePeople)
 /// A rate, and what is known of it.
 fn figure(share: Share, of: &str) -> [String; 2] {
     let rate = percent(share.errors as f64 / share.n.max(1) as f64);
-    let interval = format!("[{}, {}]", percent(share.low), percent(share.high));
+    // In one piece where the line breaks.
+    let interval = format!("[{}, {}]", percent(share.low), percent(share.high)).replace(' ', "\u{a0}");
     [rate, format!("{} {} {} {of} · {interval}", share.errors, tr("of"), share.n)]
 }

@@ -8,7 +8,7 @@ use super::data::{Canvas, Sample};
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
-use super::surroundings::{colour, hide, lay_beneath};
+use super::surroundings::{colour, hide, hiss, lay_beneath};
 use crate::infer::{InputSpec, MID_GREY, View, computed_planes, normalisation};
 use crate::nn::PIXEL_STRIDE;
 use rand::{Rng, SeedableRng};
@@ -97,18 +97,24 @@ pub(super) fn example(
         paste(&mut rng, &mut values, &levels(&canvas, spec, &warp), &coverage(&canvas, spec, &warp), spec);
         truth = targets(donor, &canvas, spec, &warp);
     }
+    let mut is_laid = false;
     if !beds.is_empty() && rng.random_bool(f64::from(settings.beneath).clamp(0.0, 1.0)) {
         let bed = beds[rng.random_range(0..beds.len())];
         let lower = bed.canvas()?;
         let warp_of_lower = draw_warp(&mut rng, &lower, spec, settings);
         let share = lay_beneath(&mut rng, &mut values, &levels(&lower, spec, &warp_of_lower));
-        // It ends with the upper one.
-        if !is_pasted {
-            hide_beyond(&mut values, &canvas, spec, &warp);
-        }
         if bed.is_defective() {
             share_name(&mut truth, bed, share);
         }
+        is_laid = true;
+    }
+    if settings.hiss > 0.0 && rng.random_bool(f64::from(settings.hiss).clamp(0.0, 1.0)) {
+        hiss(&mut rng, &mut values, spec);
+        is_laid = true;
+    }
+    // What lies beneath ends with the upper one.
+    if is_laid && !is_pasted {
+        hide_beyond(&mut values, &canvas, spec, &warp);
     }
     relight(&mut rng, &mut values, spec, settings);
     if settings.colour > 0.0 {

@@ -35,11 +35,13 @@ pub struct Augmentation {
     /// How often the defect of another item is laid over a good one, 0 to 1.
     pub paste: f32,
     /// Of sounds: the largest shift in time of those that are heard whole, as a share of the sound, which goes
-    /// on at its other end; how often
-    /// another sound lies beneath, 0 to 1; the longest stretch and the widest band that are hidden, as
-    /// shares; how differently another microphone hears, as a share of the full range.
+    /// on at its other end; how often another sound lies beneath, and how often steady noise, 0 to 1; the
+    /// longest stretch and the widest band that are hidden, as shares; how differently another microphone
+    /// hears, as a share of the full range.
     pub delay: f32,
     pub beneath: f32,
+    #[serde(default)]
+    pub hiss: f32,
     pub mask: f32,
     pub colour: f32,
     /// How many times as far as an item such a defect is turned, scaled, stretched and shifted.
@@ -77,6 +79,7 @@ impl Default for Augmentation {
             paste: 0.5,
             delay: 0.0,
             beneath: 0.0,
+            hiss: 0.0,
             mask: 0.0,
             colour: 0.0,
             paste_pose: 1.0,

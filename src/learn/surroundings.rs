@@ -13,6 +13,12 @@ const BENEATH: std::ops::RangeInclusive<f32> = 0.0..=60.0;
 const SOFTNESS: f32 = 15.0;
 /// So much louder in levels (some 6 dB), and it is three quarters of what is heard.
 const SHARE_LEVELS: f32 = 20.0;
+/// Of steady noise, in levels (some 3.5 to a decibel): how far it lies beneath what is loud, namely so many
+/// spreads above the mean; how much its colour bends, and how uneven its cells are.
+const HISS_BELOW: std::ops::RangeInclusive<f32> = 0.0..=140.0;
+const LOUD_SPREADS: f32 = 2.0;
+const HISS_BENDS: f32 = 30.0;
+const HISS_GRAIN: f32 = 15.0;
 /// Points between which a microphone's response is straight.
 const BENDS: usize = 5;
 /// How often there is nothing above some band, and the most that is lost there, in levels.
@@ -25,10 +31,49 @@ const HIDDEN: usize = 2;
 pub(super) fn lay_beneath(rng: &mut ChaCha8Rng, values: &mut [f32], other: &[f32]) -> f32 {
     let lower = rng.random_range(BENEATH);
     for (own, other) in values.iter_mut().zip(other) {
-        let (most, least) = (own.max(other - lower), own.min(other - lower));
-        *own = most + SOFTNESS * ((least - most) / SOFTNESS).exp().ln_1p();
+        *own = both(*own, other - lower);
     }
     1.0 / (1.0 + (-lower / SHARE_LEVELS).exp())
+}
+
+/// The level of two sounds together.
+fn both(a: f32, b: f32) -> f32 {
+    let (most, least) = (a.max(b), a.min(b));
+    most + SOFTNESS * ((least - most) / SOFTNESS).exp().ln_1p()
+}
+
+/// Lays steady noise beneath, as of a fan or a road: its colour bends over the bands, and what was loudest
+/// stands out of it by more or less. Mean and spread are as before, as a recording with such noise has them.
+pub(super) fn hiss(rng: &mut ChaCha8Rng, values: &mut [f32], spec: &InputSpec) {
+    let (width, height) = (spec.width_px as usize, spec.height_px as usize);
+    for plane in values.chunks_exact_mut(spec.area()) {
+        let before = moments(plane);
+        let loud = before[0] + LOUD_SPREADS * before[1];
+        let at = loud - rng.random_range(HISS_BELOW);
+        let bends: [f32; BENDS] = std::array::from_fn(|_| rng.random_range(-HISS_BENDS..=HISS_BENDS));
+        for (y, row) in plane.chunks_exact_mut(width).enumerate() {
+            let level = at + bent(&bends, y, height);
+            row.iter_mut().for_each(|v| *v = both(*v, level + rng.random_range(-HISS_GRAIN..=HISS_GRAIN)));
+        }
+        let after = moments(plane);
+        let gain = before[1] / after[1].max(1.0);
+        plane.iter_mut().for_each(|v| *v = before[0] + (*v - after[0]) * gain);
+    }
+}
+
+/// Mean and spread.
+fn moments(values: &[f32]) -> [f32; 2] {
+    let n = values.len().max(1) as f32;
+    let mean = values.iter().sum::<f32>() / n;
+    [mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt()]
+}
+
+/// A curve over the bands, straight between its points.
+fn bent(bends: &[f32; BENDS], y: usize, height: usize) -> f32 {
+    let along = y as f32 / height as f32 * (BENDS - 1) as f32;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below the last bend")]
+    let at = (along as usize).min(BENDS - 2);
+    bends[at] + (bends[at + 1] - bends[at]) * (along - at as f32)
 }
 
 /// Hears it through another microphone: a response that bends over the bands, and now and then nothing
@@ -42,18 +87,8 @@ pub(super) fn colour(rng: &mut ChaCha8Rng, values: &mut [f32], spec: &InputSpec,
     let (edge, loss) = (rng.random_range(0..=height / 2), rng.random_range(0.0..=DULL_LEVELS));
     for plane in values.chunks_exact_mut(spec.area()) {
         for (y, row) in plane.chunks_exact_mut(width).enumerate() {
-            let along = y as f32 / height as f32 * (BENDS - 1) as f32;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "below the last bend"
-            )]
-            let at = (along as usize).min(BENDS - 2);
-            let bent = bends[at] + (bends[at + 1] - bends[at]) * (along - at as f32);
-            let lost = if is_dull && y < edge { loss } else { 0.0 };
-            for v in row {
-                *v += bent - lost;
-            }
+            let change = bent(&bends, y, height) - if is_dull && y < edge { loss } else { 0.0 };
+            row.iter_mut().for_each(|v| *v += change);
         }
     }
 }
@@ -85,6 +120,8 @@ fn stretch(rng: &mut ChaCha8Rng, side: usize, share: f32) -> std::ops::Range<usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infer::{Levels, View};
+    use crate::media::MelSpec;
     use rand::SeedableRng;
 
     #[test]
@@ -97,5 +134,52 @@ mod tests {
         assert!((0.5..1.0).contains(&share));
         assert!(mixed.iter().zip(&own).all(|(mixed, own)| mixed >= own && *mixed <= own + 200.0));
         assert!(mixed[199] - own[199] < 0.1, "what is far below is not heard");
+    }
+
+    #[test]
+    fn noise_fills_the_quiet_and_keeps_mean_and_spread() {
+        let sound = MelSpec {
+            bands: 32,
+            low_hz: 50.0,
+            high_hz: 7000.0,
+            hop_secs: 0.01,
+            window_secs: 0.03,
+            range_db: None,
+        };
+        let spec = InputSpec {
+            width_px: 64,
+            height_px: 32,
+            channels: 1,
+            levels: Levels::PerItem,
+            mean: vec![0.5],
+            std: vec![0.165],
+            view: View::Tiles { overlap_px: 16 },
+            reference: false,
+            local_px: 0,
+            sound: Some(sound),
+            difference: false,
+        };
+        // A knock in a quiet that is nowhere alike.
+        let is_knock = |at: usize| (20..24).contains(&(at % 64));
+        let quiet: Vec<f32> = (0..64 * 32).map(|at| if is_knock(at) { 220.0 } else { 100.0 }).collect();
+        let of = |values: &[f32], wanted: bool| {
+            let chosen: Vec<f32> = values
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| is_knock(*at) == wanted)
+                .map(|(_, v)| *v)
+                .collect();
+            moments(&chosen)
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        for _ in 0..20 {
+            let mut values = quiet.clone();
+            hiss(&mut rng, &mut values, &spec);
+            for (now, then) in moments(&values).iter().zip(moments(&quiet)) {
+                assert!((now - then).abs() < 0.5, "{now} {then}");
+            }
+            assert!(of(&values, false)[1] > 1.0, "noise is grainy");
+            assert!(of(&values, true)[0] > of(&values, false)[0], "the knock is still the louder part");
+        }
     }
 }
