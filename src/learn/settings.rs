@@ -324,6 +324,7 @@ impl TrainSettings {
                 noise: 0.04,
                 delay: 0.5,
                 beneath: 0.5,
+                hiss: 0.5,
                 mask: 0.15,
                 colour: 0.12,
                 ..Augmentation::default()
