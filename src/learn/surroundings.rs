@@ -172,14 +172,16 @@ mod tests {
             moments(&chosen)
         };
         let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut grainy = 0;
         for _ in 0..20 {
             let mut values = quiet.clone();
             hiss(&mut rng, &mut values, &spec);
             for (now, then) in moments(&values).iter().zip(moments(&quiet)) {
                 assert!((now - then).abs() < 0.5, "{now} {then}");
             }
-            assert!(of(&values, false)[1] > 1.0, "noise is grainy");
             assert!(of(&values, true)[0] > of(&values, false)[0], "the knock is still the louder part");
+            grainy += usize::from(of(&values, false)[1] > 1.0);
         }
+        assert!((5..20).contains(&grainy), "now and then it is not heard");
     }
 }
