@@ -120,8 +120,8 @@ fn stretch(rng: &mut ChaCha8Rng, side: usize, share: f32) -> std::ops::Range<usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infer::{Levels, View};
-    use crate::media::MelSpec;
+    use crate::learn::data::Listening;
+    use crate::learn::settings::{TrainSettings, choose_hearing};
     use rand::SeedableRng;
 
     #[test]
@@ -138,30 +138,12 @@ mod tests {
 
     #[test]
     fn noise_fills_the_quiet_and_keeps_mean_and_spread() {
-        let sound = MelSpec {
-            bands: 32,
-            low_hz: 50.0,
-            high_hz: 7000.0,
-            hop_secs: 0.01,
-            window_secs: 0.03,
-            range_db: None,
-        };
-        let spec = InputSpec {
-            width_px: 64,
-            height_px: 32,
-            channels: 1,
-            levels: Levels::PerItem,
-            mean: vec![0.5],
-            std: vec![0.165],
-            view: View::Tiles { overlap_px: 16 },
-            reference: false,
-            local_px: 0,
-            sound: Some(sound),
-            difference: false,
-        };
-        // A knock in a quiet that is nowhere alike.
-        let is_knock = |at: usize| (20..24).contains(&(at % 64));
-        let quiet: Vec<f32> = (0..64 * 32).map(|at| if is_knock(at) { 220.0 } else { 100.0 }).collect();
+        let heard = Listening { secs: 0.6, whole_secs: None, rate_hz: 16_000 };
+        let spec = choose_hearing(&heard, &TrainSettings::for_sounds());
+        let width = spec.width_px as usize;
+        // A knock in an even quiet.
+        let is_knock = |at: usize| (20..24).contains(&(at % width));
+        let quiet: Vec<f32> = (0..spec.area()).map(|at| if is_knock(at) { 220.0 } else { 100.0 }).collect();
         let of = |values: &[f32], wanted: bool| {
             let chosen: Vec<f32> = values
                 .iter()
