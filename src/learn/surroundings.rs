@@ -53,11 +53,15 @@ pub(super) fn hiss(rng: &mut ChaCha8Rng, values: &mut [f32], spec: &InputSpec) {
         let bends: [f32; BENDS] = std::array::from_fn(|_| rng.random_range(-HISS_BENDS..=HISS_BENDS));
         for (y, row) in plane.chunks_exact_mut(width).enumerate() {
             let level = at + bent(&bends, y, height);
-            row.iter_mut().for_each(|v| *v = both(*v, level + rng.random_range(-HISS_GRAIN..=HISS_GRAIN)));
+            for v in row {
+                *v = both(*v, level + rng.random_range(-HISS_GRAIN..=HISS_GRAIN));
+            }
         }
         let after = moments(plane);
         let gain = before[1] / after[1].max(1.0);
-        plane.iter_mut().for_each(|v| *v = before[0] + (*v - after[0]) * gain);
+        for v in plane {
+            *v = before[0] + (*v - after[0]) * gain;
+        }
     }
 }
 
@@ -88,7 +92,9 @@ pub(super) fn colour(rng: &mut ChaCha8Rng, values: &mut [f32], spec: &InputSpec,
     for plane in values.chunks_exact_mut(spec.area()) {
         for (y, row) in plane.chunks_exact_mut(width).enumerate() {
             let change = bent(&bends, y, height) - if is_dull && y < edge { loss } else { 0.0 };
-            row.iter_mut().for_each(|v| *v += change);
+            for v in row {
+                *v += change;
+            }
         }
     }
 }

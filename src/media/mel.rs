@@ -147,7 +147,9 @@ fn raise(pixels: &mut [u8], range_db: f64) {
     )]
     let range = (255.0 * range_db / f64::from(CEILING_DB - FLOOR_DB)).round() as u8;
     let least = pixels.iter().max().copied().unwrap_or(0).saturating_sub(range);
-    pixels.iter_mut().for_each(|pixel| *pixel = (*pixel).max(least));
+    for pixel in pixels {
+        *pixel = (*pixel).max(least);
+    }
 }
 
 /// Columns of such a picture one by one, wherever they stand: of hours only what is looked at.

@@ -54,7 +54,9 @@ impl Take {
 fn at_rate(sound: &Sound, rate_hz: u32) -> Vec<f32> {
     let mut mono = sound.mono();
     let offset = mono.iter().sum::<f32>() / mono.len().max(1) as f32;
-    mono.iter_mut().for_each(|v| *v -= offset);
+    for v in &mut mono {
+        *v -= offset;
+    }
     if sound.rate_hz == rate_hz {
         return mono;
     }
