@@ -26,6 +26,10 @@ def tensors(file):
     return found
 
 
+def activate(x, act):
+    return F.relu6(x) if act == "relu6" else F.relu(x) if act == "relu" else x
+
+
 class ConvNorm(torch.nn.Module):
     """A convolution, then batch norm where the layer has one, then the rectifier."""
 
@@ -37,7 +41,7 @@ class ConvNorm(torch.nn.Module):
         settings = {"stride": op["stride"], "padding": [side // 2 for side in kernel], "groups": groups}
         self.conv = torch.nn.Conv2d(inputs * groups, out, kernel, bias=not op["bn"], **settings)
         self.norm = torch.nn.BatchNorm2d(out, eps=1e-5, momentum=0.1) if op["bn"] else None
-        self.relu = op["act"] == "relu"
+        self.act = op["act"]
         with torch.no_grad():
             self.conv.weight.copy_(weight)
             if self.norm is None:
@@ -50,7 +54,7 @@ class ConvNorm(torch.nn.Module):
         x = self.conv(x)
         if self.norm is not None:
             x = self.norm(x)
-        return F.relu(x, inplace=True) if self.relu else x
+        return F.relu(x, inplace=True) if self.act == "relu" else activate(x, self.act)
 
 
 class Net(torch.nn.Module):
@@ -92,7 +96,7 @@ class Net(torch.nn.Module):
             x, act = self.layers[name](x), op["linear"]["act"]
         else:
             raise ValueError(f"no layer for {op}")
-        return F.relu(x) if act == "relu" else x
+        return activate(x, act)
 
 
 def train(folder, name, memory_format):

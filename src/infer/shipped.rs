@@ -52,6 +52,16 @@ mod tests {
         assert!(shipped("../models").is_err());
     }
 
+    /// They are first weights, and a station that is given them by mistake passes nothing on their word.
+    #[test]
+    fn first_weights_decide_nothing() {
+        let model = shipped("photographs").unwrap();
+        let pixels = (0..64 * 64 * 3).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let picture = Decoded::Image(Raster { width: 64, height: 64, channels: 3, pixels });
+        let said = model.predict(&model.prepare(&picture, None).unwrap(), 1).unwrap();
+        assert!((said.probabilities["good"].get() - 0.5).abs() < 1e-6 && said.regions.len() <= 1);
+    }
+
     /// Vertical tracks, one of them cut through: not taken from any real board.
     #[test]
     fn the_board_model_finds_what_differs_from_the_reference() {

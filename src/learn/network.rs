@@ -13,16 +13,27 @@ const ITEM_PRIOR: f32 = -2.0;
 pub(super) const SILENT: f32 = -30.0;
 
 /// The layers of the model that is begun with, so that all of them fit, with as many outputs as there are
-/// classes to show; a new network where there is none, or where it looks at other channels.
-pub(super) fn graph_for(task: Task, spec: &InputSpec, shown: usize, init: Option<&Model>) -> Graph {
-    let begun = init.map(|init| &init.manifest().graph).filter(|graph| graph.input_channels == spec.planes());
+/// classes to show; a new network where there is none, where it is for another task, or where it looks at
+/// other channels, unless its first weights are made to fit (`transfer`).
+pub(super) fn graph_for(
+    task: Task,
+    spec: &InputSpec,
+    shown: usize,
+    init: Option<&Model>,
+    transfer: bool,
+) -> Graph {
     let network = match task {
         Task::Transcribe => speech_network,
         Task::Defect | Task::Classify if spec.sound.is_some() => event_network,
         Task::Defect | Task::Classify => defect_network,
     };
-    let Some(begun) = begun else { return network(spec.planes(), shown) };
-    let mut graph = begun.clone();
+    let new = network(spec.planes(), shown);
+    let fits = |graph: &&Graph| {
+        let channels = transfer || graph.input_channels == new.input_channels;
+        channels && graph.outputs.keys().eq(new.outputs.keys())
+    };
+    let Some(begun) = init.map(|init| &init.manifest().graph).filter(fits) else { return new };
+    let mut graph = Graph { input_channels: new.input_channels, ..begun.clone() };
     for node in &mut graph.nodes {
         if let (true, Op::Conv { out, .. } | Op::Linear { out, .. }) =
             (graph.outputs.values().any(|head| *head == node.name), &mut node.op)
@@ -51,5 +62,31 @@ pub(super) fn silence_item(graph: &Graph, weights: &mut Weights) {
         if let Some((_, values)) = weights.get_mut(&format!("{node}.{parameter}")) {
             values.fill(value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::shipped;
+
+    #[test]
+    fn a_model_of_other_goods_gives_its_layers_for_other_channels_and_classes() {
+        let init = shipped("photographs").unwrap();
+        let own = &init.manifest().graph;
+        let spec = InputSpec {
+            channels: 1,
+            mean: vec![0.5],
+            std: vec![0.165],
+            local_px: 12,
+            ..init.manifest().input.clone()
+        };
+        let graph = graph_for(Task::Defect, &spec, 5, Some(&init), true);
+        let names = |graph: &Graph| graph.nodes.iter().map(|node| node.name.clone()).collect::<Vec<_>>();
+        assert_eq!((graph.input_channels, names(&graph)), (2, names(own)));
+        let channels = graph.channels().unwrap();
+        assert!([PIXEL_OUTPUT, ITEM_OUTPUT].iter().all(|role| channels[graph.outputs[*role].as_str()] == 5));
+        // What is not made to fit begins anew.
+        assert_eq!(graph_for(Task::Defect, &spec, 5, Some(&init), false), defect_network(2, 5));
     }
 }

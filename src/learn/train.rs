@@ -11,7 +11,7 @@ use super::loss::loss;
 use super::network::{graph_for, priors, silence_item};
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
-use super::set_up::{SetUp, beyond, gone_on_with, set_up};
+use super::set_up::{SetUp, beyond, set_up};
 use super::settings::{Keep, TrainSettings, epochs_by_itself, window};
 use super::speech::{Spoken, examples};
 use super::split::{Part, split};
@@ -119,7 +119,7 @@ pub fn train_kept(
         }
     }
     let Fitted { weights, best_epoch, epochs } = fitted;
-    let graph = graph_for(set_up.task, spec, set_up.shown().len(), gone_on_with(settings, init));
+    let graph = graph_for(set_up.task, spec, set_up.shown().len(), init, settings.transfer);
     let candidate = Candidate { settings, set_up: &set_up, loaded: &loaded, judged };
     let model = candidate.pack(graph, &weights, [epochs, best_epoch], &kept, &parts)?;
     Ok(TrainReport {
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
         }
         let SetUp { spec, task, .. } = set_up;
         let shown = set_up.shown().len();
-        let graph = graph_for(*task, spec, shown, gone_on_with(settings, init));
+        let graph = graph_for(*task, spec, shown, init, settings.transfer);
         let mut net = TrainNet::new(&graph, settings.seed)?;
         // Only the whole view surely shows a defect that nobody has placed.
         let is_placed = train.iter().all(|sample| !sample.unplaced.contains(&true));

@@ -3,6 +3,7 @@
 //! gradient of each.
 
 use super::graph::Extent;
+use super::kernels::Limits;
 use super::recycle::{Recycled, Shelf};
 use rayon::prelude::*;
 
@@ -140,8 +141,8 @@ pub fn pool_gradient(x: &[f32], b: Blocked, out: &[f32], grad: &[f32], to: Block
 /// Floats of elementwise work that are worth a thread: some microseconds of memory traffic.
 const PIECE: usize = 1 << 15;
 
-/// Sum of equally long activations, rectified if asked.
-pub fn sum(inputs: &[&[f32]], relu: bool, out: &mut [f32]) {
+/// Sum of equally long activations, within limits.
+pub fn sum(inputs: &[&[f32]], limits: Limits, out: &mut [f32]) {
     out.par_chunks_mut(PIECE).enumerate().for_each(|(i, out)| {
         let piece = i * PIECE..i * PIECE + out.len();
         for (k, input) in inputs.iter().enumerate() {
@@ -152,9 +153,9 @@ pub fn sum(inputs: &[&[f32]], relu: bool, out: &mut [f32]) {
                 out.iter_mut().zip(input).for_each(|(o, v)| *o += *v);
             }
         }
-        if relu {
+        if limits != Limits::NONE {
             for o in out {
-                *o = o.max(0.0);
+                *o = limits.of(*o);
             }
         }
     });
@@ -167,9 +168,9 @@ pub fn add(to: &mut [f32], from: &[f32]) {
     });
 }
 
-/// Zero where the rectifier stopped its output.
-pub fn mask(grad: &mut [f32], out: &[f32]) {
+/// Zero where the limits stopped the output.
+pub fn mask(grad: &mut [f32], out: &[f32], limits: Limits) {
     grad.par_chunks_mut(PIECE).zip(out.par_chunks(PIECE)).for_each(|(grad, out)| {
-        grad.iter_mut().zip(out).for_each(|(g, o)| *g = if *o > 0.0 { *g } else { 0.0 });
+        grad.iter_mut().zip(out).for_each(|(g, o)| *g = if limits.let_through(*o) { *g } else { 0.0 });
     });
 }

@@ -6,7 +6,7 @@ use super::bands::{Ends, bands};
 use super::conv::{Channels, Direction, Form, Operands, Weights as Kernel, calls};
 use super::fold::{Folded, folded};
 use super::graph::{Act, Extent, Graph, INPUT, Op, Shape3};
-use super::kernels::{Isa, LINE, Place, Program, Skip, Step, TurnLoops, Work};
+use super::kernels::{Isa, LINE, Limits, Place, Program, Skip, Step, TurnLoops, Work};
 use super::stencil::{Halo, Stencil};
 use super::{NnError, Weights};
 use std::collections::BTreeMap;
@@ -85,11 +85,11 @@ enum Operation {
         node: usize,
         doubled: bool,
         skip: Option<(usize, bool)>,
-        relu: bool,
+        limits: Limits,
         ends: Ends,
     },
     Sum {
-        relu: bool,
+        limits: Limits,
     },
     Move {
         first: usize,
@@ -260,17 +260,17 @@ impl<'a> Draft<'a> {
         let inputs = self.inputs[position - 1].clone();
         match *op {
             Op::Conv { act, .. } | Op::Linear { act, .. } => {
-                Ok(self.conv(position, position, None, act == Act::Relu))
+                Ok(self.conv(position, position, None, act.limits()))
             }
             Op::Add { act } => {
-                let relu = act == Act::Relu;
+                let limits = act.limits();
                 if let Some(conv) = self.folded_conv(position) {
                     let other = inputs.iter().copied().find(|&at| at != conv).unwrap_or(conv);
-                    return Ok(self.conv(position, conv, Some(other), relu));
+                    return Ok(self.conv(position, conv, Some(other), limits));
                 }
                 let reads: Vec<usize> = inputs.iter().map(|&at| self.read(at)).collect();
                 let to = self.value(Form::Blocked, shape);
-                self.push(Operation::Sum { relu }, reads, to);
+                self.push(Operation::Sum { limits }, reads, to);
                 Ok(to)
             }
             Op::Upsample2 => {
@@ -299,7 +299,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The convolution at `conv`, plus what is at `other`, as the value of `position`.
-    fn conv(&mut self, position: usize, conv: usize, other: Option<usize>, relu: bool) -> usize {
+    fn conv(&mut self, position: usize, conv: usize, other: Option<usize>, limits: Limits) -> usize {
         let mut input = self.inputs[conv - 1][0];
         let doubled = self.computed[input].is_none() && input != 0;
         if doubled {
@@ -323,7 +323,7 @@ impl<'a> Draft<'a> {
         }
         let to = if ends.leave { Form::Planar } else { Form::Blocked };
         let to = self.value(to, self.shapes[position]);
-        self.push(Operation::Conv { node: conv - 1, doubled, skip, relu, ends }, reads, to);
+        self.push(Operation::Conv { node: conv - 1, doubled, skip, limits, ends }, reads, to);
         to
     }
 
@@ -382,10 +382,10 @@ impl<'a> Draft<'a> {
             let value = &self.values[*to];
             let places: Vec<Place> = reads.iter().map(|&v| self.values[v].place(self.isa)).collect();
             let work = match operation {
-                Operation::Conv { node, doubled, skip, relu, ends } => {
-                    self.calls(weights, *node, *doubled, *skip, *relu, *ends, reads[0], *to)?
+                Operation::Conv { node, doubled, skip, limits, ends } => {
+                    self.calls(weights, *node, *doubled, *skip, *limits, *ends, reads[0], *to)?
                 }
-                Operation::Sum { relu } => Work::Sum { from: places.clone(), relu: *relu },
+                Operation::Sum { limits } => Work::Sum { from: places.clone(), limits: *limits },
                 Operation::Move { first, repeat } => Work::Move {
                     from: places[0],
                     channels: self.values[reads[0]].channels,
@@ -408,7 +408,7 @@ impl<'a> Draft<'a> {
         node: usize,
         doubled: bool,
         skip: Option<(usize, bool)>,
-        relu: bool,
+        limits: Limits,
         ends: Ends,
         from: usize,
         to: usize,
@@ -430,7 +430,7 @@ impl<'a> Draft<'a> {
             x: layout(from),
             y: layout(to),
             skip: skip.map(|(value, halved)| Skip { layout: layout(value), halved }),
-            relu,
+            limits,
         };
         let stencil = self.stencil(node + 1, doubled, from);
         if ends == Ends::default() {

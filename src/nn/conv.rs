@@ -2,7 +2,7 @@
 //! that say where everything lies. Training and the inference plan use the same ones.
 
 use super::graph::Extent;
-use super::kernels::{Aligned, Call, DenseLoop, DepthwiseLoop, Isa, Kind, Layout, Skip};
+use super::kernels::{Aligned, Call, DenseLoop, DepthwiseLoop, Isa, Kind, Layout, Limits, Skip};
 use super::stencil::{Halo, Stencil, Tap};
 
 /// How an operand's channels are stored.
@@ -215,7 +215,7 @@ pub struct Operands {
     pub y: Layout,
     /// With `y`'s pixels, or half as many both ways.
     pub skip: Option<Skip>,
-    pub relu: bool,
+    pub limits: Limits,
 }
 
 /// All calls of a convolution. `bias` has one number for each output channel.
@@ -265,7 +265,7 @@ pub fn passes(
             }),
             rows: phase.count.y,
             width: phase.count.x,
-            relu: on.relu,
+            limits: on.limits,
         };
         found.push((pass, call));
     };

@@ -8,7 +8,7 @@
 use super::NnError;
 use super::conv::{Channels, Direction, Form, Operands, Pass, Weights, calls};
 use super::graph::Extent;
-use super::kernels::{Call, GRADIENT_INPUTS, Gradient, GradientLoop, Isa, Layout};
+use super::kernels::{Call, GRADIENT_INPUTS, Gradient, GradientLoop, Isa, Layout, Limits};
 use super::norm::{self, Norm, PlaneMoments};
 use super::recycle::{Recycled, Shelf};
 use super::stencil::{Halo, Stencil};
@@ -33,7 +33,7 @@ pub struct ConvLayer {
     pub form: Form,
     pub input: Extent,
     pub output: Extent,
-    pub relu: bool,
+    pub limits: Limits,
 }
 
 /// What the backward pass works on.
@@ -99,7 +99,7 @@ impl ConvLayer {
             x: self.form.layout(self.isa, stencil.input, stencil.halo),
             y: Form::Blocked.layout(self.isa, stencil.output, Halo::default()),
             skip: None,
-            relu: self.relu && bias.is_some(),
+            limits: if bias.is_some() { self.limits } else { Limits::NONE },
         };
         let weights = self.weights(weights, Direction::Forward);
         let calls = calls(self.isa, &stencil, &weights, bias.unwrap_or(&zeros), &on);
@@ -180,7 +180,7 @@ impl ConvLayer {
             x: Form::Blocked.layout(self.isa, transposed.input, transposed.halo),
             y: Form::Blocked.layout(self.isa, transposed.output, Halo::default()),
             skip: None,
-            relu: false,
+            limits: Limits::NONE,
         };
         let bias = vec![0.0; self.channels.input];
         calls(self.isa, transposed, &self.weights(weights, Direction::Transposed), &bias, &on)
@@ -257,13 +257,13 @@ impl Share<'_> {
                     norm.gradient(sums, block, &y[from..from + row], grad, dy);
                     continue;
                 }
-                if layer.relu {
+                if layer.limits == Limits::NONE {
+                    dy.copy_from_slice(grad);
+                } else {
                     let out = &self.b.out[from..from + row];
                     for ((dy, g), o) in dy.iter_mut().zip(grad).zip(out) {
-                        *dy = if *o > 0.0 { *g } else { 0.0 };
+                        *dy = if layer.limits.let_through(*o) { *g } else { 0.0 };
                     }
-                } else {
-                    dy.copy_from_slice(grad);
                 }
                 for pixel in dy.chunks_exact(lanes) {
                     let sums = work.bias[block * lanes..].iter_mut();

@@ -212,9 +212,9 @@ fn zoo() -> Graph {
     let nodes = vec![
         node("stem", conv(10, 3, 1, 1, true, Act::Relu), &[INPUT]),
         node("depth", conv(10, 3, 1, 10, true, Act::Relu), &["stem"]),
-        node("down", conv(18, 5, 2, 1, true, Act::Relu), &["depth"]),
+        node("down", conv(18, 5, 2, 1, true, Act::Relu6), &["depth"]),
         node("res", conv(18, 3, 1, 3, true, Act::None), &["down"]),
-        node("sum", Op::Add { act: Act::Relu }, &["down", "res"]),
+        node("sum", Op::Add { act: Act::Relu6 }, &["down", "res"]),
         node("up", Op::Upsample2, &["sum"]),
         node("after_up", conv(12, 3, 1, 1, true, Act::Relu), &["up"]),
         node("up2", Op::Upsample2, &["sum"]),
@@ -228,7 +228,7 @@ fn zoo() -> Graph {
         node("double", Op::Upsample2, &["three"]),
         node("pixels", conv(3, 1, 1, 1, false, Act::None), &["three"]),
         node("pool", Op::GlobalPool, &["sum"]),
-        node("hidden", Op::Linear { out: 7, act: Act::Relu }, &["pool"]),
+        node("hidden", Op::Linear { out: 7, act: Act::Relu6 }, &["pool"]),
         node("item", Op::Linear { out: 3, act: Act::None }, &["hidden"]),
     ];
     let outputs = ["pixels", "item", "double"].map(|name| (name.to_owned(), name.to_owned()));
@@ -245,7 +245,11 @@ fn by_candle(graph: &Graph, weights: &Weights, input: &Tensor) -> BTreeMap<Strin
     let mut known: BTreeMap<&str, Tensor> = BTreeMap::from([(INPUT, input.clone())]);
     for n in &graph.nodes {
         let x: Vec<&Tensor> = n.inputs.iter().map(|i| &known[i.as_str()]).collect();
-        let activate = |t: Tensor, act: Act| if act == Act::Relu { t.relu().unwrap() } else { t };
+        let activate = |t: Tensor, act: Act| match act {
+            Act::None => t,
+            Act::Relu => t.relu().unwrap(),
+            Act::Relu6 => t.clamp(0.0_f32, 6.0_f32).unwrap(),
+        };
         let value = match n.op {
             Op::Conv { kernel, stride, groups, bn, act, .. } => {
                 let y = x[0].conv2d(&get(&n.name, "weight"), kernel.y / 2, stride.y, 1, groups).unwrap();
@@ -354,10 +358,9 @@ fn check_alone(case: &Case, act: Act, pool: &rayon::ThreadPool) {
     let mut expected: Vec<f64> =
         bias.iter().flat_map(|b| std::iter::repeat_n(f64::from(*b), out.area())).collect();
     case.products(|o, i, k| expected[o] += f64::from(x[i]) * f64::from(w[k]));
-    if act == Act::Relu {
-        for v in &mut expected {
-            *v = v.max(0.0);
-        }
+    let limits = act.limits();
+    for v in &mut expected {
+        *v = v.clamp(f64::from(limits.floor), f64::from(limits.ceiling));
     }
     for isa in Isa::available() {
         let plan = Plan::with(isa, &graph, &weights, size.y, size.x).unwrap();
@@ -402,7 +405,7 @@ fn layers_alone_at_the_edges() {
         case(1, (19, 40, 1), [500, 1], [9, 1], [1, 1]),
         case(1, (18, 4, 1), [30, 3], [7, 7], [5, 4]),
     ] {
-        for act in [Act::None, Act::Relu] {
+        for act in [Act::None, Act::Relu, Act::Relu6] {
             check_alone(&case, act, &pool);
         }
     }
@@ -414,7 +417,7 @@ proptest! {
     #[test]
     fn any_layer_alone(
         case in any_case(), wide in 1..4_usize, large in prop::array::uniform2(0..40_usize),
-        relu in any::<bool>(),
+        act in prop::sample::select(vec![Act::None, Act::Relu, Act::Relu6]),
     ) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         let Channels { input, output, groups } = case.channels;
@@ -424,7 +427,6 @@ proptest! {
             Channels { input: wide * input, output: wide * output, groups }
         };
         let size = Extent { y: case.size.y + large[0], x: case.size.x + large[1] };
-        let act = if relu { Act::Relu } else { Act::None };
         check_alone(&Case { n: 1, channels, size, ..case }, act, &pool);
     }
 }

@@ -3,6 +3,7 @@
 //! Everything about a network that is not a number lives here; training, inference and exports
 //! read it and add nothing. Knows no tensors.
 
+use super::kernels::Limits;
 use super::{FEATURE_OUTPUT, NnError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +25,19 @@ const STRIDE_MAX: usize = 16;
 pub enum Act {
     None,
     Relu,
+    /// At most 6 besides, as networks for small machines have it.
+    Relu6,
+}
+
+impl Act {
+    #[must_use]
+    pub const fn limits(self) -> Limits {
+        match self {
+            Self::None => Limits::NONE,
+            Self::Relu => Limits { floor: 0.0, ceiling: f32::INFINITY },
+            Self::Relu6 => Limits { floor: 0.0, ceiling: 6.0 },
+        }
+    }
 }
 
 /// What a node computes. Tensors are `[channels, height, width]` per sample.

@@ -3,7 +3,7 @@
 //! sample at a time.
 
 use super::graph::Extent;
-use super::kernels::{Isa, NormLanes, NormLoops, NormSums};
+use super::kernels::{Isa, Limits, NormLanes, NormLoops, NormSums};
 use rayon::prelude::*;
 
 /// Keeps the division finite where a channel is constant.
@@ -68,11 +68,11 @@ impl Statistics {
     }
 }
 
-/// `(y − mean) / √(var + ε) · scale + shift`, rectified if asked; the gradient treats mean and
+/// `(y − mean) / √(var + ε) · scale + shift`, within limits; the gradient treats mean and
 /// variance as functions of `y`. Lanes without a channel stay zero.
 pub struct Norm {
     isa: Isa,
-    relu: bool,
+    limits: Limits,
     /// Of the channels.
     inverse_std: Vec<f32>,
     /// Of all lanes: the mean, and the map as `y · factor + offset`.
@@ -82,7 +82,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    pub fn new(isa: Isa, statistics: &Statistics, scale: &[f32], shift: &[f32], relu: bool) -> Self {
+    pub fn new(isa: Isa, statistics: &Statistics, scale: &[f32], shift: &[f32], limits: Limits) -> Self {
         let inverse_std: Vec<f32> = statistics.var.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect();
         let mut factor: Vec<f32> = inverse_std.iter().zip(scale).map(|(i, s)| i * s).collect();
         let centred = statistics.mean.iter().zip(&factor);
@@ -91,7 +91,7 @@ impl Norm {
         for values in [&mut mean, &mut factor, &mut offset] {
             values.resize(values.len().next_multiple_of(isa.lanes()), 0.0);
         }
-        Self { isa, relu, inverse_std, mean, factor, offset }
+        Self { isa, limits, inverse_std, mean, factor, offset }
     }
 
     fn blocks(&self) -> usize {
@@ -103,7 +103,7 @@ impl Norm {
         NormLanes {
             factor: &self.factor[lanes.clone()],
             offset: &self.offset[lanes.clone()],
-            floor: if self.relu { 0.0 } else { f32::NEG_INFINITY },
+            limits: self.limits,
             mean: &self.mean[lanes],
         }
     }

@@ -181,6 +181,15 @@ impl<'a> Export<'a> {
                 self.node(name, kind, &inputs, &before, attributes);
                 self.node(&format!("{name}.relu"), "Relu", &[&before], out, vec![]);
             }
+            Act::Relu6 => {
+                let before = format!("{name}.linear");
+                self.node(name, kind, &inputs, &before, attributes);
+                let (floor, ceiling) = (format!("{name}.floor"), format!("{name}.ceiling"));
+                let limits = act.limits();
+                self.tensor(&floor, &[], &[limits.floor]);
+                self.tensor(&ceiling, &[], &[limits.ceiling]);
+                self.node(&format!("{name}.clip"), "Clip", &[&before, &floor, &ceiling], out, vec![]);
+            }
         }
     }
 

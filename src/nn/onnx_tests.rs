@@ -106,7 +106,7 @@ fn grouped() -> Graph {
             ("depthwise", conv(8, [5, 5], [1, 1], 8, true, Act::Relu), &["stem"]),
             ("row", conv(6, [1, 9], [1, 1], 1, true, Act::Relu), &["depthwise"]),
             ("column", conv(9, [7, 1], [3, 1], 3, false, Act::None), &["row"]),
-            ("wider", conv(16, [3, 3], [1, 2], 8, true, Act::Relu), &["depthwise"]),
+            ("wider", conv(16, [3, 3], [1, 2], 8, true, Act::Relu6), &["depthwise"]),
             ("pixel_head", conv(3, [1, 1], [1, 1], 1, false, Act::None), &["wider"]),
             ("pool", Op::GlobalPool, &["column"]),
             ("item_head", Op::Linear { out: 3, act: Act::None }, &["pool"]),

@@ -136,7 +136,7 @@ impl Layers {
         match self.graph.nodes[node].op {
             Op::Add { act } => {
                 let values = inputs.iter().map(|&at| tape.value(at)).collect::<Result<Vec<_>, _>>()?;
-                blocked::sum(&values, act == Act::Relu, &mut out);
+                blocked::sum(&values, act.limits(), &mut out);
             }
             Op::Upsample2 => blocked::double(tape.value(inputs[0])?, from, &mut out),
             Op::Concat => {
@@ -170,7 +170,7 @@ impl Layers {
             form: if self.takes_planar(node, tape) { Form::Planar } else { Form::Blocked },
             input: from.size,
             output: tape.sizes[node + 1].size,
-            relu: act == Act::Relu,
+            limits: act.limits(),
         })
     }
 
@@ -192,7 +192,7 @@ impl Layers {
         }
         let moments = layer.forward(input, get("weight")?, None, &mut y)?;
         let statistics = Statistics::of(&moments, self.isa, to.channels, to.size);
-        let norm = Norm::new(self.isa, &statistics, get("scale")?, get("shift")?, layer.relu);
+        let norm = Norm::new(self.isa, &statistics, get("scale")?, get("shift")?, layer.limits);
         let mut out = self.shelf.unspecified(to.floats());
         norm.forward(&y, &mut out, to.plane());
         tape.statistics.push((self.graph.nodes[node].name.clone(), statistics));
@@ -277,8 +277,8 @@ impl Layers {
         let (from, to) = (tape.sizes[inputs[0]], tape.sizes[node + 1]);
         match self.graph.nodes[node].op {
             Op::Add { act } => {
-                if act == Act::Relu {
-                    blocked::mask(&mut grad, tape.value(node + 1)?);
+                if act != Act::None {
+                    blocked::mask(&mut grad, tape.value(node + 1)?, act.limits());
                 }
                 for &at in &inputs[1..] {
                     grads.give_copy(at, &grad, &self.shelf);

@@ -231,7 +231,7 @@ fn normal(rng: &mut ChaCha8Rng, std: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Plan, defect_network};
+    use crate::nn::{Act, Op, Plan, defect_network};
 
     #[test]
     fn seeds_decide_the_weights_and_the_plan_agrees_with_training_at_running_statistics() {
@@ -266,7 +266,28 @@ mod tests {
     /// Rectifiers and single precision leave a few per cent.
     #[test]
     fn gradients_of_the_whole_network_agree_with_differences() {
-        let mut net = TrainNet::new(&crate::nn::defect_network(1, 2), 3).unwrap();
+        let graph = defect_network(1, 2);
+        check_gradients(&mut TrainNet::new(&graph, 3).unwrap());
+        let mut limited = graph;
+        for node in &mut limited.nodes {
+            if let Op::Conv { act, .. } | Op::Add { act } = &mut node.op
+                && *act == Act::Relu
+            {
+                *act = Act::Relu6;
+            }
+        }
+        let mut net = TrainNet::new(&limited, 3).unwrap();
+        // So large that the limit is met.
+        let mut scales = net.weights().unwrap();
+        scales.retain(|name, _| name.rsplit_once('.').is_some_and(|(_, part)| part == "scale"));
+        for (_, values) in scales.values_mut() {
+            values.fill(3.0);
+        }
+        net.adopt(&scales).unwrap();
+        check_gradients(&mut net);
+    }
+
+    fn check_gradients(net: &mut TrainNet) {
         let mut rng = ChaCha8Rng::seed_from_u64(8);
         let mut random = |shape: &[usize]| {
             let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal(&mut rng, 1.0)).collect();
@@ -278,7 +299,7 @@ mod tests {
             let pixels = (&out[crate::nn::PIXEL_OUTPUT] * &pull).unwrap().sum_all().unwrap();
             (pixels + out[crate::nn::ITEM_OUTPUT].sqr().unwrap().sum_all().unwrap()).unwrap()
         };
-        let grads = loss(&mut net).backward().unwrap();
+        let grads = loss(net).backward().unwrap();
         let grads = grads.get(net.parameters()).unwrap().to_vec1::<f32>().unwrap();
         let before = net.parameters().to_vec1::<f32>().unwrap();
         for (name, range) in net.layers.ranges.clone() {
@@ -290,7 +311,7 @@ mod tests {
                     *p += crate::nn::norm::single(sign * 1e-2 / norm * f64::from(*g));
                 }
                 net.parameters.set(&Tensor::from_vec(moved, before.len(), &Device::Cpu).unwrap()).unwrap();
-                f64::from(loss(&mut net).to_scalar::<f32>().unwrap())
+                f64::from(loss(net).to_scalar::<f32>().unwrap())
             };
             let slope = (at(1.0) - at(-1.0)) / (2.0 * 1e-2 / norm);
             let ratio = slope / (norm * norm);

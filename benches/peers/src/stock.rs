@@ -190,6 +190,7 @@ fn activate(x: Tensor, act: Act) -> candle_core::Result<Tensor> {
     match act {
         Act::None => Ok(x),
         Act::Relu => x.relu(),
+        Act::Relu6 => x.clamp(0.0_f32, 6.0_f32),
     }
 }
 

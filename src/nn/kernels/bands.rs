@@ -254,7 +254,7 @@ impl Bands {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Aligned, DenseLoop, Kind, Program, Step, Work};
+    use super::super::{Aligned, DenseLoop, Kind, Limits, Program, Step, Work};
     use super::*;
 
     const LANES: usize = Isa::Portable.lanes();
@@ -279,7 +279,7 @@ mod tests {
             skip: None,
             rows: 2,
             width: 5,
-            relu: false,
+            limits: Limits::NONE,
         };
         BandPass { call, in_block, in_blocks: 1, out_block }
     }

@@ -1,7 +1,7 @@
 //! A loop with everything that it works on but the memory: what a plan keeps, and what training
 //! makes for each step.
 
-use super::{Aligned, Dense, DenseLoop, Depthwise, DepthwiseLoop, Layout, Skip};
+use super::{Aligned, Dense, DenseLoop, Depthwise, DepthwiseLoop, Layout, Limits, Skip};
 
 /// Which loop.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ pub struct Call {
     pub skip: Option<Skip>,
     pub rows: usize,
     pub width: usize,
-    pub relu: bool,
+    pub limits: Limits,
 }
 
 impl Call {
@@ -96,7 +96,7 @@ impl Call {
             skip: self.skip,
             rows,
             width: self.width,
-            relu: self.relu,
+            limits: self.limits,
         })
     }
 
@@ -109,7 +109,7 @@ impl Call {
             y: self.y,
             rows,
             width: self.width,
-            relu: self.relu,
+            limits: self.limits,
         })
     }
 

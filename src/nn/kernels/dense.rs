@@ -6,8 +6,8 @@
 //! convolution in blocked layouts (Georganas et al., *Anatomy of high-performance deep learning
 //! convolutions on SIMD architectures*, 2018).
 
-use super::simd::{self, Simd};
-use super::{Isa, Layout, best_tile, for_tiles};
+use super::simd::{self, Simd, within};
+use super::{Isa, Layout, Limits, best_tile, for_tiles};
 
 /// A second operand that is added before the activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Dense<'a> {
     /// Output rows of this pass, counted from `y.start`; `x` and `skip` count along.
     pub rows: (usize, usize),
     pub width: usize,
-    pub relu: bool,
+    pub limits: Limits,
 }
 
 type Run = unsafe fn(&Dense<'_>, *const f32, *mut f32, *const f32);
@@ -234,11 +234,11 @@ unsafe fn finish<S: Simd, const R: usize, const K: usize>(
                 }
             }
         }
-        let floor = S::splat(if d.relu { 0.0 } else { f32::NEG_INFINITY });
+        let limits = d.limits.splat::<S>();
         let to = y.add(d.y.start + row * d.y.row + at * d.y.px);
         for (r, line) in acc.iter().enumerate() {
             for k in 0..K {
-                S::store(to.add(r * d.y.px + k * d.y.block), S::at_least(floor, line[k]));
+                S::store(to.add(r * d.y.px + k * d.y.block), within::<S>(limits, line[k]));
             }
         }
     }

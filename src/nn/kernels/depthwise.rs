@@ -1,8 +1,8 @@
 //! Convolution of each channel with its own kernel: a tile of pixels of one block stays in
 //! registers while the taps pass by.
 
-use super::simd::{self, Simd};
-use super::{Isa, Layout, best_tile, for_tiles};
+use super::simd::{self, Simd, within};
+use super::{Isa, Layout, Limits, best_tile, for_tiles};
 
 /// One pass over rows of one block: `y = act(bias + Σ weights · x)`.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub struct Depthwise<'a> {
     /// Output rows of this pass, counted from `y.start`; `x` counts along.
     pub rows: (usize, usize),
     pub width: usize,
-    pub relu: bool,
+    pub limits: Limits,
 }
 
 type Run = unsafe fn(&Depthwise<'_>, *const f32, *mut f32);
@@ -76,7 +76,7 @@ impl DepthwiseLoop {
 unsafe fn pass<S: Simd, const R: usize>(d: &Depthwise<'_>, x: *const f32, y: *mut f32) {
     unsafe {
         let bias = S::load(d.bias.as_ptr());
-        let floor = S::splat(if d.relu { 0.0 } else { f32::NEG_INFINITY });
+        let limits = d.limits.splat::<S>();
         for row in d.rows.0..d.rows.1 {
             let x = x.add(d.x.start + row * d.x.row);
             let y = y.add(d.y.start + row * d.y.row);
@@ -92,7 +92,7 @@ unsafe fn pass<S: Simd, const R: usize>(d: &Depthwise<'_>, x: *const f32, y: *mu
                 }
                 let to = y.add(at * d.y.px);
                 for (r, acc) in acc.iter().enumerate() {
-                    S::store(to.add(r * d.y.px), S::at_least(floor, *acc));
+                    S::store(to.add(r * d.y.px), within::<S>(limits, *acc));
                 }
             });
         }

@@ -29,6 +29,39 @@ pub use turn::TurnLoops;
 
 use simd::Simd;
 
+/// What an activation lets through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    pub floor: f32,
+    pub ceiling: f32,
+}
+
+impl Limits {
+    pub const NONE: Self = Self { floor: f32::NEG_INFINITY, ceiling: f32::INFINITY };
+
+    /// A NaN stays one, so that a fault is seen and not rectified away.
+    #[must_use]
+    pub fn of(self, value: f32) -> f32 {
+        if value < self.floor {
+            self.floor
+        } else if value > self.ceiling {
+            self.ceiling
+        } else {
+            value
+        }
+    }
+
+    /// Whether a value that came out was let through as it was.
+    #[must_use]
+    pub fn let_through(self, out: f32) -> bool {
+        self.floor < out && out < self.ceiling
+    }
+
+    unsafe fn splat<S: Simd>(self) -> [S::V; 2] {
+        unsafe { [S::splat(self.floor), S::splat(self.ceiling)] }
+    }
+}
+
 /// An instruction set that the loops are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {

@@ -1,15 +1,15 @@
 //! Batch norm over pixels of one block: every lane has its own constants.
 
-use super::Isa;
-use super::simd::{self, Simd};
+use super::simd::{self, Simd, within};
+use super::{Isa, Limits};
 
 /// Constants of one block, each of `lanes` values.
 #[derive(Clone, Copy)]
 pub struct NormLanes<'a> {
-    /// The norm as `y · factor + offset`, at least `floor`.
+    /// The norm as `y · factor + offset`, within `limits`.
     pub factor: &'a [f32],
     pub offset: &'a [f32],
-    pub floor: f32,
+    pub limits: Limits,
     pub mean: &'a [f32],
 }
 
@@ -56,7 +56,7 @@ impl NormLoops {
         constants.iter().all(|c| c.len() == self.lanes)
     }
 
-    /// `out = max(y · factor + offset, floor)`.
+    /// `out = y · factor + offset`, within the limits.
     pub fn forward(&self, l: &NormLanes<'_>, y: &[f32], out: &mut [f32]) {
         if self.fits(&[l.factor, l.offset]) {
             // Safety: constants are whole vectors, rows are cut to whole pixels of the shortest;
@@ -73,7 +73,7 @@ impl NormLoops {
         }
     }
 
-    /// Σ grad and Σ grad · (y − mean), where the rectifier let `y` through.
+    /// Σ grad and Σ grad · (y − mean), where the limits let `y` through.
     pub fn sums(&self, l: &NormLanes<'_>, y: &[f32], grad: &[f32], plain: &mut [f32], slope: &mut [f32]) {
         if self.fits(&[l.factor, l.offset, l.mean, plain, slope]) {
             // Safety: as above.
@@ -81,7 +81,7 @@ impl NormLoops {
         }
     }
 
-    /// `factor · (grad − plain − (y − mean) · slope)`, `grad` as far as the rectifier let through.
+    /// `factor · (grad − plain − (y − mean) · slope)`, `grad` as far as the limits let it through.
     pub fn gradient(&self, l: &NormLanes<'_>, s: NormSums<'_>, y: &[f32], grad: &[f32], dy: &mut [f32]) {
         if self.fits(&[l.factor, l.offset, l.mean, s.plain, s.slope]) {
             // Safety: as above.
@@ -97,10 +97,10 @@ const BESIDE: usize = 4;
 unsafe fn forward<S: Simd>(l: &NormLanes<'_>, y: &[f32], out: &mut [f32]) {
     unsafe {
         let (factor, offset) = (S::load(l.factor.as_ptr()), S::load(l.offset.as_ptr()));
-        let floor = S::splat(l.floor);
+        let limits = l.limits.splat::<S>();
         for at in 0..y.len().min(out.len()) / S::LANES {
             let v = S::mul_add(S::load(y.as_ptr().add(at * S::LANES)), factor, offset);
-            S::store(out.as_mut_ptr().add(at * S::LANES), S::at_least(floor, v));
+            S::store(out.as_mut_ptr().add(at * S::LANES), within::<S>(limits, v));
         }
     }
 }
@@ -138,17 +138,23 @@ unsafe fn moments<S: Simd>(y: &[f32], mean: &mut [f32], squares: &mut [f32]) {
     }
 }
 
+/// `grad` where the limits let `value` through, zero elsewhere.
+#[inline(always)]
+unsafe fn let_through<S: Simd>([floor, ceiling]: [S::V; 2], value: S::V, grad: S::V) -> S::V {
+    unsafe { S::where_above(ceiling, value, S::where_above(value, floor, grad)) }
+}
+
 #[inline(always)]
 unsafe fn sums<S: Simd>(l: &NormLanes<'_>, y: &[f32], grad: &[f32], plain: &mut [f32], slope: &mut [f32]) {
     unsafe {
         let (factor, offset) = (S::load(l.factor.as_ptr()), S::load(l.offset.as_ptr()));
-        let (floor, mean) = (S::splat(l.floor), S::load(l.mean.as_ptr()));
+        let (limits, mean) = (l.limits.splat::<S>(), S::load(l.mean.as_ptr()));
         let (mut plains, mut slopes) = ([S::splat(0.0); 2], [S::splat(0.0); 2]);
         let count = y.len().min(grad.len()) / S::LANES;
         for at in 0..count {
             let v = S::load(y.as_ptr().add(at * S::LANES));
             let g = S::load(grad.as_ptr().add(at * S::LANES));
-            let g = S::where_above(S::mul_add(v, factor, offset), floor, g);
+            let g = let_through::<S>(limits, S::mul_add(v, factor, offset), g);
             plains[at % 2] = S::add(plains[at % 2], g);
             slopes[at % 2] = S::mul_add(g, S::sub(v, mean), slopes[at % 2]);
         }
@@ -161,12 +167,12 @@ unsafe fn sums<S: Simd>(l: &NormLanes<'_>, y: &[f32], grad: &[f32], plain: &mut 
 unsafe fn gradient<S: Simd>(l: &NormLanes<'_>, s: NormSums<'_>, y: &[f32], grad: &[f32], dy: &mut [f32]) {
     unsafe {
         let (factor, offset) = (S::load(l.factor.as_ptr()), S::load(l.offset.as_ptr()));
-        let (floor, mean) = (S::splat(l.floor), S::load(l.mean.as_ptr()));
+        let (limits, mean) = (l.limits.splat::<S>(), S::load(l.mean.as_ptr()));
         let (plain, slope) = (S::load(s.plain.as_ptr()), S::load(s.slope.as_ptr()));
         for at in 0..y.len().min(grad.len()).min(dy.len()) / S::LANES {
             let v = S::load(y.as_ptr().add(at * S::LANES));
             let g = S::load(grad.as_ptr().add(at * S::LANES));
-            let g = S::where_above(S::mul_add(v, factor, offset), floor, g);
+            let g = let_through::<S>(limits, S::mul_add(v, factor, offset), g);
             let off = S::mul_add(S::sub(mean, v), slope, S::sub(g, plain));
             S::store(dy.as_mut_ptr().add(at * S::LANES), S::mul_add(off, factor, S::splat(0.0)));
         }

@@ -7,7 +7,7 @@
 //! number is computed by the same operations in the same order whichever thread does it.
 
 use super::turn::{Strip, TurnLoops};
-use super::{Aligned, Bands, Call, LINE, Layout};
+use super::{Aligned, Bands, Call, LINE, Layout, Limits};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Multiply-accumulates that are worth a task of their own: some microseconds, so that no thread
@@ -60,7 +60,7 @@ pub enum Work {
     /// Convolutions of the one activation that is read, from planes or to planes.
     Bands(Bands),
     /// Sum of equally shaped activations.
-    Sum { from: Vec<Place>, relu: bool },
+    Sum { from: Vec<Place>, limits: Limits },
     /// Channels to another place, from channel `first` on; each pixel `repeat` times both ways.
     Move { from: Place, channels: usize, first: usize, repeat: usize, turn: TurnLoops },
     /// Mean, then maximum of each channel.
@@ -369,7 +369,7 @@ impl Step {
             match (task, &self.work) {
                 (Task::Clear, _) => self.clear(base),
                 (Task::Rows { call, rows }, Work::Calls(calls)) => calls[call].run_rows(rows, base, base),
-                (Task::Rows { rows, .. }, Work::Sum { from, relu }) => self.sum(from, *relu, rows, base),
+                (Task::Rows { rows, .. }, Work::Sum { from, limits }) => self.sum(from, *limits, rows, base),
                 (Task::Rows { rows, .. }, Work::Move { from, channels, first, repeat, turn }) => {
                     let (enters, leaves) = (from.is_planar(), self.to.is_planar());
                     let turned = *repeat == 1 && enters != leaves && first.is_multiple_of(self.to.lanes);
@@ -408,15 +408,13 @@ impl Step {
         }
     }
 
-    unsafe fn sum(&self, from: &[Place], relu: bool, rows: (usize, usize), base: *mut f32) {
-        let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+    unsafe fn sum(&self, from: &[Place], limits: Limits, rows: (usize, usize), base: *mut f32) {
         for block in 0..self.to.blocks {
             for y in rows.0..rows.1 {
                 for i in 0..self.to.width * self.to.lanes {
                     let at = |p: &Place| p.layout.start + block * p.layout.block + y * p.layout.row + i;
                     let sum: f32 = from.iter().map(|p| unsafe { *base.add(at(p)) }).sum();
-                    // Written so that NaN stays NaN.
-                    unsafe { *base.add(at(&self.to)) = if sum < floor { floor } else { sum } };
+                    unsafe { *base.add(at(&self.to)) = limits.of(sum) };
                 }
             }
         }

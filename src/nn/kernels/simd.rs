@@ -23,10 +23,18 @@ pub trait Simd: Copy + 'static {
     unsafe fn where_above(a: Self::V, b: Self::V, value: Self::V) -> Self::V;
     /// The larger one; NaN where `value` is NaN, so that a fault is seen and not rectified away.
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V;
+    /// The smaller one; NaN where `value` is NaN.
+    unsafe fn at_most(ceiling: Self::V, value: Self::V) -> Self::V;
     /// A square of `LANES` rows with rows and columns exchanged: address of the first row, steps
     /// between rows and number of rows, of what is read (the other rows count as zeros) and of
     /// what is written (the other rows are left out). Rows that count are valid.
     unsafe fn turn(from: (*const f32, usize, usize), to: (*mut f32, usize, usize));
+}
+
+/// `value` within `limits`.
+#[inline(always)]
+pub unsafe fn within<S: Simd>([floor, ceiling]: [S::V; 2], value: S::V) -> S::V {
+    unsafe { S::at_most(ceiling, S::at_least(floor, value)) }
 }
 
 /// The rows of a square, those from `count` on zero.
@@ -105,6 +113,10 @@ impl Simd for Avx512 {
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
         // The instruction gives its second operand when either is NaN.
         unsafe { core::arch::x86_64::_mm512_max_ps(floor, value) }
+    }
+    #[inline(always)]
+    unsafe fn at_most(ceiling: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm512_min_ps(ceiling, value) }
     }
     #[inline(always)]
     unsafe fn turn(from: (*const f32, usize, usize), to: (*mut f32, usize, usize)) {
@@ -207,6 +219,10 @@ impl Simd for Avx2 {
         unsafe { core::arch::x86_64::_mm256_max_ps(floor, value) }
     }
     #[inline(always)]
+    unsafe fn at_most(ceiling: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm256_min_ps(ceiling, value) }
+    }
+    #[inline(always)]
     unsafe fn turn(from: (*const f32, usize, usize), to: (*mut f32, usize, usize)) {
         use core::arch::x86_64::{_mm256_shuffle_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps};
         unsafe {
@@ -289,6 +305,10 @@ impl Simd for Neon {
         unsafe { core::arch::aarch64::vmaxq_f32(floor, value) }
     }
     #[inline(always)]
+    unsafe fn at_most(ceiling: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::aarch64::vminq_f32(ceiling, value) }
+    }
+    #[inline(always)]
     unsafe fn turn(from: (*const f32, usize, usize), to: (*mut f32, usize, usize)) {
         use core::arch::aarch64::{vreinterpretq_f32_f64, vreinterpretq_f64_f32};
         use core::arch::aarch64::{vtrn1q_f32, vtrn1q_f64, vtrn2q_f32, vtrn2q_f64};
@@ -347,6 +367,10 @@ impl Simd for Sse2 {
         unsafe { core::arch::x86_64::_mm_max_ps(floor, value) }
     }
     #[inline(always)]
+    unsafe fn at_most(ceiling: Self::V, value: Self::V) -> Self::V {
+        unsafe { core::arch::x86_64::_mm_min_ps(ceiling, value) }
+    }
+    #[inline(always)]
     unsafe fn turn(from: (*const f32, usize, usize), to: (*mut f32, usize, usize)) {
         use core::arch::x86_64::{_mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
         unsafe {
@@ -401,6 +425,11 @@ impl Simd for Portable {
     unsafe fn at_least(floor: Self::V, value: Self::V) -> Self::V {
         let one = |f: f32, v: f32| if v < f { f } else { v };
         [one(floor[0], value[0]), one(floor[1], value[1]), one(floor[2], value[2]), one(floor[3], value[3])]
+    }
+    #[inline(always)]
+    unsafe fn at_most(ceiling: Self::V, value: Self::V) -> Self::V {
+        let one = |i: usize| if value[i] > ceiling[i] { ceiling[i] } else { value[i] };
+        [one(0), one(1), one(2), one(3)]
     }
     #[inline(always)]
     unsafe fn turn(from: (*const f32, usize, usize), to: (*mut f32, usize, usize)) {
