@@ -180,6 +180,9 @@ pub struct TrainSettings {
     /// taken over.
     #[serde(default)]
     pub transfer: bool,
+    /// At which share of the rate such weights are changed: faster they forget what they have seen.
+    #[serde(default = "whole")]
+    pub transfer_rate: f64,
     /// Of sounds that have names only: each is where it stands out of its recording, if it does.
     pub stands_out: bool,
     /// Of what is said; absent for other tasks.
@@ -260,6 +263,7 @@ impl Default for TrainSettings {
             refit: None,
             task: None,
             transfer: false,
+            transfer_rate: 0.2,
             stands_out: true,
             speech: None,
             transcript: None,
@@ -277,6 +281,11 @@ impl Default for TrainSettings {
             data: DataTrail::default(),
         }
     }
+}
+
+/// Of packages from before there was a share.
+const fn whole() -> f64 {
+    1.0
 }
 
 impl TrainSettings {

@@ -215,7 +215,8 @@ impl<'a> Run<'a> {
                 return Err(LearnError::Initial("no layer agrees in name and shape".to_owned()));
             }
         }
-        let schedule = Schedule { peak: settings.rate, warm_up: WARM_UP };
+        let share = if init.is_some() && settings.transfer { settings.transfer_rate } else { 1.0 };
+        let schedule = Schedule { peak: share * settings.rate, warm_up: WARM_UP };
         let optimiser = Optimiser::new(net.parameters(), schedule, settings.weight_decay);
         let draw = draw_weights(&train, settings.defective_share);
         let average = Average::new(&net, settings.average_steps)?;
