@@ -304,6 +304,13 @@ fn a_model_of_other_goods_gives_weights_and_neither_classes_nor_its_look() {
         pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
     };
     assert!(apart(&child) < 1e-3 && apart(&made(None)) > 0.05, "{} {}", apart(&child), apart(&made(None)));
+    // At a usual rate they change by the share that is asked for.
+    let moved = |transfer_rate| {
+        let settings = TrainSettings { rate: small().rate, transfer_rate, ..settings.clone() };
+        apart(&train(&items, &settings, Some(&model), &cancel, &mut |_| {}).unwrap().model)
+    };
+    let (still, usual) = (moved(0.0), moved(1.0));
+    assert!(still < 1e-6 && usual > 1e-3, "{still} {usual}");
 }
 
 /// A spot in a view much larger than a window is learnt from windows and found in the whole view.
