@@ -233,7 +233,7 @@ fn no_way_of_training_sees_the_audit_set() {
     let (cross, _) = engine::cross_validate(&line, &job("x"), 2, &stop, &mut |_, _| {}).unwrap();
     assert_eq!((cross.evaluation.report.n, cross.evaluation.report.skipped.len()), (free, 0));
     assert!(cross.evaluation.predictions.iter().all(|row| !is_held(&row.group) && row.group != other));
-    let points = engine::learning_curve(&line, &job("x"), &[10_000], &stop, &mut |_, _| {}).unwrap();
+    let points = engine::learning_curve(&line, &[job("x")], &[10_000], &stop, &mut |_, _| {}).unwrap();
     assert_eq!(points[0].labels + points[0].metrics["auroc"].n, free);
     assert_eq!(engine::freeze(&mut line, "after", &Filter::default(), "test").unwrap().items, free);
     // A list from before holds some of them: nothing is trained on it, in part or whole.
@@ -245,7 +245,7 @@ fn no_way_of_training_sees_the_audit_set() {
     refused(train(&mut line, TrainJob { dataset: old(), ..job("no") }).map(drop));
     let job_old = TrainJob { dataset: old(), ..job("no") };
     refused(engine::cross_validate(&line, &job_old, 2, &stop, &mut |_, _| {}).map(drop));
-    refused(engine::learning_curve(&line, &job_old, &[20], &stop, &mut |_, _| {}).map(drop));
+    refused(engine::learning_curve(&line, &[job_old], &[20], &stop, &mut |_, _| {}).map(drop));
     refused(engine::show_examples(&line, &job_old, &sheet));
     refused(engine::suited_settings(&line, &Filter::default(), Some("before")).map(drop));
     assert!(line.store.view().audit_uses().unwrap().is_empty());

@@ -177,8 +177,7 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
     let report = if let Some(name) = &args.resume {
         engine::resume(&mut line, name, &cancel, &mut show)?
     } else {
-        let mut job = train_job(&line, &args.how)?;
-        job.init.clone_from(&args.init);
+        let mut job = train_job(&line, &args.how, args.init.as_deref())?;
         job.name.clone_from(&args.name);
         job.settings.description.clone_from(&args.description);
         job.settings.licence.clone_from(&args.licence);
@@ -196,10 +195,11 @@ pub fn train(args: &Train) -> Result<Report, EngineError> {
     })))
 }
 
-fn train_job(line: &Line, how: &Training) -> Result<TrainJob, EngineError> {
+fn train_job(line: &Line, how: &Training, init: Option<&str>) -> Result<TrainJob, EngineError> {
     let filter = parse_filter(&how.filter)?;
-    let settings = engine::suited_settings(line, &filter, how.dataset.as_deref())?;
-    let mut job = TrainJob { filter, dataset: how.dataset.clone(), settings, ..TrainJob::default() };
+    let settings = engine::suited_settings(line, &filter, how.dataset.as_deref(), init)?;
+    let (dataset, init) = (how.dataset.clone(), init.map(str::to_owned));
+    let mut job = TrainJob { filter, dataset, init, settings, ..TrainJob::default() };
     let settings = &mut job.settings;
     settings.seed = how.seed;
     settings.epochs = how.epochs;
@@ -217,14 +217,13 @@ fn train_job(line: &Line, how: &Training) -> Result<TrainJob, EngineError> {
 
 pub fn examples(folder: &Path, out: &Path, how: &Training) -> Result<Report, EngineError> {
     let line = Line::open(folder, ACTOR)?;
-    engine::show_examples(&line, &train_job(&line, how)?, out)?;
+    engine::show_examples(&line, &train_job(&line, how, None)?, out)?;
     Ok(Report::ok(json!({ "written": out })))
 }
 
 pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
-    let mut job = train_job(&line, &args.how)?;
-    job.init.clone_from(&args.init);
+    let job = train_job(&line, &args.how, args.init.as_deref())?;
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
     let (cross, items) = engine::cross_validate(&line, &job, args.folds, &cancel, &mut |fold, progress| {
@@ -245,11 +244,11 @@ pub fn cross_validate(args: &CrossValidate) -> Result<Report, EngineError> {
 
 pub fn learning_curve(args: &LearningCurve) -> Result<Report, EngineError> {
     let line = Line::open(&args.line, ACTOR)?;
-    let mut job = train_job(&line, &args.how)?;
-    job.init.clone_from(&args.init);
+    let ways = std::iter::once(None).chain(args.init.as_deref().map(Some));
+    let jobs: Vec<TrainJob> = ways.map(|init| train_job(&line, &args.how, init)).collect::<Result<_, _>>()?;
     let cancel = cancel_flag()?;
     let mut shown = output::Training::new();
-    let points = engine::learning_curve(&line, &job, &args.sizes, &cancel, &mut |labels, progress| {
+    let points = engine::learning_curve(&line, &jobs, &args.sizes, &cancel, &mut |labels, progress| {
         shown.show(&format!("{labels} labels: "), progress);
     })?;
     Ok(Report::ok(json!({ "points": to_json(&points)? })))

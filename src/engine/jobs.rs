@@ -128,14 +128,18 @@ pub struct TrainJob {
     pub name: Option<String>,
 }
 
-/// The settings that suit the line's labels, before anybody changes one.
+/// The settings that suit the line's labels and the package that is begun with, before anybody changes one.
 pub fn suited_settings(
     line: &Line,
     filter: &Filter,
     dataset: Option<&str>,
+    init: Option<&str>,
 ) -> Result<TrainSettings, EngineError> {
+    let init = init.map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
     let items = training_items(line, filter, dataset)?.items();
-    Ok(settings_for(&line.plan, &items))
+    let settings = settings_for(&line.plan, &items);
+    let is_transfer = init.is_some_and(|init| is_of_other_goods(&line.plan, &init));
+    Ok(if is_transfer { settings.with_transfer() } else { settings })
 }
 
 /// What suits these items on a line of this plan.
@@ -148,15 +152,17 @@ pub(super) fn settings_for(plan: &Plan, items: &[LabelledItem]) -> TrainSettings
     }
 }
 
-/// The package that a job's trainings begin with, and how they are to learn: of a model that names what this
-/// line does not know, only weights are taken.
+/// Whether a model names what the line does not know.
+fn is_of_other_goods(plan: &Plan, model: &Model) -> bool {
+    plan.task != Task::Transcribe && model.manifest().classes.iter().any(|class| plan.route(class).is_none())
+}
+
+/// The package that a job's trainings begin with, and how they are to learn: of a model of other goods only
+/// weights are taken.
 pub(super) fn begun(line: &Line, job: &TrainJob) -> Result<(Option<Model>, TrainSettings), EngineError> {
     let init = job.init.as_deref().map(|name| find_model(Some(line.store.folder()), name)).transpose()?;
-    let is_of_other_goods = |model: &Model| {
-        line.plan.task != Task::Transcribe
-            && model.manifest().classes.iter().any(|class| line.plan.route(class).is_none())
-    };
-    let transfer = job.settings.transfer || init.as_ref().is_some_and(is_of_other_goods);
+    let transfer =
+        job.settings.transfer || init.as_ref().is_some_and(|init| is_of_other_goods(&line.plan, init));
     Ok((init, TrainSettings { transfer, ..job.settings.clone() }))
 }
 
@@ -175,18 +181,20 @@ pub fn cross_validate(
     Ok((cross, items))
 }
 
-/// What trainings on so many of the line's labels give on its other units, from nothing and from the
-/// job's first package. No model is kept.
+/// What each of these jobs would give on the line's other units with so many of the labels that the first of
+/// them chooses. No model is kept.
 pub fn learning_curve(
     line: &Line,
-    job: &TrainJob,
+    jobs: &[TrainJob],
     sizes: &[usize],
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<Vec<CurvePoint>, EngineError> {
-    let items = training_items(line, &job.filter, job.dataset.as_deref())?.items();
-    let (init, settings) = begun(line, job)?;
-    Ok(learn::learning_curve(&items, &settings, sizes, init.as_ref(), cancel, progress)?)
+    let Some(TrainJob { filter, dataset, .. }) = jobs.first() else { return Ok(Vec::new()) };
+    let items = training_items(line, filter, dataset.as_deref())?.items();
+    let begun: Vec<_> = jobs.iter().map(|job| begun(line, job)).collect::<Result<_, _>>()?;
+    let ways: Vec<_> = begun.iter().map(|(init, settings)| (settings, init.as_ref())).collect();
+    Ok(learn::learning_curve(&items, &ways, sizes, cancel, progress)?)
 }
 
 /// Writes what the job's training would show its network as a JPEG.

@@ -286,7 +286,7 @@ fn work_on(
         Work::Resume(name) => engine::resume(line, &name, control.cancel(), progress)?,
         Work::Train(form) => {
             let filter = Filter::default();
-            let mut settings = engine::suited_settings(line, &filter, None)?;
+            let mut settings = engine::suited_settings(line, &filter, None, form.init.as_deref())?;
             settings.minutes = form.is_timed.then_some(form.minutes);
             settings.command = "trained in the window".into();
             let name = Some(form.name.trim().to_owned()).filter(|name| !name.is_empty());

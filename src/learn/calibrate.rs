@@ -4,11 +4,12 @@
 use crate::domain::Task;
 use crate::infer::{Calibration, Naming};
 
-/// What new packages name an item by; for defects chosen on magnetic tiles, see `models/README.md`.
-pub(super) const fn naming(task: Task) -> Naming {
+/// What new packages may name an item by: where most of it shows a class, or where one shows most. Small
+/// defects beside large ones want the second, marks of several kinds the first, see `models/README.md`.
+pub(super) const fn namings(task: Task) -> &'static [Naming] {
     match task {
-        Task::Defect => Naming::Mass,
-        Task::Classify | Task::Transcribe => Naming::Item,
+        Task::Defect => &[Naming::Mass, Naming::Peak],
+        Task::Classify | Task::Transcribe => &[Naming::Item],
     }
 }
 
@@ -27,8 +28,8 @@ const TEMPERATURE_RIDGE: f64 = 1.0;
 pub(super) struct Scored {
     /// The item's raw score.
     pub score: f64,
-    /// What speaks for each defect class.
-    pub names: Vec<f64>,
+    /// What speaks for each defect class, by each of the [`namings`].
+    pub names: Vec<Vec<f64>>,
     pub positive: Vec<bool>,
     /// A unit counts once, however many items it has: 1 over their number.
     pub weight: f64,
@@ -93,25 +94,32 @@ fn fit_scale(items: &[Scored]) -> (f64, f64) {
     (a.max(SLOPE_MIN), b)
 }
 
-/// The temperature under which the true classes of the defective items are likeliest.
-fn fit_temperature(items: &[Scored]) -> f64 {
+/// The temperature under which one of the [`namings`] makes the true classes of the defective items likeliest,
+/// and how unlikely they are then.
+fn fit_temperature(items: &[Scored], naming: usize) -> (f64, f64) {
     let loss = |t: f64| -> f64 {
         let unlikeliness = items.iter().filter(|item| item.is_defective()).map(|item| {
-            let most = item.names.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let weights: Vec<f64> = item.names.iter().map(|name| ((name - most) / t).exp()).collect();
+            let names = &item.names[naming];
+            let most = names.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = names.iter().map(|name| ((name - most) / t).exp()).collect();
             let right: f64 = weights.iter().zip(&item.positive).filter(|(_, t)| **t).map(|(w, _)| w).sum();
             -item.weight * (right / weights.iter().sum::<f64>()).max(1e-12).ln()
         });
         unlikeliness.sum::<f64>() + TEMPERATURE_RIDGE * t.ln().powi(2)
     };
     // A coarse grid on a logarithmic scale says all that a few hundred units know.
-    (-20..=20).map(|i| 1.12_f64.powi(i)).min_by(|x, y| loss(*x).total_cmp(&loss(*y))).unwrap_or(1.0)
+    let tried = (-20..=20).map(|i| 1.12_f64.powi(i)).map(|t| (t, loss(t)));
+    tried.min_by(|x, y| x.1.total_cmp(&y.1)).unwrap_or((1.0, f64::INFINITY))
 }
 
-/// Both fits together. Where items are only named, there is no score to fit.
+/// Both fits together, the second by the naming that serves best. Where items are only named, there is no
+/// score to fit.
 pub(super) fn calibration(task: Task, items: &[Scored]) -> Calibration {
     let (slope, intercept) = if task == Task::Defect { fit_scale(items) } else { (1.0, 0.0) };
-    Calibration { slope, intercept, class_temperature: fit_temperature(items), naming: naming(task) }
+    let fits = namings(task).iter().enumerate().map(|(at, naming)| (*naming, fit_temperature(items, at)));
+    let best = fits.min_by(|x, y| x.1.1.total_cmp(&y.1.1));
+    let (naming, (class_temperature, _)) = best.unwrap_or((Naming::Item, (1.0, 0.0)));
+    Calibration { slope, intercept, class_temperature, naming }
 }
 
 #[cfg(test)]
@@ -139,7 +147,7 @@ mod tests {
     }
 
     fn scored(z: f64, defective: bool) -> Scored {
-        Scored { score: z, names: vec![z], positive: vec![defective], weight: 1.0 }
+        Scored { score: z, names: vec![vec![z]; 2], positive: vec![defective], weight: 1.0 }
     }
 
     #[test]
@@ -159,13 +167,31 @@ mod tests {
             (0..count)
                 .map(|i| Scored {
                     score: 6.0,
-                    names: vec![6.0, 0.0],
+                    names: vec![vec![6.0, 0.0]],
                     positive: vec![i % 3 > 0, i % 3 == 0],
                     weight: 1.0,
                 })
                 .collect()
         };
-        let (few, many) = (fit_temperature(&unsure(3)), fit_temperature(&unsure(300)));
+        let (few, many) = (fit_temperature(&unsure(3), 0).0, fit_temperature(&unsure(300), 0).0);
         assert!(few < 4.0 && many > 6.0, "{few} {many}");
+    }
+
+    #[test]
+    fn items_are_named_by_what_names_them_right() {
+        // By mass the large class gets all items, by peak each its own; and the other way round.
+        let small = |large: bool| vec![if large { 1.0 } else { 5.0 }, if large { 4.0 } else { 1.0 }];
+        for (right, wrong) in [(Naming::Peak, Naming::Mass), (Naming::Mass, Naming::Peak)] {
+            let items: Vec<Scored> = [false, true, false, true]
+                .map(|large| {
+                    let by = |naming: &Naming| if *naming == wrong { vec![1.0, 4.0] } else { small(large) };
+                    let names = namings(Task::Defect).iter().map(by).collect();
+                    Scored { score: 3.0, names, positive: vec![!large, large], weight: 1.0 }
+                })
+                .to_vec();
+            assert_eq!(calibration(Task::Defect, &items).naming, right);
+        }
+        // Nothing to choose by: the usual way.
+        assert_eq!(calibration(Task::Defect, &[scored(1.0, false)]).naming, Naming::Mass);
     }
 }

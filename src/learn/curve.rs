@@ -30,32 +30,32 @@ pub struct CurvePoint {
     pub refused: Option<String>,
 }
 
-/// Trains on growing numbers of labels, from nothing and from `init`, and measures on the last
-/// fold. Units come in the order of a seeded hash, as a person would meet them: larger sets hold the
+/// Trains on growing numbers of labels in each of these ways (settings, and what gives the first weights), and
+/// measures on the last fold; the first way's seed deals units into folds. Units come in the order of a seeded hash, as a person would meet them: larger sets hold the
 /// smaller ones.
 pub fn learning_curve(
     items: &[LabelledItem],
-    settings: &TrainSettings,
+    ways: &[(&TrainSettings, Option<&Model>)],
     sizes: &[usize],
-    init: Option<&Model>,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(usize, &Progress),
 ) -> Result<Vec<CurvePoint>, LearnError> {
-    let fold_of = folds_of(items, settings.seed, FOLDS);
+    let Some(seed) = ways.first().map(|(settings, _)| settings.seed) else { return Ok(Vec::new()) };
+    let fold_of = folds_of(items, seed, FOLDS);
     let last = fold_of.iter().max().copied().unwrap_or(0);
     let part = |held: bool| items.iter().zip(&fold_of).filter(move |(_, f)| (**f == last) == held);
     let held: Vec<LabelledItem> = part(true).map(|(item, _)| item.clone()).collect();
     let mut pool: Vec<&LabelledItem> = part(false).map(|(item, _)| item).collect();
     pool.sort_by_cached_key(|item| {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&settings.seed.to_le_bytes()).update(item.group.as_bytes());
+        hasher.update(&seed.to_le_bytes()).update(item.group.as_bytes());
         *hasher.finalize().as_bytes()
     });
-    let settings = TrainSettings { evidence_share: 0.0, ..settings.clone() };
     let mut points = Vec::new();
     for &size in sizes {
         let some: Vec<LabelledItem> = pool.iter().take(size).map(|item| (*item).clone()).collect();
-        for init in std::iter::once(None).chain(init.map(Some)) {
+        for &(settings, init) in ways {
+            let settings = TrainSettings { evidence_share: 0.0, ..settings.clone() };
             let mut point = CurvePoint {
                 labels: some.len(),
                 defective: some.iter().filter(|item| !item.label.is_good()).count(),
@@ -68,7 +68,7 @@ pub fn learning_curve(
                 Ok(report) if report.stopped => return Err(LearnError::Cancelled),
                 Ok(report) => {
                     point.seconds = report.seconds;
-                    let measured = evaluate(&report.model, &held, settings.seed, cancel, &mut |_, _| {})?;
+                    let measured = evaluate(&report.model, &held, seed, cancel, &mut |_, _| {})?;
                     point.metrics = measured.report.metrics();
                 }
                 Err(LearnError::TooLittle(reason)) => point.refused = Some(reason),

@@ -312,6 +312,20 @@ impl TrainSettings {
         }
     }
 
+    /// Where the first weights are those of a model of other goods: finer pictures than a network from nothing
+    /// would make use of, and no logit of the item's own, which learns a few items by heart. Chosen on magnetic
+    /// tiles, see `models/README.md`.
+    #[must_use]
+    pub fn with_transfer(self) -> Self {
+        Self {
+            transfer: true,
+            side_px: TRANSFER_SIDE_PX,
+            window_px: TRANSFER_SIDE_PX,
+            loss: LossParts { head: 0.0, ..self.loss },
+            ..self
+        }
+    }
+
     /// For sounds: neither turned nor mirrored, but moved in time, with other sounds beneath and parts hidden.
     /// Chosen on everyday sounds, see `models/README.md`.
     #[must_use]
@@ -398,16 +412,26 @@ const EPOCHS_MAX: usize = 500;
 const SPOKEN_DEFAULT: usize = 40_000;
 const SPOKEN_EPOCHS_MIN: usize = 4;
 
-/// Epochs for a training of so many items.
-pub(super) fn epochs_by_itself(task: Task, items: usize) -> usize {
-    if task == Task::Transcribe {
-        return SPOKEN_DEFAULT.div_ceil(items.max(1)).clamp(SPOKEN_EPOCHS_MIN, EPOCHS_MAX);
+/// What has learnt to see before is done sooner, and each example takes longer.
+const TRANSFER_EXAMPLES: usize = 8_000;
+const TRANSFER_EPOCHS: [usize; 2] = [8, 100];
+
+impl TrainSettings {
+    /// Epochs for a training of so many items.
+    pub(super) fn epochs_by_itself(&self, task: Task, items: usize) -> usize {
+        let (examples, [least, most]) = match task {
+            Task::Transcribe => (SPOKEN_DEFAULT, [SPOKEN_EPOCHS_MIN, EPOCHS_MAX]),
+            _ if self.transfer => (TRANSFER_EXAMPLES, TRANSFER_EPOCHS),
+            _ => (EXAMPLES_DEFAULT, [EPOCHS_MIN, EPOCHS_MAX]),
+        };
+        examples.div_ceil(items.max(1)).clamp(least, most)
     }
-    EXAMPLES_DEFAULT.div_ceil(items.max(1)).clamp(EPOCHS_MIN, EPOCHS_MAX)
 }
 
 /// Side of a square input; about 165 M multiply-accumulates.
 pub(super) const SIDE_PX: u32 = 256;
+/// The same for a network that sees from the start: it finds what is finer.
+const TRANSFER_SIDE_PX: u32 = 352;
 /// Views up to this many times the area of a window are shown whole.
 const WINDOW_SHARE_MAX: f32 = 1.7;
 /// Several times the width of a fine defect, and a fraction of an item.

@@ -12,7 +12,7 @@ use super::network::{graph_for, priors, silence_item};
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
 use super::set_up::{SetUp, beyond, set_up};
-use super::settings::{Keep, TrainSettings, epochs_by_itself, window};
+use super::settings::{Keep, TrainSettings, window};
 use super::speech::{Spoken, examples};
 use super::split::{Part, split};
 use super::spoken::Speech;
@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
 
     fn epochs_wanted(&self) -> Option<usize> {
         match (self.settings.epochs, self.minutes) {
-            (None, None) => Some(epochs_by_itself(self.task, self.train.len())),
+            (None, None) => Some(self.settings.epochs_by_itself(self.task, self.train.len())),
             (epochs, _) => epochs,
         }
     }

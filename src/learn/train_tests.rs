@@ -259,13 +259,15 @@ fn a_learning_curve_grows_and_says_where_labels_are_too_few() {
     let dir = tempfile::tempdir().unwrap();
     let items = spots(dir.path());
     let cancel = AtomicBool::new(false);
-    let curve = |init| learning_curve(&items, &small(), &[2, 18], init, &cancel, &mut |_, _| {}).unwrap();
-    let points = curve(None);
+    let settings = small();
+    let curve = |ways: &[_]| learning_curve(&items, ways, &[2, 18], &cancel, &mut |_, _| {}).unwrap();
+    let points = curve(&[(&settings, None)]);
     assert_eq!(points.iter().map(|p| p.labels).collect::<Vec<_>>(), [2, 18]);
     assert!(points[0].refused.is_some() && points[0].metrics.is_empty());
     assert!(points[1].refused.is_none() && points[1].metrics.contains_key("auroc"));
     let model = train(&items, &small(), None, &cancel, &mut |_| {}).unwrap().model;
-    let from_a_package: Vec<bool> = curve(Some(&model)).iter().map(|p| p.init.is_some()).collect();
+    let both = [(&settings, None), (&settings, Some(&model))];
+    let from_a_package: Vec<bool> = curve(&both).iter().map(|p| p.init.is_some()).collect();
     assert_eq!(from_a_package, [false, true, false, true]);
 }
 

@@ -1,7 +1,7 @@
 //! How good a network is on the validation groups: what early stopping and the region threshold
 //! are chosen by.
 
-use super::calibrate::naming;
+use super::calibrate::namings;
 use super::data::{Canvas, Sample};
 use super::metrics::average_precision;
 use crate::domain::Task;
@@ -11,8 +11,8 @@ use crate::nn::PIXEL_STRIDE;
 /// What is kept of one item: the maps of all would be as large as the items.
 pub(super) struct Checked {
     pub score: f64,
-    /// What speaks for each class.
-    pub names: Vec<f64>,
+    /// What speaks for each class, by each of the [`namings`].
+    pub names: Vec<Vec<f64>>,
     /// Cells that are both true and found at each of [`levels`], and cells that are either; none where the
     /// place of a class is not known.
     overlaps: Option<Vec<[u64; 2]>>,
@@ -23,7 +23,7 @@ impl Checked {
         let is_known = !sample.unplaced.contains(&true);
         Self {
             score: f64::from(raw.score()),
-            names: raw.names(naming(task)),
+            names: namings(task).iter().map(|naming| raw.names(*naming)).collect(),
             overlaps: is_known.then(|| overlaps(raw, canvas)),
         }
     }
@@ -47,6 +47,7 @@ pub(super) fn validation_score(task: Task, scores: &[Checked], samples: &[&Sampl
 /// Mean probability of the right name; a share of right names would jump with so few.
 fn named_right(scores: &[Checked], samples: &[&Sample<'_>]) -> f64 {
     let right = scores.iter().zip(samples).map(|(Checked { names, .. }, sample)| {
+        let names = &names[0];
         let most = names.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let weights: Vec<f64> = names.iter().map(|name| (name - most).exp()).collect();
         let named: f64 = weights.iter().zip(&sample.positive).filter(|(_, is)| **is).map(|(w, _)| w).sum();

@@ -257,7 +257,8 @@ fn a_training_that_was_interrupted_is_offered_again() {
     let folder = line.store.folder().to_owned();
     // Killed behind its first epoch: the checkpoint stays.
     let job = |name: &str| {
-        let mut settings = engine::suited_settings(&line, &crate::domain::Filter::default(), None).unwrap();
+        let mut settings =
+            engine::suited_settings(&line, &crate::domain::Filter::default(), None, None).unwrap();
         settings.epochs = Some(3);
         TrainJob { name: Some(name.into()), settings, ..TrainJob::default() }
     };
