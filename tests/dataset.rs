@@ -165,6 +165,11 @@ fn a_version_stays_what_it_was_and_says_what_changed_since() {
     // A training on the old version learns the old labels; what it learnt from travels with it.
     let model = train(&mut line, TrainJob { dataset: Some("first".into()), ..job("old") }).unwrap();
     assert_eq!(model.manifest().data.version, Some(first.version()));
+    // Its own model is gone on with; one of other goods gives weights, and needs no setting.
+    let suited = |init| engine::suited_settings(&line, &Filter::default(), None, init).unwrap();
+    assert_eq!([None, Some("old")].map(|init| suited(init).transfer), [false; 2]);
+    let from_others = suited(Some("photographs"));
+    assert!(from_others.transfer && from_others.loss.head == 0.0);
     // Without a version it freezes its own, or finds the same labels again.
     let model = train(&mut line, job("new")).unwrap();
     assert_eq!(model.manifest().data.version, Some(second.version()));

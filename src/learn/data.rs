@@ -27,6 +27,8 @@ pub(super) struct Look {
     /// Medians in pixels.
     pub width: f32,
     pub height: f32,
+    /// Widths and heights of those that were looked at.
+    pub sizes: Vec<[f32; 2]>,
     /// The widest tenth of the items by the narrowest, as ratios of width to height.
     pub aspects: f32,
     /// Lower quartile of the shorter sides of defects, in source pixels.
@@ -230,6 +232,7 @@ pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
         width: quantile(seen.iter().map(|(width, ..)| *width).collect(), 0.5).unwrap_or(1.0),
         height: quantile(seen.iter().map(|(_, height, _)| *height).collect(), 0.5).unwrap_or(1.0),
         aspects: aspects(0.9).unwrap_or(1.0) / aspects(0.1).unwrap_or(1.0),
+        sizes: seen.iter().map(|(width, height, _)| [*width, *height]).collect(),
         defect_side,
         grey,
         reference: items.iter().all(|item| item.reference.is_some()),

@@ -413,8 +413,8 @@ const SPOKEN_DEFAULT: usize = 40_000;
 const SPOKEN_EPOCHS_MIN: usize = 4;
 
 /// What has learnt to see before is done sooner, and each example takes longer.
-const TRANSFER_EXAMPLES: usize = 8_000;
-const TRANSFER_EPOCHS: [usize; 2] = [8, 100];
+const TRANSFER_EXAMPLES: usize = 4_000;
+const TRANSFER_EPOCHS: [usize; 2] = [12, 80];
 
 impl TrainSettings {
     /// Epochs for a training of so many items.
@@ -441,8 +441,11 @@ const LOCAL_PX: u32 = 12;
 const DEFECT_SIDE_MIN_PX: f32 = 6.0;
 /// Tiles overlap by an eighth, so that a small defect is whole in one of them.
 const OVERLAP_PX: u32 = 32;
-/// Inputs stay between 1 : 3 and 3 : 1.
+/// Inputs stay between 1 : 3 and 3 : 1; shapes that are tried on either side of the square.
 const ASPECT_MAX: f32 = 3.0;
+const ASPECT_STEPS: i16 = 8;
+/// By how much whole blocks of 32 px may exceed the area that was asked for.
+const AREA_ROUNDED: f32 = 1.02;
 
 /// Items whose ratios of width to height differ by more than this are not pressed into one shape.
 const ASPECTS_ALIKE: f32 = 1.15;
@@ -468,7 +471,8 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
         let blocks = (px / 32.0).round() as u32;
         blocks.max(1) * 32
     };
-    let (width_px, height_px) = (side(aspect), side(1.0 / aspect));
+    let shape = |aspect: f32| [side(aspect), side(1.0 / aspect)];
+    let [width_px, height_px] = shape(aspect);
     let shrink = (look.width / width_px as f32).max(look.height / height_px as f32);
     let lost = look.defect_side.is_some_and(|d| d / shrink < DEFECT_SIDE_MIN_PX);
     let by_itself = match look {
@@ -478,7 +482,13 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
     };
     let (view, [width_px, height_px]) = match settings.view.unwrap_or(by_itself) {
         ViewChoice::Single => (View::Single, [width_px, height_px]),
-        ViewChoice::Fit => (View::Fit, [width_px, height_px]),
+        ViewChoice::Fit => {
+            let ratio = |step: i16| ASPECT_MAX.powf(f32::from(step) / f32::from(ASPECT_STEPS));
+            let area_max = AREA_ROUNDED * (settings.side_px as f32).powi(2);
+            let others = (-ASPECT_STEPS..=ASPECT_STEPS).map(|step| shape(ratio(step)));
+            let as_large = others.filter(|[width, height]| (width * height) as f32 <= area_max);
+            (View::Fit, least_shrunk(&look.sizes, std::iter::once([width_px, height_px]).chain(as_large)))
+        }
         ViewChoice::Tiles => {
             (View::Tiles { overlap_px: OVERLAP_PX }, [settings.side_px.next_multiple_of(32); 2])
         }
@@ -497,6 +507,16 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
         sound: None,
         difference: look.reference && settings.difference,
     }
+}
+
+/// The shape of an input that items are shrunk least for; the first where several do as well. Some stand and some
+/// lie: for the median's shape those of the other kind would be shrunk to a third.
+fn least_shrunk(sizes: &[[f32; 2]], shapes: impl Iterator<Item = [u32; 2]>) -> [u32; 2] {
+    let loss = |[width, height]: [u32; 2]| -> f32 {
+        let shrink = |[w, h]: &[f32; 2]| (w / width as f32).max(h / height as f32).max(1.0);
+        sizes.iter().map(|size| shrink(size).ln()).sum()
+    };
+    shapes.min_by(|a, b| loss(*a).total_cmp(&loss(*b))).unwrap_or([SIDE_PX; 2])
 }
 
 /// Sounds are looked at in as many bands, over at most so many columns; longer ones in windows of these.
@@ -544,5 +564,33 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
         local_px: settings.local_px.unwrap_or(0),
         sound: Some(sound),
         difference: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standing_and_lying_items_are_shrunk_alike() {
+        let look = |sizes: Vec<[f32; 2]>| Look {
+            width: 230.0,
+            height: 330.0,
+            sizes,
+            aspects: 3.0,
+            defect_side: None,
+            grey: true,
+            reference: false,
+        };
+        let side = |sizes| {
+            let spec = choose_input(&look(sizes), &TrainSettings::default());
+            assert_eq!(spec.view, View::Fit);
+            [spec.width_px, spec.height_px]
+        };
+        // All standing: the median's shape. Half of them lying: neither suffers alone.
+        assert_eq!(side(vec![[230.0, 330.0]; 4]), [224, 288]);
+        let mixed = side([[230.0, 330.0], [600.0, 240.0]].repeat(4));
+        let shrink = |[w, h]: [f32; 2]| (w / mixed[0] as f32).max(h / mixed[1] as f32);
+        assert!(shrink([600.0, 240.0]) < 2.2 && shrink([230.0, 330.0]) < 1.6, "{mixed:?}");
     }
 }
