@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 /// How often the time that has passed is painted anew.
 const REPAINT: Duration = Duration::from_secs(1);
 const MINUTES: f64 = 20.0;
+/// So that all shipped packages are seen at once: what lies below the edge of a list is not looked for.
+const INITS_HEIGHT: f32 = 360.0;
 
 /// What a training has told so far.
 #[derive(Clone, Default)]
@@ -220,6 +222,7 @@ impl TrainingCard {
             ui.label(secondary(tr("Starts from"), t));
             egui::ComboBox::from_id_salt("init")
                 .selected_text(form.init.as_deref().unwrap_or(tr("nothing")))
+                .height(INITS_HEIGHT)
                 .show_ui(ui, |ui| {
                     ui.selectable_value(&mut form.init, None, tr("nothing"));
                     for name in inits {
