@@ -139,7 +139,7 @@ pub fn suited_settings(
     let items = training_items(line, filter, dataset)?.items();
     let settings = settings_for(&line.plan, &items);
     let is_transfer = init.is_some_and(|init| is_of_other_goods(&line.plan, &init));
-    Ok(if is_transfer { settings.with_transfer() } else { settings })
+    Ok(if is_transfer { settings.with_transfer(&items) } else { settings })
 }
 
 /// What suits these items on a line of this plan.

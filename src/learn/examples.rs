@@ -3,8 +3,8 @@
 use super::augment::{Recipe, example};
 use super::data::{self, Sample, Wanted};
 use super::draw::{beds, donors, draw_epoch, draw_weights};
+use super::input::window;
 use super::set_up::{SetUp, set_up};
-use super::settings::window;
 use super::{LearnError, TrainSettings};
 use crate::domain::{LabelledItem, Task};
 use crate::infer::{InputSpec, normalisation, shown};

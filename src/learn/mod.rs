@@ -17,6 +17,7 @@ mod data;
 mod draw;
 mod evaluate;
 mod examples;
+mod input;
 mod light;
 mod loss;
 mod measure;

@@ -3,7 +3,8 @@
 
 use super::LearnError;
 use super::data::{self, Loaded, Sample, unusable};
-use super::settings::{SIDE_PX, TrainSettings, choose_hearing, choose_input};
+use super::input::{SIDE_PX, choose_hearing, choose_input};
+use super::settings::TrainSettings;
 use super::speech::choose_speech;
 use super::split::Part;
 use crate::domain::{Label, LabelledItem, MediaKind, Task};

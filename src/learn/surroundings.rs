@@ -127,7 +127,8 @@ fn stretch(rng: &mut ChaCha8Rng, side: usize, share: f32) -> std::ops::Range<usi
 mod tests {
     use super::*;
     use crate::learn::data::Listening;
-    use crate::learn::settings::{TrainSettings, choose_hearing};
+    use crate::learn::input::choose_hearing;
+    use crate::learn::settings::TrainSettings;
     use rand::SeedableRng;
 
     #[test]

@@ -7,12 +7,13 @@ use super::calibrate::{Scored, calibration};
 use super::checkpoint::{FirstRun, Keeper, Numbers, RunState};
 use super::data::{self, Loaded, Sample, Wanted};
 use super::draw::{beds, donors, draw_epoch, draw_weights};
+use super::input::window;
 use super::loss::loss;
 use super::network::{graph_for, priors, silence_item};
 use super::pack::{Candidate, Judged, single_log_odds};
 use super::progress::Progress;
 use super::set_up::{SetUp, beyond, set_up};
-use super::settings::{Keep, TrainSettings, window};
+use super::settings::{Keep, TrainSettings, epochs_by_itself};
 use super::speech::{Spoken, examples};
 use super::split::{Part, split};
 use super::spoken::Speech;
@@ -253,7 +254,10 @@ impl<'a> Run<'a> {
 
     fn epochs_wanted(&self) -> Option<usize> {
         match (self.settings.epochs, self.minutes) {
-            (None, None) => Some(self.settings.epochs_by_itself(self.task, self.train.len())),
+            (None, None) => {
+                let sees = self.settings.transfer && self.spec.sound.is_none();
+                Some(epochs_by_itself(self.task, sees, self.train.len()))
+            }
             (epochs, _) => epochs,
         }
     }

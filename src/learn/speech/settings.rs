@@ -2,7 +2,8 @@
 
 use crate::infer::{InputSpec, Levels, View};
 use crate::learn::data::Listening;
-use crate::learn::settings::{TrainSettings, USED_BAND, choose_hearing};
+use crate::learn::input::{USED_BAND, choose_hearing};
+use crate::learn::settings::TrainSettings;
 use crate::media::MelSpec;
 use serde::{Deserialize, Serialize};
 
