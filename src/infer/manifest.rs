@@ -193,6 +193,9 @@ pub struct RegionSettings {
     /// A pixel belongs to a region where its logit reaches this; chosen for the best overlap
     /// with the true masks.
     pub pixel_logit: f32,
+    /// A region with two peaks is two where both rise so far above the valley between them; never if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_logit: Option<f32>,
     /// Regions below this calibrated score are not reported.
     pub score_min: f64,
     /// Smaller regions (in cells of the network's output) are noise unless they are the item's

@@ -179,7 +179,8 @@ fn regions(manifest: &Manifest, raw: &RawScores, cell_px: [f32; 2], source: [f32
     let classes = manifest.shown();
     let mut candidates = Vec::new();
     for class in asked.clone() {
-        for Component { cells, peak } in components(raw.map(class), raw.width, settings.pixel_logit) {
+        let components = components(raw.map(class), raw.width, settings.pixel_logit, settings.split_logit);
+        for Component { cells, peak } in components {
             if (cells.len() >= settings.cells_min && score(peak).get() >= settings.score_min) || peak >= top {
                 candidates.push(Candidate { class, peak, level: settings.pixel_logit, cells });
             }

@@ -3,6 +3,7 @@
 use super::manifest::{InputSpec, Naming};
 use super::{InferError, Input, normalisation};
 use crate::nn::{FEATURE_OUTPUT, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, PlanInput, PlanOutputs};
+use std::collections::BTreeMap;
 
 /// Logits before calibration, stitched over all tiles (the highest counts where they overlap).
 #[derive(Clone, Debug, PartialEq)]
@@ -160,16 +161,82 @@ pub(super) struct Component {
     pub peak: f32,
 }
 
-/// Connected cells (8 neighbours) whose logit reaches `level`, in scan order.
-pub(super) fn components(map: &[f32], width: usize, level: f32) -> Vec<Component> {
+/// Connected cells (8 neighbours) whose logit reaches `level`, in scan order. With `split` a set whose peaks
+/// are parted by a valley that lies at least so deep below both is cut along it: defects that touch.
+pub(super) fn components(map: &[f32], width: usize, level: f32, split: Option<f32>) -> Vec<Component> {
     let mut seen: Vec<bool> = map.iter().map(|v| *v < level || v.is_nan()).collect();
     let mut found = Vec::new();
     for start in 0..map.len() {
         if !seen[start] {
-            found.push(flood(map, width, start, &mut seen));
+            let component = flood(map, width, start, &mut seen);
+            match split {
+                Some(depth) => found.extend(parted(map, width, component, depth)),
+                None => found.push(component),
+            }
         }
     }
     found
+}
+
+/// Peaks of a component that have grown together or not, the highest first.
+struct Basins(Vec<Basin>);
+
+#[derive(Clone, Copy)]
+struct Basin {
+    peak: f32,
+    /// The higher one that it has become part of; itself while it stands alone.
+    part_of: usize,
+}
+
+impl Basins {
+    fn root(&self, mut basin: usize) -> usize {
+        while self.0[basin].part_of != basin {
+            basin = self.0[basin].part_of;
+        }
+        basin
+    }
+}
+
+/// The watershed of a component's logits by flooding from its peaks (Vincent and Soille, 1991), in which a
+/// peak less than `depth` above the valley to a higher one counts as part of that (its dynamics, Grimaud, 1992).
+fn parted(map: &[f32], width: usize, component: Component, depth: f32) -> Vec<Component> {
+    let mut highest_first = component.cells;
+    highest_first.sort_by(|a, b| map[*b].total_cmp(&map[*a]).then(a.cmp(b)));
+    let mut basins = Basins(Vec::new());
+    let mut basin_of: BTreeMap<usize, usize> = BTreeMap::new();
+    for at in highest_first {
+        let around: Vec<(f32, usize)> = neighbours(map.len(), width, at)
+            .filter_map(|next| Some((map[next], basins.root(*basin_of.get(&next)?))))
+            .collect();
+        // Up the steepest way; of two as steep to the higher peak.
+        let steepest = around.iter().max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        let Some(&(_, basin)) = steepest else {
+            basin_of.insert(at, basins.0.len());
+            basins.0.push(Basin { peak: map[at], part_of: basins.0.len() });
+            continue;
+        };
+        basin_of.insert(at, basin);
+        let highest = around.iter().map(|(_, basin)| *basin).min().unwrap_or(basin);
+        for (_, basin) in around {
+            if basins.0[basin].peak - map[at] < depth {
+                basins.0[basin].part_of = highest;
+            }
+        }
+    }
+    let mut parts: BTreeMap<usize, Component> = BTreeMap::new();
+    for (at, basin) in basin_of {
+        let root = basins.root(basin);
+        let fresh = || Component { cells: Vec::new(), peak: basins.0[root].peak };
+        parts.entry(root).or_insert_with(fresh).cells.push(at);
+    }
+    parts.into_values().collect()
+}
+
+/// A cell and those around it.
+fn neighbours(cells: usize, width: usize, at: usize) -> impl Iterator<Item = usize> {
+    let (x, y, height) = (at % width, at / width, cells / width.max(1));
+    let rows = y.saturating_sub(1)..(y + 2).min(height);
+    rows.flat_map(move |y| (x.saturating_sub(1)..(x + 2).min(width)).map(move |x| y * width + x))
 }
 
 /// The connected cells around one cell that reach `level`.
@@ -179,24 +246,49 @@ pub(super) fn component_at(map: &[f32], width: usize, start: usize, level: f32) 
 }
 
 fn flood(map: &[f32], width: usize, start: usize, seen: &mut [bool]) -> Component {
-    let height = map.len() / width.max(1);
     let mut component = Component { cells: Vec::new(), peak: map[start] };
     let mut open = vec![start];
     seen[start] = true;
     while let Some(at) = open.pop() {
         component.cells.push(at);
         component.peak = component.peak.max(map[at]);
-        let (x, y) = (at % width, at / width);
-        for ny in y.saturating_sub(1)..(y + 2).min(height) {
-            for nx in x.saturating_sub(1)..(x + 2).min(width) {
-                let next = ny * width + nx;
-                if !seen[next] {
-                    seen[next] = true;
-                    open.push(next);
-                }
+        for next in neighbours(map.len(), width, at) {
+            if !seen[next] {
+                seen[next] = true;
+                open.push(next);
             }
         }
     }
     component.cells.sort_unstable();
     component
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defects_that_touch_are_told_apart_by_the_valley_between_them() {
+        // Two hills in a row of cells, 4 and 3 high, with a valley at 1, and a third on a shoulder.
+        let map = [-1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 3.0, 2.5, 2.75, -1.0];
+        let cells = |split| components(&map, 10, 0.0, split).into_iter().map(|c| (c.cells, c.peak));
+        let all: Vec<_> = cells(None).collect();
+        assert_eq!(all, [((1..9).collect(), 4.0)]);
+        let two: Vec<_> = cells(Some(2.0)).collect();
+        assert_eq!(two, [((1..5).collect(), 4.0), ((5..9).collect(), 3.0)]);
+        assert_eq!(cells(Some(0.25)).count(), 3);
+        assert_eq!(cells(Some(2.5)).collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn every_cell_stays_in_one_part() {
+        let map: Vec<f32> =
+            (0..400_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as f32 / 64.0).collect();
+        for split in [0.0, 0.5, 1.5] {
+            let mut cells: Vec<usize> =
+                components(&map, 20, 1.0, Some(split)).into_iter().flat_map(|c| c.cells).collect();
+            cells.sort_unstable();
+            assert_eq!(cells, (0..400).filter(|at| map[*at] >= 1.0).collect::<Vec<_>>());
+        }
+    }
 }
