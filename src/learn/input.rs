@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn standing_and_lying_items_are_shrunk_alike() {
         let look = |sizes: Vec<[f32; 2]>| Look {
-            width: 230.0,
-            height: 330.0,
+            width: 268.0,
+            height: 323.0,
             sizes,
             aspects: 3.0,
             defect_side: None,
@@ -165,9 +165,9 @@ mod tests {
             [spec.width_px, spec.height_px]
         };
         // All standing: the median's shape. Half of them lying: neither suffers alone.
-        assert_eq!(side(vec![[230.0, 330.0]; 4]), [224, 288]);
-        let mixed = side([[230.0, 330.0], [600.0, 240.0]].repeat(4));
+        assert_eq!(side(vec![[268.0, 323.0]; 4]), [224, 288]);
+        let mixed = side([[268.0, 323.0], [600.0, 240.0]].repeat(4));
         let shrink = |[w, h]: [f32; 2]| (w / mixed[0] as f32).max(h / mixed[1] as f32);
-        assert!(shrink([600.0, 240.0]) < 2.2 && shrink([230.0, 330.0]) < 1.6, "{mixed:?}");
+        assert!(shrink([600.0, 240.0]) < 2.2 && shrink([268.0, 323.0]) < 1.6, "{mixed:?}");
     }
 }
