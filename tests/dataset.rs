@@ -252,7 +252,7 @@ fn no_way_of_training_sees_the_audit_set() {
     refused(engine::cross_validate(&line, &job_old, 2, &stop, &mut |_, _| {}).map(drop));
     refused(engine::learning_curve(&line, &[job_old], &[20], &stop, &mut |_, _| {}).map(drop));
     refused(engine::show_examples(&line, &job_old, &sheet));
-    refused(engine::suited_settings(&line, &Filter::default(), Some("before")).map(drop));
+    refused(engine::suited_settings(&line, &Filter::default(), Some("before"), None).map(drop));
     assert!(line.store.view().audit_uses().unwrap().is_empty());
 
     // Models that learnt from them before are known, and so is what began from their weights.
