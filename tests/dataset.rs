@@ -250,7 +250,9 @@ fn no_way_of_training_sees_the_audit_set() {
     refused(train(&mut line, TrainJob { dataset: old(), ..job("no") }).map(drop));
     let job_old = TrainJob { dataset: old(), ..job("no") };
     refused(engine::cross_validate(&line, &job_old, 2, &stop, &mut |_, _| {}).map(drop));
-    refused(engine::learning_curve(&line, &[job_old], &[20], &stop, &mut |_, _| {}).map(drop));
+    refused(
+        engine::learning_curve(&line, std::slice::from_ref(&job_old), &[20], &stop, &mut |_, _| {}).map(drop),
+    );
     refused(engine::show_examples(&line, &job_old, &sheet));
     refused(engine::suited_settings(&line, &Filter::default(), Some("before"), None).map(drop));
     assert!(line.store.view().audit_uses().unwrap().is_empty());
