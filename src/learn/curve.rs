@@ -31,8 +31,8 @@ pub struct CurvePoint {
 }
 
 /// Trains on growing numbers of labels in each of these ways (settings, and what gives the first weights), and
-/// measures on the last fold; the first way's seed deals units into folds. Units come in the order of a seeded hash, as a person would meet them: larger sets hold the
-/// smaller ones.
+/// measures on the last fold; the first way's seed deals units into folds. Units come in the order of a seeded
+/// hash, as a person would meet them: larger sets hold the smaller ones.
 pub fn learning_curve(
     items: &[LabelledItem],
     ways: &[(&TrainSettings, Option<&Model>)],
