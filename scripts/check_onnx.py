@@ -65,6 +65,20 @@ def reference(model, numbers):
     print(json.dumps(document))
 
 
+def padded(layer, canvas, **how):
+    """Height × width × channels, filled up at the right and at the bottom."""
+    rest = [(0, side - n) for side, n in zip(canvas, layer.shape)] + [(0, 0)]
+    return np.pad(layer, rest, **how)
+
+
+def swapped(layer, cells, axes):
+    """The columns or rows of the picture's cells in opposite order."""
+    layer = layer.copy()
+    picture = layer[: cells[0] * STRIDE, : cells[1] * STRIDE]
+    picture[:] = np.flip(picture, axes)
+    return layer
+
+
 class Described:
     """Predicts as MODEL.json says; nothing here is taken from the program."""
 
@@ -117,20 +131,30 @@ class Described:
         return ((levels - rule["middle"]) / rule["spread"])[:, :, None]
 
     def scores(self, image, golden):
-        """Logits of the map and of the item, over all tiles."""
+        """Logits of the map and of the item, over all tiles and mirror images."""
         values, size = self.planes(image, None)
         layers = [values] + ([self.planes(golden, size)[0]] if "reference" in self.before else [])
         used = values.shape
+        canvas = used[:2]
         if room := self.before.get("fit"):
-            rest = [(0, room["height_px"] - used[0]), (0, room["width_px"] - used[1]), (0, 0)]
-            layers = [np.pad(layer, rest, constant_values=room["grey"]) for layer in layers]
-        tiles = self.before.get("tiles")
-        if tiles:
+            canvas = [room["height_px"], room["width_px"]]
+            layers = [padded(layer, canvas, constant_values=room["grey"]) for layer in layers]
+        if tiles := self.before.get("tiles"):
             stride = tiles["stride_px"]
             sides = [tiles["tile_height_px"], tiles["tile_width_px"]]
             canvas = [max(-(-n // stride) * stride, side) for n, side in zip(used, sides)]
-            rest = [(0, c - n) for c, n in zip(canvas, used)] + [(0, 0)]
-            layers = [np.pad(layer, rest, mode="edge") for layer in layers]
+            layers = [padded(layer, canvas, mode="edge") for layer in layers]
+        cells = [-(-n // STRIDE) for n in used[:2]]
+        mirrors = [(), (1,), (0,), (0, 1)] if "mirror" in self.before else [()]
+        seen = [self.seen([swapped(layer, cells, axes) for layer in layers], canvas, tiles) for axes in mirrors]
+        maps = [
+            np.flip(pixels[:, : cells[0], : cells[1]], [axis + 1 for axis in axes])
+            for (pixels, _), axes in zip(seen, mirrors)
+        ]
+        return np.mean(maps, axis=0), np.mean([item for _, item in seen], axis=0)
+
+    def seen(self, layers, canvas, tiles):
+        """The same of photographs as they lie on the canvas."""
         mean, std = (np.array(self.before["normalise"][key]) for key in ("mean", "std"))
         normal = [(layer / 255 - mean) / std for layer in layers]
         if "local contrast" in self.before:
@@ -140,10 +164,10 @@ class Described:
             levels = np.floor(rule["middle"] + (image - golden) / 2 + 0.5).clip(0, 255)
             normal.append((levels - rule["middle"]) / rule["spread"])
         planes = np.concatenate(normal, axis=2).transpose(2, 0, 1).astype(np.float32)
-        cells = [-(-n // STRIDE) for n in used[:2]]
         if not tiles:
             outputs = run(self.session, planes[None])
-            return outputs["pixels"][0][:, : cells[0], : cells[1]], outputs["item"][0, :, 0, 0]
+            return outputs["pixels"][0], outputs["item"][0, :, 0, 0]
+        stride, sides = tiles["stride_px"], [tiles["tile_height_px"], tiles["tile_width_px"]]
         starts = []
         for side, whole in zip(sides, canvas):
             step = max((side - tiles["overlap_px"]) // stride * stride, stride)
@@ -158,7 +182,7 @@ class Described:
                 at = pixels[:, y // stride :, x // stride :][:, : tile.shape[1], : tile.shape[2]]
                 np.maximum(at, tile, out=at)
                 item = np.maximum(item, outputs["item"][0, :, 0, 0])
-        return pixels[:, : cells[0], : cells[1]], item
+        return pixels, item
 
     def probabilities(self, image, golden=None):
         pixels, item = self.scores(image, golden)

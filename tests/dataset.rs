@@ -72,6 +72,7 @@ fn job(name: &str) -> TrainJob {
         local_px: 0,
         sound: None,
         difference: false,
+        mirrored: false,
     };
     let settings = TrainSettings { epochs: Some(1), input: Some(input), ..TrainSettings::default() };
     TrainJob { name: Some(name.into()), settings, ..TrainJob::default() }

@@ -92,6 +92,7 @@ pub fn model() -> &'static Model {
             local_px: 0,
             sound: None,
             difference: false,
+            mirrored: false,
         };
         let settings = TrainSettings {
             name: "tiny".into(),

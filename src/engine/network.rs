@@ -97,6 +97,8 @@ pub struct BenchReport {
     pub input_shape: [usize; 4],
     /// Multiply-accumulates of one run.
     pub macs: u64,
+    /// How often an item, or each tile of it, takes such a run: once, and once more for each mirror image.
+    pub runs_per_view: usize,
     /// At the median, two operations for each multiply-accumulate.
     pub gflop_per_s: f64,
 }
@@ -143,6 +145,7 @@ pub fn bench_network(model: &Model, runs: usize) -> Result<BenchReport, EngineEr
         threads,
         input_shape: [1, planes, height, width],
         macs,
+        runs_per_view: input.mirrors().len(),
         gflop_per_s: 2.0 * macs as f64 / (ms.p50.max(f64::MIN_POSITIVE) * 1e6),
     })
 }

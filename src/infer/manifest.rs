@@ -68,6 +68,10 @@ pub struct InputSpec {
     /// A channel of the image minus its reference follows last.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub difference: bool,
+    /// The scores are the means over the picture and its three mirror images: four times the work, and
+    /// fewer chance peaks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mirrored: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -100,10 +104,12 @@ impl InputSpec {
         }
         if let Some(sound) = &self.sound {
             sound.check().map_err(|why| format!("input.sound: {why}"))?;
-            let is_picture = self.channels == 1 && !self.reference && self.height_px == sound.bands;
+            let is_picture =
+                self.channels == 1 && !self.reference && !self.mirrored && self.height_px == sound.bands;
             if !is_picture || !matches!(self.view, View::Tiles { .. }) {
                 return Err(
-                    "input.sound: one channel, tiles as high as there are bands, no reference".to_owned()
+                    "input.sound: one channel, tiles as high as there are bands, no reference, no mirrors"
+                        .to_owned(),
                 );
             }
         }
@@ -114,6 +120,13 @@ impl InputSpec {
     #[must_use]
     pub const fn medium(&self) -> MediaKind {
         if self.sound.is_some() { MediaKind::Audio } else { MediaKind::Image }
+    }
+
+    /// How the picture is seen, one after the other: whether left and right are swapped, and top and bottom.
+    #[must_use]
+    pub const fn mirrors(&self) -> &'static [[bool; 2]] {
+        const ALL: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];
+        if self.mirrored { &ALL } else { ALL.split_at(1).0 }
     }
 
     /// Channels that the network sees.

@@ -217,6 +217,13 @@ impl Model {
                 json!({ "middle": DIFFERENCE_MIDDLE, "spread": DIFFERENCE_SPREAD }),
             ));
         }
+        if input.mirrored {
+            steps.push(step(
+                "mirror",
+                "the network sees four canvases: this one, and with its left and right swapped, its top and bottom, and both; what is swapped are the columns and rows of the picture's cells (⌈picture / stride_px⌉ · stride_px), before local contrast and difference are computed",
+                json!({ "stride_px": PIXEL_STRIDE }),
+            ));
+        }
         steps.push(step(
             "normalise",
             "(v / 255 − mean) / std, for each channel of the image (and again of the reference)",
@@ -239,6 +246,13 @@ impl Model {
                 "join tiles",
                 "a tile that starts at (x, y) fills the cells from (x / stride_px, y / stride_px); where tiles overlap the highest logit counts, and of `item` the highest of all tiles; cells beyond ⌈image / stride_px⌉ are cut off",
                 json!({ "stride_px": PIXEL_STRIDE }),
+            ));
+        }
+        if self.manifest().input.mirrored {
+            steps.push(step(
+                "mean over mirrors",
+                "`pixels` of the mirrored canvases swapped back cell by cell, then the mean of the four, for each cell and class, and of the four of `item`",
+                Value::Null,
             ));
         }
         steps.push(step(

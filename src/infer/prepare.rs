@@ -169,10 +169,7 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
             append_plane(&mut pixels, raster, channel, canvas, spec);
         }
     }
-    if spec.planes() > spec.photograph_planes() {
-        let planes: Vec<f32> = pixels.iter().map(|v| f32::from(*v)).collect();
-        pixels.extend(computed_planes(spec, &planes, canvas[0]).into_iter().map(byte));
-    }
+    append_computed(&mut pixels, spec, canvas[0]);
     Ok(Input {
         pixels,
         width: canvas[0],
@@ -183,6 +180,14 @@ pub fn prepare(spec: &InputSpec, image: &Raster, reference: Option<&Raster>) -> 
         scale: [image.width as f32 / width as f32, image.height as f32 / height as f32],
         used,
     })
+}
+
+/// What is computed from photographs, behind them.
+fn append_computed(pixels: &mut Vec<u8>, spec: &InputSpec, width: usize) {
+    if spec.planes() > spec.photograph_planes() {
+        let planes: Vec<f32> = pixels.iter().map(|v| f32::from(*v)).collect();
+        pixels.extend(computed_planes(spec, &planes, width).into_iter().map(byte));
+    }
 }
 
 /// Local contrast and difference of photographs whose planes (0 to 255) lie one after the other;
@@ -292,6 +297,28 @@ impl Input {
         })
     }
 
+    /// Cells of the network's output that show the item: width, height.
+    pub(super) fn cells(&self) -> [usize; 2] {
+        self.used.map(|side| side.div_ceil(PIXEL_STRIDE as usize))
+    }
+
+    /// The item as seen in a mirror that swaps left and right, top and bottom, or both. Whole cells change
+    /// places, so that maps can be turned back.
+    pub(super) fn mirrored(&self, spec: &InputSpec, [swaps_x, swaps_y]: [bool; 2]) -> Self {
+        let [columns, rows] = self.cells().map(|cells| cells * PIXEL_STRIDE as usize);
+        let mut pixels = self.pixels[..spec.photograph_planes() * self.width * self.height].to_vec();
+        for plane in pixels.chunks_exact_mut(self.width * self.height) {
+            if swaps_x {
+                plane.chunks_exact_mut(self.width).for_each(|row| row[..columns].reverse());
+            }
+            if swaps_y {
+                swap_rows(&mut plane[..rows * self.width], self.width);
+            }
+        }
+        append_computed(&mut pixels, spec, self.width);
+        Self { pixels, tiles: self.tiles.clone(), ..*self }
+    }
+
     /// The 8-bit planes and the canvas size: width, height.
     #[must_use]
     pub fn canvas(&self) -> (&[u8], usize, usize) {
@@ -308,6 +335,15 @@ impl Input {
     #[must_use]
     pub fn tile_count(&self) -> usize {
         self.tiles.len()
+    }
+}
+
+/// The last row becomes the first.
+pub(super) fn swap_rows<T>(plane: &mut [T], width: usize) {
+    let rows = plane.len() / width.max(1);
+    for y in 0..rows / 2 {
+        let (above, below) = plane.split_at_mut((rows - 1 - y) * width);
+        above[y * width..(y + 1) * width].swap_with_slice(&mut below[..width]);
     }
 }
 
@@ -345,6 +381,7 @@ mod tests {
             local_px: 0,
             sound: None,
             difference: reference,
+            mirrored: false,
         }
     }
 

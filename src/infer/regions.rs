@@ -1,6 +1,7 @@
 //! Raw network scores of an item, and the connected regions in them.
 
 use super::manifest::{InputSpec, Naming};
+use super::prepare::swap_rows;
 use super::{InferError, Input, normalisation};
 use crate::nn::{FEATURE_OUTPUT, ITEM_OUTPUT, PIXEL_OUTPUT, PIXEL_STRIDE, Plan, PlanInput, PlanOutputs};
 use std::collections::BTreeMap;
@@ -61,6 +62,32 @@ impl RawScores {
     #[must_use]
     pub fn score(&self) -> f32 {
         (0..self.item.len()).map(|c| self.class_score(c)).fold(f32::NEG_INFINITY, f32::max)
+    }
+
+    /// As it would be without the mirror.
+    fn turn_back(&mut self, [swaps_x, swaps_y]: [bool; 2]) {
+        for map in self.pixels.chunks_exact_mut((self.width * self.height).max(1)) {
+            if swaps_x {
+                map.chunks_exact_mut(self.width).for_each(<[f32]>::reverse);
+            }
+            if swaps_y {
+                swap_rows(map, self.width);
+            }
+        }
+    }
+
+    /// Adds the scores of another view of the same cells.
+    fn add(&mut self, other: &Self) {
+        let sums = self.values_mut().into_iter().zip([&other.pixels, &other.item, &other.features]);
+        sums.for_each(|(own, other)| own.iter_mut().zip(other).for_each(|(sum, v)| *sum += v));
+    }
+
+    fn scale(&mut self, by: f32) {
+        self.values_mut().into_iter().flatten().for_each(|v| *v *= by);
+    }
+
+    fn values_mut(&mut self) -> [&mut Vec<f32>; 3] {
+        [&mut self.pixels, &mut self.item, &mut self.features]
     }
 
     /// Takes in the outputs of the tile with its corner at this canvas pixel.
@@ -135,15 +162,34 @@ pub(super) fn fill_tile(
     }
 }
 
-/// Runs the network over every tile of an item, on up to so many threads.
+/// Runs the network over every tile of an item, and of its mirror images where the model asks for them, on up
+/// to so many threads.
 pub fn raw_scores(
     plan: &Plan,
     spec: &InputSpec,
     input: &Input,
     threads: usize,
 ) -> Result<RawScores, InferError> {
-    let stride = PIXEL_STRIDE as usize;
-    let (width, height) = (input.used[0].div_ceil(stride), input.used[1].div_ceil(stride));
+    let mut raw = scores_as_seen(plan, spec, input, threads)?;
+    let mirrors = spec.mirrors();
+    for &mirror in &mirrors[1..] {
+        let mut other = scores_as_seen(plan, spec, &input.mirrored(spec, mirror), threads)?;
+        other.turn_back(mirror);
+        raw.add(&other);
+    }
+    if mirrors.len() > 1 {
+        raw.scale(1.0 / mirrors.len() as f32);
+    }
+    Ok(raw)
+}
+
+fn scores_as_seen(
+    plan: &Plan,
+    spec: &InputSpec,
+    input: &Input,
+    threads: usize,
+) -> Result<RawScores, InferError> {
+    let [width, height] = input.cells();
     let mut raw = RawScores { width, height, pixels: Vec::new(), item: Vec::new(), features: Vec::new() };
     let tables: Vec<[f32; 256]> = (0..spec.planes()).map(|plane| normalisation(spec, plane)).collect();
     for &corner in &input.tiles {
@@ -265,7 +311,42 @@ fn flood(map: &[f32], width: usize, start: usize, seen: &mut [bool]) -> Componen
 
 #[cfg(test)]
 mod tests {
+    use super::super::{prepare, shipped};
     use super::*;
+    use crate::media::Raster;
+    use rand::{Rng, SeedableRng};
+
+    #[test]
+    fn a_mirror_image_has_the_mirrored_scores() {
+        let model = shipped("magnetic-tile").unwrap();
+        let spec = InputSpec { mirrored: true, ..model.manifest().input.clone() };
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        // Its sides are whole cells of the input; no two of its corners look alike.
+        let (width, height) = (spec.width_px, spec.height_px / 2);
+        let mut pixels: Vec<u8> = (0..width * height).map(|at| (at % width / 4) as u8).collect();
+        pixels.iter_mut().for_each(|v| *v += rng.random_range(0..60));
+        let image = Raster { width, height, channels: 1, pixels };
+        let scores = |image: &Raster| {
+            raw_scores(model.plan(), &spec, &prepare(&spec, image, None).unwrap(), 1).unwrap()
+        };
+        let plain = scores(&image);
+        let single = InputSpec { mirrored: false, ..spec.clone() };
+        let alone = raw_scores(model.plan(), &single, &prepare(&single, &image, None).unwrap(), 1).unwrap();
+        assert!(plain.pixels.iter().zip(&alone.pixels).any(|(mean, one)| (mean - one).abs() > 0.1));
+        for &mirror in spec.mirrors() {
+            let mut mirrored = image.clone();
+            if mirror[0] {
+                mirrored.pixels.chunks_exact_mut(width as usize).for_each(<[u8]>::reverse);
+            }
+            if mirror[1] {
+                swap_rows(&mut mirrored.pixels, width as usize);
+            }
+            let mut back = scores(&mirrored);
+            back.turn_back(mirror);
+            let values = [(&plain.pixels, &back.pixels), (&plain.item, &back.item)];
+            assert!(values.iter().all(|(a, b)| a.iter().zip(*b).all(|(a, b)| (a - b).abs() < 1e-3)));
+        }
+    }
 
     #[test]
     fn defects_that_touch_are_told_apart_by_the_valley_between_them() {

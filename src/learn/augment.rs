@@ -5,6 +5,7 @@
 
 use super::LearnError;
 use super::data::{Canvas, Sample};
+use super::draw::Donors;
 use super::light::relight;
 use super::paste::paste;
 use super::settings::Augmentation;
@@ -69,7 +70,7 @@ pub(super) struct Recipe<'a> {
     pub spec: &'a InputSpec,
     pub settings: &'a Augmentation,
     /// Items whose defects may be laid over good ones.
-    pub donors: &'a [&'a Sample<'a>],
+    pub donors: &'a Donors<'a>,
     /// Sounds that may be heard beneath others without changing what those are.
     pub beds: &'a [&'a Sample<'a>],
 }
@@ -86,14 +87,15 @@ pub(super) fn example(
     }
     let mut rng = ChaCha8Rng::from_seed(seed);
     let canvas = sample.canvas()?;
-    let warp = draw_warp(&mut rng, &canvas, spec, settings);
+    let is_still = settings.still > 0.0 && rng.random_bool(f64::from(settings.still).clamp(0.0, 1.0));
+    let pose = if is_still { settings.posed(0.0) } else { *settings };
+    let warp = draw_warp(&mut rng, &canvas, spec, &pose, is_still);
     let mut values = levels(&canvas, spec, &warp);
     let mut truth = targets(sample, &canvas, spec, &warp);
     let is_pasted = !sample.is_defective() && rng.random_bool(f64::from(settings.paste).clamp(0.0, 1.0));
-    if is_pasted && !donors.is_empty() {
-        let donor = donors[rng.random_range(0..donors.len())];
+    if let (true, Some(donor)) = (is_pasted, donors.draw(&mut rng)) {
         let canvas = donor.canvas()?;
-        let warp = draw_warp(&mut rng, &canvas, spec, &settings.posed(settings.paste_pose));
+        let warp = draw_warp(&mut rng, &canvas, spec, &settings.posed(settings.paste_pose), false);
         paste(&mut rng, &mut values, &levels(&canvas, spec, &warp), &coverage(&canvas, spec, &warp), spec);
         truth = targets(donor, &canvas, spec, &warp);
     }
@@ -101,7 +103,7 @@ pub(super) fn example(
     if !beds.is_empty() && rng.random_bool(f64::from(settings.beneath).clamp(0.0, 1.0)) {
         let bed = beds[rng.random_range(0..beds.len())];
         let lower = bed.canvas()?;
-        let warp_of_lower = draw_warp(&mut rng, &lower, spec, settings);
+        let warp_of_lower = draw_warp(&mut rng, &lower, spec, settings, false);
         let share = lay_beneath(&mut rng, &mut values, &levels(&lower, spec, &warp_of_lower));
         if bed.is_defective() {
             share_name(&mut truth, bed, share);
@@ -137,7 +139,13 @@ pub(super) fn example(
     Ok(Example { values, target, weight, item_target, item_weight })
 }
 
-fn draw_warp(rng: &mut ChaCha8Rng, shown: &Canvas, spec: &InputSpec, s: &Augmentation) -> Warp {
+fn draw_warp(
+    rng: &mut ChaCha8Rng,
+    shown: &Canvas,
+    spec: &InputSpec,
+    s: &Augmentation,
+    is_still: bool,
+) -> Warp {
     let (_, width, height) = shown.input.canvas();
     let (w, h) = (spec.width_px as f32, spec.height_px as f32);
     let mut within = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
@@ -154,10 +162,14 @@ fn draw_warp(rng: &mut ChaCha8Rng, shown: &Canvas, spec: &InputSpec, s: &Augment
     let centre = match spec.view {
         View::Single => [w / 2.0, h / 2.0],
         View::Fit => {
-            // Anywhere in the input that has room for it.
+            // At the top left as in use, or anywhere in the input that has room for it.
             let [used_x, used_y] = shown.input.picture().map(|side| side as f32);
-            let mut place = |room: f32| if room > 0.0 { rng.random_range(0.0..=room) } else { 0.0 };
-            [w / 2.0 - place(w - used_x), h / 2.0 - place(h - used_y)]
+            let mut place = |room: f32, flip: f32| match (room > 0.0, is_still) {
+                (true, false) => rng.random_range(0.0..=room),
+                (true, true) if flip < 0.0 => room,
+                _ => 0.0,
+            };
+            [w / 2.0 - place(w - used_x, flip[0]), h / 2.0 - place(h - used_y, flip[1])]
         }
         View::Tiles { .. } => tile_centre(rng, shown, [width as f32, height as f32], [w, h]),
     };
@@ -246,7 +258,7 @@ fn hide_beyond(values: &mut [f32], shown: &Canvas, spec: &InputSpec, warp: &Warp
 /// Canvas pixels with something to see.
 fn bounds(shown: &Canvas) -> [usize; 2] {
     let (_, width, height) = shown.input.canvas();
-    if shown.input.tile_count() > 1 { [width, height] } else { shown.input.picture() }
+    if shown.repeats_border { [width, height] } else { shown.input.picture() }
 }
 
 fn is_inside([x, y]: [f32; 2], bounds: [usize; 2]) -> bool {

@@ -5,11 +5,11 @@ use super::LearnError;
 use super::speech::Take;
 use super::stand_out::stand_out;
 use crate::domain::{InputStats, Label, LabelStatus, LabelledItem, MediaKind, Shape, Task, TranscriptRule};
-use crate::infer::{Input, InputSpec, prepare, seen};
+use crate::infer::{Input, InputSpec, View, prepare, seen};
 use crate::media::{Decoded, Raster, Sound, decode, resize};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -35,6 +35,7 @@ pub(super) struct Look {
     pub defect_side: Option<f32>,
     pub grey: bool,
     pub reference: bool,
+    pub has_rare_class: bool,
 }
 
 /// What a data set of sounds is like.
@@ -79,6 +80,8 @@ pub(super) struct Canvas {
     pub input: Input,
     /// Class → coverage of each canvas pixel (0 to 255), for classes with a place.
     pub masks: Vec<(usize, Vec<u8>)>,
+    /// Beyond the picture its border is repeated, as in use; else there is nothing to see.
+    pub repeats_border: bool,
 }
 
 impl Canvas {
@@ -108,6 +111,11 @@ pub(super) struct Sample<'a> {
 }
 
 impl Sample<'_> {
+    /// The thing that it is a picture or a sound of; there may be several.
+    pub fn unit(&self) -> &str {
+        &self.source.item.group
+    }
+
     pub fn is_defective(&self) -> bool {
         self.positive.contains(&true)
     }
@@ -236,7 +244,22 @@ pub(super) fn look(items: &[&LabelledItem]) -> Result<Look, LearnError> {
         defect_side,
         grey,
         reference: items.iter().all(|item| item.reference.is_some()),
+        has_rare_class: has_rare_class(items),
     })
+}
+
+/// Of a class with fewer units than this each counts.
+const RARE_UNITS: usize = 12;
+
+/// Whether a class has few units: too few to let some of them only validate, or to make scores steady.
+pub(super) fn has_rare_class(items: &[&LabelledItem]) -> bool {
+    let mut units: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for item in items {
+        for class in item.label.classes() {
+            units.entry(class).or_default().insert(&item.group);
+        }
+    }
+    units.values().any(|units| units.len() < RARE_UNITS)
 }
 
 /// Lengths and rates of a handful of sounds (every n-th); `classes` are those to be learnt.
@@ -407,7 +430,9 @@ fn canvas(source: Source<'_>) -> Result<Decoding, String> {
             masks.push((*class, fitted(&mask)?));
         }
     }
-    Ok((Canvas { input, masks }, decoded.stats(), hash, take))
+    let is_tiled_picture = matches!(spec.view, View::Tiles { .. }) && spec.sound.is_none();
+    let repeats_border = is_tiled_picture || input.tile_count() > 1;
+    Ok((Canvas { input, masks, repeats_border }, decoded.stats(), hash, take))
 }
 
 /// A place on the picture that the network sees.

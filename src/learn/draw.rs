@@ -2,30 +2,19 @@
 
 use super::data::Sample;
 use crate::domain::Task;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 
 /// How likely each training item is drawn: at least a share of the draws is defective, as far as
-/// there are both kinds, and among the defective a class with few items gets more than its share (by the
-/// square root of its count).
-pub(super) fn draw_weights(train: &[&Sample<'_>], defective_share: f64) -> Vec<f64> {
-    let classes = train.first().map_or(0, |s| s.positive.len());
-    let counts: Vec<f64> =
-        (0..classes).map(|c| train.iter().filter(|s| s.positive[c]).count() as f64).collect();
-    let raw: Vec<f64> = train
-        .iter()
-        .map(|s| {
-            let rarest = s
-                .positive
-                .iter()
-                .zip(&counts)
-                .filter(|(p, _)| **p)
-                .map(|(_, n)| *n)
-                .fold(f64::INFINITY, f64::min);
-            if rarest.is_finite() { 1.0 / rarest.sqrt() } else { 1.0 }
-        })
-        .collect();
+/// there are both kinds. Among the defective a class with few items gets more than its share, and within a
+/// class a unit with few, by the square root of their counts: one unit that was photographed often would
+/// else be most of what is known of its class.
+pub(super) fn draw_weights<'a>(train: &[&'a Sample<'a>], defective_share: f64) -> Vec<f64> {
+    let raw = weights_by_unit(&kinds(train));
     let sum = |defective: bool| -> f64 {
         train.iter().zip(&raw).filter(|(s, _)| s.is_defective() == defective).map(|(_, w)| w).sum()
     };
@@ -45,9 +34,54 @@ pub(super) fn draw_weights(train: &[&Sample<'_>], defective_share: f64) -> Vec<f
         .collect()
 }
 
+/// The rarest class of an item (none where it is good), and its unit.
+type Kind<'a> = (Option<usize>, &'a str);
+
+fn kinds<'a>(items: &[&'a Sample<'a>]) -> Vec<Kind<'a>> {
+    let classes = items.first().map_or(0, |s| s.positive.len());
+    let counts: Vec<usize> = (0..classes).map(|c| items.iter().filter(|s| s.positive[c]).count()).collect();
+    let rarest = |s: &Sample<'_>| (0..classes).filter(|&c| s.positive[c]).min_by_key(|&c| counts[c]);
+    items.iter().map(|s| (rarest(s), s.unit())).collect()
+}
+
+/// All items of a class have together the square root of their number, and in it those of a unit in
+/// proportion to the square root of theirs.
+fn weights_by_unit(kinds: &[Kind<'_>]) -> Vec<f64> {
+    let mut of_unit: BTreeMap<Kind<'_>, f64> = BTreeMap::new();
+    for kind in kinds {
+        *of_unit.entry(*kind).or_default() += 1.0;
+    }
+    let mut of_class: BTreeMap<Option<usize>, [f64; 2]> = BTreeMap::new();
+    for ((class, _), n) in &of_unit {
+        let [items, roots] = of_class.entry(*class).or_default();
+        *items += n;
+        *roots += n.sqrt();
+    }
+    let weight = |kind: &Kind<'_>| {
+        let [items, roots] = of_class[&kind.0];
+        items.sqrt() / roots / of_unit[kind].sqrt()
+    };
+    kinds.iter().map(weight).collect()
+}
+
 /// Items whose defects may be laid over good ones: those of which all are placed.
-pub(super) fn donors<'a>(train: &[&'a Sample<'a>]) -> Vec<&'a Sample<'a>> {
-    train.iter().copied().filter(|s| s.is_defective() && !s.unplaced.contains(&true)).collect()
+pub(super) struct Donors<'a> {
+    items: Vec<&'a Sample<'a>>,
+    /// How likely each is; `None` where there are none.
+    chances: Option<WeightedIndex<f64>>,
+}
+
+impl<'a> Donors<'a> {
+    pub fn new(train: &[&'a Sample<'a>]) -> Self {
+        let may = |s: &&&'a Sample<'a>| s.is_defective() && !s.unplaced.contains(&true);
+        let items: Vec<&'a Sample<'a>> = train.iter().filter(may).copied().collect();
+        let chances = WeightedIndex::new(weights_by_unit(&kinds(&items))).ok();
+        Self { items, chances }
+    }
+
+    pub fn draw(&self, rng: &mut ChaCha8Rng) -> Option<&'a Sample<'a>> {
+        self.chances.as_ref().map(|chances| self.items[chances.sample(rng)])
+    }
 }
 
 /// Sounds that leave another what it is when they are heard beneath it: good ones, or any where the loudest
@@ -74,4 +108,24 @@ pub(super) fn draw_epoch(weights: &[f64], n: usize, seed: u64, epoch: usize) -> 
     }
     order.shuffle(&mut rng);
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_unit_of_many_pictures_is_not_most_of_its_class() {
+        // Nine cracks of one unit and one of another, and forty holes of eight units.
+        let mut kinds = vec![(Some(0), "a"); 9];
+        kinds.push((Some(0), "b"));
+        kinds.extend((0..40).map(|at| (Some(1), ["c", "d", "e", "f", "g", "h", "i", "j"][at % 8])));
+        let weights = weights_by_unit(&kinds);
+        let unit = |name: &str| -> f64 {
+            kinds.iter().zip(&weights).filter(|(kind, _)| kind.1 == name).map(|(_, weight)| weight).sum()
+        };
+        assert!((unit("a") / unit("b") - 3.0).abs() < 1e-9, "{} {}", unit("a"), unit("b"));
+        let (cracks, holes): (f64, f64) = (weights[..10].iter().sum(), weights[10..].iter().sum());
+        assert!((holes / cracks - 2.0).abs() < 1e-9, "{cracks} {holes}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::augment::{Recipe, example};
 use super::data::{self, Sample, Wanted};
-use super::draw::{beds, donors, draw_epoch, draw_weights};
+use super::draw::{Donors, beds, draw_epoch, draw_weights};
 use super::input::window;
 use super::set_up::{SetUp, set_up};
 use super::{LearnError, TrainSettings};
@@ -35,7 +35,7 @@ pub fn example_sheet(items: &[LabelledItem], settings: &TrainSettings) -> Result
     let recipe = Recipe {
         spec: &spec,
         settings: &settings.augmentation,
-        donors: &donors(&train),
+        donors: &Donors::new(&train),
         beds: &beds(task, &train),
     };
     let order = draw_epoch(&draw_weights(&train, settings.defective_share), train.len(), settings.seed, 1);

@@ -71,6 +71,9 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
         }
     };
     let channels: u32 = if look.grey { 1 } else { 3 };
+    let may_mirror = settings.augmentation.flip_x && settings.augmentation.flip_y;
+    // Four times the work: for few units, whose scores are much chance.
+    let gains = settings.transfer && look.has_rare_class && !look.reference;
     InputSpec {
         width_px,
         height_px,
@@ -83,6 +86,7 @@ pub(super) fn choose_input(look: &Look, settings: &TrainSettings) -> InputSpec {
         local_px: settings.local_px.unwrap_or(if look.reference { 0 } else { LOCAL_PX }),
         sound: None,
         difference: look.reference && settings.difference,
+        mirrored: may_mirror && settings.mirrored.unwrap_or(gains),
     }
 }
 
@@ -141,6 +145,7 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
         local_px: settings.local_px.unwrap_or(0),
         sound: Some(sound),
         difference: false,
+        mirrored: false,
     }
 }
 
@@ -148,9 +153,8 @@ pub(super) fn choose_hearing(listening: &Listening, settings: &TrainSettings) ->
 mod tests {
     use super::*;
 
-    #[test]
-    fn standing_and_lying_items_are_shrunk_alike() {
-        let look = |sizes: Vec<[f32; 2]>| Look {
+    fn look(sizes: Vec<[f32; 2]>) -> Look {
+        Look {
             width: 268.0,
             height: 323.0,
             sizes,
@@ -158,7 +162,20 @@ mod tests {
             defect_side: None,
             grey: true,
             reference: false,
-        };
+            has_rare_class: true,
+        }
+    }
+
+    #[test]
+    fn few_units_that_begin_with_other_goods_are_seen_in_mirrors() {
+        let mirrored = |settings: &TrainSettings| choose_input(&look(vec![[1.0; 2]]), settings).mirrored;
+        let transfer = TrainSettings { transfer: true, ..TrainSettings::default() };
+        assert!(mirrored(&transfer) && !mirrored(&TrainSettings::default()));
+        assert!(!mirrored(&TrainSettings { mirrored: Some(false), ..transfer }));
+    }
+
+    #[test]
+    fn standing_and_lying_items_are_shrunk_alike() {
         let side = |sizes| {
             let spec = choose_input(&look(sizes), &TrainSettings::default());
             assert_eq!(spec.view, View::Fit);

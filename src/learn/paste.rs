@@ -84,6 +84,7 @@ mod tests {
             local_px: 0,
             sound: None,
             difference: false,
+            mirrored: false,
         };
         let is_defect = |at: usize| (12..20).contains(&(at % 32)) && (12..20).contains(&(at / 32));
         let coverage: Vec<f32> = (0..1024).map(|at| f32::from(u8::from(is_defect(at)))).collect();

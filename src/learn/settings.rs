@@ -28,6 +28,10 @@ pub struct Augmentation {
     pub gamma: f32,
     /// Largest slope and bend of the light across the picture.
     pub shading: f32,
+    /// How often an item is neither turned, scaled, stretched nor shifted, but stands as in use, 0 to 1: else
+    /// its borders would hardly ever lie where they do then.
+    #[serde(default)]
+    pub still: f32,
     /// Strongest defocus or sharpening, 0 to 1.
     pub blur: f32,
     /// Largest amplitude of the noise, as a share of the full range.
@@ -71,6 +75,7 @@ impl Default for Augmentation {
             scale: 0.2,
             stretch: 0.1,
             shift: 0.06,
+            still: 0.5,
             light: 0.1,
             gamma: 0.3,
             shading: 0.2,
@@ -206,6 +211,10 @@ pub struct TrainSettings {
     pub window_px: u32,
     /// A channel of the difference, where there is a reference.
     pub difference: bool,
+    /// In use the scores are means over a picture and its mirror images, where training mirrors it too; by
+    /// itself where a class has few units and the first weights are those of a model of other goods.
+    #[serde(default)]
+    pub mirrored: Option<bool>,
     /// Recorded in the manifest: the command line, what the data are, their licence.
     pub command: String,
     pub description: String,
@@ -273,6 +282,7 @@ impl Default for TrainSettings {
             local_px: None,
             window_px: SIDE_PX,
             difference: true,
+            mirrored: None,
             command: String::new(),
             description: String::new(),
             licence: String::new(),
@@ -343,6 +353,7 @@ impl TrainSettings {
                 scale: 0.08,
                 stretch: 0.08,
                 shift: 0.04,
+                still: 0.0,
                 light: 0.1,
                 gamma: 0.1,
                 shading: 0.0,

@@ -2,6 +2,7 @@
 
 use super::augment::{Recipe, example};
 use super::data::Wanted;
+use super::draw::Donors;
 use super::evaluate::evaluate;
 use super::{Augmentation, Evaluation, TrainReport, TrainSettings, train};
 use crate::domain::{Label, LabelStatus, LabelledItem, MediaKind, Region, Shape, Task};
@@ -66,6 +67,7 @@ fn settings(epochs: usize) -> TrainSettings {
         local_px: 0,
         sound: Some(sound),
         difference: false,
+        mirrored: false,
     };
     TrainSettings {
         epochs: Some(epochs),
@@ -242,7 +244,7 @@ fn a_sound_goes_round_within_its_own_length_and_a_longer_one_stays() {
         let item = item(dir.path(), secs, &clip_of(&mut rng, secs, Some((1500.0, from))), label);
         let loaded =
             super::data::load(&[&item], &spec, Wanted::classes(&classes), &never, &mut |_, _| ()).unwrap();
-        let recipe = Recipe { spec: &spec, settings: &augmentation, donors: &[], beds: &[] };
+        let recipe = Recipe { spec: &spec, settings: &augmentation, donors: &Donors::new(&[]), beds: &[] };
         let seen = (0..100).filter(|draw| {
             let drawn = example(&loaded.samples[0], &recipe, [1, 1, *draw]).unwrap();
             let columns = spec.width_px as usize;

@@ -56,6 +56,7 @@ fn small() -> TrainSettings {
         local_px: 0,
         sound: None,
         difference: false,
+        mirrored: false,
     };
     TrainSettings {
         epochs: Some(3),
@@ -407,7 +408,7 @@ fn what_does_not_fit_into_memory_is_decoded_again_and_looks_the_same() {
     assert_eq!((all.hash.as_str(), all.samples.len()), (some.hash.as_str(), 24));
     let settings = TrainSettings::default().augmentation;
     let drawn = |loaded: &Loaded<'_>, at: usize| {
-        let donors: Vec<&Sample<'_>> = loaded.samples.iter().filter(|sample| sample.is_defective()).collect();
+        let donors = Donors::new(&loaded.samples.iter().collect::<Vec<_>>());
         let recipe = Recipe { spec: &spec, settings: &settings, donors: &donors, beds: &[] };
         let example = example(&loaded.samples[at], &recipe, [1, 1, at as u64]).unwrap();
         (example.values, example.target)

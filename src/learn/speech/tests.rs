@@ -124,6 +124,7 @@ fn strings_are_learnt_from_single_words() {
         local_px: 0,
         sound: Some(sound),
         difference: false,
+        mirrored: false,
     });
     let cancel = AtomicBool::new(false);
     let report = train(&items, &settings, None, &cancel, &mut |_| {}).unwrap();
