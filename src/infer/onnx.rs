@@ -200,6 +200,13 @@ impl Model {
                 }),
             ));
         }
+        if input.mirrored {
+            steps.push(step(
+                "mirror",
+                "the network sees four canvases: this one, and with its left and right swapped, its top and bottom, and both; what is swapped are the columns and rows of the picture's cells, ⌈picture / stride_px⌉ · stride_px pixels",
+                json!({ "stride_px": PIXEL_STRIDE }),
+            ));
+        }
         if input.local_px > 0 {
             steps.push(step(
                 "local contrast",
@@ -215,13 +222,6 @@ impl Model {
                 "difference",
                 "a last channel: v ← round(middle + (g − r) / 2) clamped to 0…255, where g and r are the means of the channels of image and reference; normalised by middle and spread: (v − middle) / spread",
                 json!({ "middle": DIFFERENCE_MIDDLE, "spread": DIFFERENCE_SPREAD }),
-            ));
-        }
-        if input.mirrored {
-            steps.push(step(
-                "mirror",
-                "the network sees four canvases: this one, and with its left and right swapped, its top and bottom, and both; what is swapped are the columns and rows of the picture's cells (⌈picture / stride_px⌉ · stride_px), before local contrast and difference are computed",
-                json!({ "stride_px": PIXEL_STRIDE }),
             ));
         }
         steps.push(step(

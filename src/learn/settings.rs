@@ -75,7 +75,7 @@ impl Default for Augmentation {
             scale: 0.2,
             stretch: 0.1,
             shift: 0.06,
-            still: 0.5,
+            still: 0.0,
             light: 0.1,
             gamma: 0.3,
             shading: 0.2,
@@ -293,10 +293,17 @@ impl Default for TrainSettings {
     }
 }
 
+fn have_references(items: &[LabelledItem]) -> bool {
+    !items.is_empty() && items.iter().all(|item| item.reference.is_some())
+}
+
 /// Of packages from before there was a share.
 const fn whole() -> f64 {
     1.0
 }
+
+/// How often items without a reference stand as in use, where training begins with a model of other goods.
+const STILL: f32 = 0.5;
 
 impl TrainSettings {
     /// Where every item has a reference that it should look like, the two tell what is a defect: the
@@ -327,6 +334,7 @@ impl TrainSettings {
     /// heart. Chosen on magnetic tiles, see `models/README.md`.
     #[must_use]
     pub fn with_transfer(self, items: &[LabelledItem]) -> Self {
+        let still = if have_references(items) { 0.0 } else { STILL };
         match medium(items) {
             MediaKind::Audio => Self { transfer: true, ..self },
             MediaKind::Image => Self {
@@ -334,6 +342,7 @@ impl TrainSettings {
                 side_px: TRANSFER_SIDE_PX,
                 window_px: TRANSFER_SIDE_PX,
                 loss: LossParts { head: 0.0, ..self.loss },
+                augmentation: Augmentation { still, ..self.augmentation },
                 ..self
             },
         }
@@ -353,7 +362,6 @@ impl TrainSettings {
                 scale: 0.08,
                 stretch: 0.08,
                 shift: 0.04,
-                still: 0.0,
                 light: 0.1,
                 gamma: 0.1,
                 shading: 0.0,
@@ -395,9 +403,7 @@ impl TrainSettings {
     pub fn suited(items: &[LabelledItem]) -> Self {
         match () {
             () if medium(items) == MediaKind::Audio => Self::for_sounds(),
-            () if !items.is_empty() && items.iter().all(|item| item.reference.is_some()) => {
-                Self::with_reference()
-            }
+            () if have_references(items) => Self::with_reference(),
             () => Self::default(),
         }
     }
