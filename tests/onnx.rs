@@ -29,8 +29,8 @@ fn a_package_becomes_an_onnx_file_and_a_description() {
     assert_eq!(json["model"], "magnetic-tile");
     assert_eq!(json["onnx"], text(&out));
     assert_eq!(json["preprocessing"], text(&folder.path().join("tile.v1.json")));
-    assert_eq!(json["input_shape"], json!([1, 2, 320, 384]));
-    assert_eq!(json["outputs"], json!({ "pixels": [1, 5, 80, 96], "item": [1, 5, 1, 1] }));
+    assert_eq!(json["input_shape"], json!([1, 2, 352, 352]));
+    assert_eq!(json["outputs"], json!({ "pixels": [1, 5, 88, 88], "item": [1, 5, 1, 1] }));
     let bytes = fs::read(&out).unwrap();
     assert_eq!(json["bytes"], bytes.len());
     let hash = json["hash"].as_str().unwrap();
@@ -51,9 +51,12 @@ fn a_package_becomes_an_onnx_file_and_a_description() {
     };
     assert_eq!(
         steps("preprocessing"),
-        ["decode", "fit", "channels", "levels", "local contrast", "normalise"]
+        ["decode", "fit", "channels", "levels", "mirror", "local contrast", "normalise"]
     );
-    assert_eq!(steps("postprocessing"), ["cut", "class score", "probabilities", "regions"]);
+    assert_eq!(
+        steps("postprocessing"),
+        ["cut", "mean over mirrors", "class score", "probabilities", "regions"]
+    );
 
     // The same package gives the same bytes, also over the files of before.
     Program::run(&["export-onnx", "magnetic-tile", text(&out)]).done();
