@@ -3,6 +3,7 @@
 use super::super::augment::Recipe;
 use super::super::curve::learning_curve;
 use super::super::network::SILENT;
+use super::super::settings::Augmentation;
 use super::*;
 use crate::domain::{BoxPx, Label, LabelStatus, MediaKind, Region, Shape};
 use crate::infer::{EvidenceGroup, InferError, Levels, View, prepare};
@@ -417,6 +418,53 @@ fn what_does_not_fit_into_memory_is_decoded_again_and_looks_the_same() {
     std::fs::write(&items[23].path, b"gone").unwrap();
     let error = some.samples[23].canvas().err().unwrap().to_string();
     assert!(error.contains("cannot be read any more"), "{error}");
+}
+
+#[test]
+fn an_item_that_stands_still_is_seen_as_in_use_or_in_its_mirrors() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = spots(dir.path());
+    let items: Vec<&LabelledItem> = items.iter().collect();
+    let never = AtomicBool::new(false);
+    // Beyond the picture there is grey, and around tiles its border again.
+    for (view, mirrors) in [(View::Fit, true), (View::Tiles { overlap_px: 0 }, false)] {
+        let spec = InputSpec { width_px: 96, view, ..small().input.unwrap() };
+        let loaded = data::load(&items, &spec, Wanted::classes(&[]), &never, &mut |_, _| ()).unwrap();
+        let (donors, table) = (Donors::new(&[]), crate::infer::normalisation(&spec, 0));
+        let as_in_use = |still: f32| {
+            let settings = Augmentation {
+                flip_x: mirrors,
+                flip_y: mirrors,
+                still,
+                light: 0.0,
+                gamma: 0.0,
+                shading: 0.0,
+                blur: 0.0,
+                noise: 0.0,
+                ..Augmentation::default()
+            };
+            let recipe = Recipe { spec: &spec, settings: &settings, donors: &donors, beds: &[] };
+            let is_alike = |sample: &Sample<'_>| {
+                let canvas = sample.canvas().unwrap();
+                let (bytes, width, height) = canvas.input.canvas();
+                let [columns, rows] = canvas.input.picture();
+                let seen = example(sample, &recipe, [1, 1, sample.item as u64]).unwrap().values;
+                let in_mirror = |swaps_x: bool, swaps_y: bool| {
+                    (0..width * height).all(|at| {
+                        let (x, y) = (at % width, at / width);
+                        let x = if swaps_x && x < columns { columns - 1 - x } else { x };
+                        let y = if swaps_y && y < rows { rows - 1 - y } else { y };
+                        (seen[at] - table[usize::from(bytes[y * width + x])]).abs() < 1e-3
+                    })
+                };
+                [(false, false), (true, false), (false, true), (true, true)]
+                    .iter()
+                    .any(|m| in_mirror(m.0, m.1))
+            };
+            loaded.samples.iter().filter(|sample| is_alike(sample)).count()
+        };
+        assert_eq!((as_in_use(1.0), as_in_use(0.0)), (24, 0), "{view:?}");
+    }
 }
 
 #[test]
